@@ -1,0 +1,22 @@
+"""Encoders: genotypes to features, one file an encoder."""
+
+from weaknas.encoders._base import Encoder, Features, GraphEncoder
+from weaknas.encoders.adjacency import AdjacencyEncoder
+from weaknas.encoders.concatenation import ConcatenatedEncoder
+from weaknas.encoders.one_hot import OneHotEncoder
+from weaknas.encoders.operation_counts import OperationCountsEncoder
+from weaknas.encoders.ordinal import OrdinalEncoder
+from weaknas.encoders.path import PathEncoder, TruncatedPathEncoder
+
+__all__ = [
+    "AdjacencyEncoder",
+    "ConcatenatedEncoder",
+    "Encoder",
+    "Features",
+    "GraphEncoder",
+    "OneHotEncoder",
+    "OperationCountsEncoder",
+    "OrdinalEncoder",
+    "PathEncoder",
+    "TruncatedPathEncoder",
+]

@@ -1,0 +1,83 @@
+"""The contract of an encoder: genotypes in, features out."""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from weaknas.errors import InputError
+from weaknas.spaces import SearchSpace
+
+Features: TypeAlias = npt.NDArray[np.float32]
+
+
+class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A scikit-learn transformer from genotypes ``(n, d)`` to features ``(n, f)``.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        The space the genotypes are of.
+
+    Raises
+    ------
+    InputError
+        When the encoder does not fit the space.
+    """
+
+    #: What a space must offer, in words for the error message.
+    needs = "any space"
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = space
+        if not self.supports(space):
+            raise InputError(
+                f"the encoder {type(self).__name__} needs {self.needs};"
+                f" the space {space.name!r} does not offer it"
+            )
+
+    @classmethod
+    def supports(cls, space: SearchSpace) -> bool:
+        """Tell whether the encoder works with a space."""
+        return True
+
+    def fit(self, genotypes: npt.NDArray[np.integer], y: Any = None) -> Self:
+        """Learn what the encoder must know of the candidates; nothing by default."""
+        self.n_features_in_ = np.shape(genotypes)[1]
+        return self
+
+    def transform(self, genotypes: npt.NDArray[np.integer]) -> Features:
+        """Encode a batch.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+
+        Returns
+        -------
+        ndarray of float32, shape (n, f)
+            Equal rows for isomorphic architectures.
+        """
+        return self._encode(self.space.canonicalize(genotypes))
+
+    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+        raise InputError(f"{type(self).__name__} does not implement _encode")
+
+    @property
+    def groups(self) -> list[slice]:
+        """The blocks of columns that belong together, after `fit`; one block by default."""
+        return [slice(None)]
+
+
+class GraphEncoder(Encoder):
+    """An encoder that works on the labelled graphs of a space."""
+
+    needs = "a space whose architectures are graphs"
+
+    @classmethod
+    def supports(cls, space: SearchSpace) -> bool:
+        """Tell whether the space has graphs."""
+        return space.has_graphs

@@ -1,0 +1,23 @@
+"""Adjacency matrix with operations."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.encoders._base import Features, GraphEncoder
+
+
+class AdjacencyEncoder(GraphEncoder):
+    """The upper triangle of the adjacency matrix, then the one-hot operations of the nodes.
+
+    Nodes that do not exist have zero rows, so that graphs of different size get
+    features of one length (Ying et al., NAS-Bench-101, ICML 2019).
+    """
+
+    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+        graphs = self.space.graphs(canonical)
+        above = np.triu_indices(graphs.operations.shape[1], k=1)
+        edges = graphs.adjacency[:, above[0], above[1]]
+        labels = graphs.operations[:, :, None] == np.arange(len(graphs.vocabulary))
+        return np.hstack([edges, labels.reshape(len(edges), -1)]).astype(np.float32)

@@ -1,0 +1,69 @@
+"""What predictors share: the scikit-learn contract and bagged members."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Predicted: TypeAlias = Floats | tuple[Floats, Floats]
+
+
+class Ensemble(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Several members that differ by bootstrap and seed; their spread is the uncertainty.
+
+    Subclasses say what a member is. With one member there is no bootstrap and
+    the standard deviation is zero.
+    """
+
+    members: int
+    random_state: Any
+
+    @abstractmethod
+    def _member(self, seed: int) -> Any:
+        """Return a new, unfitted regressor."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit all members.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, f)
+        y : array-like, shape (n,)
+        """
+        X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=1, dtype=np.float32)
+        rng = check_random_state(self.random_state)
+        seeds = rng.randint(2**31 - 1, size=self.members)
+        self.estimators_ = []
+        for seed in seeds:
+            rows = slice(None)
+            if self.members > 1:
+                rows = np.random.default_rng(seed).integers(len(y), size=len(y))  # type: ignore[assignment]
+            self.estimators_.append(self._member(int(seed)).fit(X[rows], y[rows]))
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Predicted:
+        """Predict mean and, if wanted, standard deviation over the members.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, f)
+        return_std : bool
+
+        Returns
+        -------
+        mean : ndarray, shape (n,)
+        std : ndarray, shape (n,)
+            Only with ``return_std=True``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float32)
+        each = np.stack([np.asarray(m.predict(X), dtype=np.float64) for m in self.estimators_])
+        mean = each.mean(axis=0)
+        return (mean, each.std(axis=0)) if return_std else mean

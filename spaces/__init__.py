@@ -1,0 +1,18 @@
+"""Search spaces: the sets of architectures that can be chosen, one folder a space."""
+
+from weaknas.spaces._base import LISTABLE_LIMIT, Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.choices import ChoiceSpace
+from weaknas.spaces.graphs import GraphBatch
+from weaknas.spaces.subset import SubsetSpace
+
+__all__ = [
+    "LISTABLE_LIMIT",
+    "Architecture",
+    "ChoiceSpace",
+    "Fingerprints",
+    "Genotypes",
+    "GraphBatch",
+    "SearchSpace",
+    "SubsetSpace",
+]

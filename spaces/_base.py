@@ -1,0 +1,313 @@
+"""The contract of a search space, and what every product of choices shares."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError
+from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.graphs import GraphBatch
+
+Genotypes: TypeAlias = npt.NDArray[np.int16]
+Fingerprints: TypeAlias = npt.NDArray[np.int64]
+
+#: Spaces up to this many genotypes are enumerated; larger ones are sampled.
+LISTABLE_LIMIT = 1_000_000
+
+# Multiplier of Knuth's 64-bit linear congruential generator (TAOCP 2, 3.3.4).
+_HASH_MULTIPLIER = np.uint64(6364136223846793005)
+
+
+class SearchSpace(ABC):
+    """The set of architectures that can be chosen; knows nothing of accuracy.
+
+    A genotype is a row of ``len(cardinalities)`` small integers, the i-th below
+    ``cardinalities[i]``; batches are ``(n, d)`` arrays of int16. The defaults
+    here are right for a plain product of choices. A space whose genotypes are
+    not all valid, or in which several genotypes are the same architecture,
+    overrides `contains` and `canonicalize`.
+
+    Attributes
+    ----------
+    name : str
+        The registered name.
+    variables : tuple of str
+        Name of each of the d decisions.
+    cardinalities : ndarray of int, shape (d,)
+        Number of choices of each decision.
+    ordered : ndarray of bool, shape (d,)
+        Which decisions are between ordered values, such as widths.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    cardinalities: npt.NDArray[np.int64]
+    ordered: npt.NDArray[np.bool_]
+
+    # -- what a space must say --------------------------------------------------
+
+    @abstractmethod
+    def format(self, genotype: npt.NDArray[np.integer]) -> str:
+        """Return the string form of one genotype, shape (d,)."""
+
+    @abstractmethod
+    def parse(self, text: str) -> Genotypes:
+        """Read the string form of one architecture.
+
+        Returns
+        -------
+        ndarray of int16, shape (d,)
+
+        Raises
+        ------
+        InputError
+            When the text is not an architecture of this space.
+        """
+
+    def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Map each genotype to the one that stands for its isomorphism class.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+
+        Returns
+        -------
+        ndarray of int16, shape (n, d)
+        """
+        return np.asarray(genotypes, dtype=np.int16)
+
+    def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes, shape (n, d), are architectures of this space."""
+        rows = np.asarray(genotypes)
+        return np.asarray(((rows >= 0) & (rows < self.cardinalities)).all(axis=1))
+
+    # -- size and identity --------------------------------------------------------
+
+    @property
+    def n_variables(self) -> int:
+        """Number of decisions d."""
+        return len(self.cardinalities)
+
+    @property
+    def size(self) -> int:
+        """Exact number of genotypes."""
+        return math.prod(int(count) for count in self.cardinalities)
+
+    @property
+    def is_listable(self) -> bool:
+        """Whether `enumerate` is offered."""
+        return self.size <= LISTABLE_LIMIT
+
+    @cached_property
+    def architecture_fingerprints(self) -> Fingerprints:
+        """Fingerprints of all architectures, isomorphic ones once, in ascending order.
+
+        Raises
+        ------
+        InputError
+            When the space is too large to list.
+        """
+        return np.unique(self.fingerprint(self.enumerate()))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what distinguishes this space from another, as plain JSON types."""
+        return {"name": self.name, "size": self.size}
+
+    def fingerprint(self, genotypes: npt.NDArray[np.integer]) -> Fingerprints:
+        """Return one 64-bit integer a genotype, equal for isomorphic architectures.
+
+        Exact (a mixed-radix number) where the space has fewer than 2^63 genotypes.
+        Above, a 64-bit hash: among a million architectures two different ones
+        collide with a probability of about 3e-8.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        rows = self.canonicalize(genotypes)
+        if math.prod(int(count) for count in self.cardinalities) < 2**63:
+            digits = [int(count) for count in self.cardinalities]
+            weights = np.array([math.prod(digits[i + 1 :]) for i in range(len(digits))])
+            return np.asarray(rows.astype(np.int64) @ weights.astype(np.int64))
+        code = np.zeros(len(rows), dtype=np.uint64)
+        for column in rows.T:
+            code = (code + column.astype(np.uint64) + np.uint64(1)) * _HASH_MULTIPLIER
+            code ^= code >> np.uint64(29)
+        return code.view(np.int64)
+
+    def canonical_ids(self, genotypes: npt.NDArray[np.integer]) -> list[str]:
+        """Return the canonical id of each genotype: a short, exact, readable text."""
+        rows = self.canonicalize(genotypes).tolist()
+        separator = "" if int(self.cardinalities.max()) <= 10 else "."
+        return [separator.join(map(str, row)) for row in rows]
+
+    # -- drawing and moving -------------------------------------------------------
+
+    def enumerate(self) -> Genotypes:
+        """Return every genotype, shape (size, d), in lexicographic order.
+
+        Raises
+        ------
+        InputError
+            When the space is too large to list.
+        """
+        self._require_listable()
+        indices = np.unravel_index(np.arange(self.size), tuple(self.cardinalities))
+        return np.stack(indices, axis=1).astype(np.int16)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw n genotypes uniformly, with replacement; shape (n, d)."""
+        return rng.integers(self.cardinalities, size=(n, self.n_variables)).astype(np.int16)
+
+    def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Change one decision, drawn uniformly, of each genotype, shape (n, d)."""
+        rows = np.array(genotypes, dtype=np.int16)
+        free = np.flatnonzero(self.cardinalities > 1)
+        column = free[rng.integers(len(free), size=len(rows))]
+        shift = rng.integers(1, self.cardinalities[column])
+        line = np.arange(len(rows))
+        rows[line, column] = (rows[line, column] + shift) % self.cardinalities[column]
+        return rows
+
+    def crossover(
+        self,
+        first: npt.NDArray[np.integer],
+        second: npt.NDArray[np.integer],
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        """Take each decision from either parent with equal chance; shapes (n, d)."""
+        take = rng.random(np.shape(first)) < 0.5
+        return np.where(take, first, second).astype(np.int16)
+
+    def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
+        """Return the architectures one decision away, without repeats or itself.
+
+        Parameters
+        ----------
+        genotype : ndarray of int, shape (d,)
+
+        Returns
+        -------
+        ndarray of int16, shape (m, d)
+            Canonical forms, each once.
+        """
+        base = np.asarray(genotype, dtype=np.int16)
+        moves = [
+            (column, value)
+            for column, count in enumerate(self.cardinalities)
+            for value in range(int(count))
+            if value != base[column]
+        ]
+        rows = np.repeat(base[None], len(moves), axis=0)
+        columns, values = np.array(moves, dtype=np.int64).reshape(-1, 2).T
+        rows[np.arange(len(moves)), columns] = values
+        return self._distinct(rows[self.contains(rows)], other_than=base)
+
+    # -- graphs -------------------------------------------------------------------
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether `graphs` is offered."""
+        return type(self).graphs is not SearchSpace.graphs
+
+    def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:
+        """Return the genotypes, shape (n, d), as graphs with operations on nodes.
+
+        Raises
+        ------
+        InputError
+            When the architectures of this space are not graphs.
+        """
+        raise InputError(f"the architectures of the space {self.name!r} are not graphs")
+
+    # -- architectures, for people ------------------------------------------------
+
+    def architectures(self, genotypes: npt.NDArray[np.integer]) -> list[Architecture]:
+        """Return one `Architecture` a genotype, shape (n, d)."""
+        rows = np.asarray(genotypes)
+        return [
+            Architecture(self.name, tuple(row), identity, self.format(np.array(row)))
+            for row, identity in zip(rows.tolist(), self.canonical_ids(rows), strict=True)
+        ]
+
+    def architecture(
+        self, value: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
+    ) -> Architecture:
+        """Return the architecture that a string form or one genotype stands for.
+
+        Raises
+        ------
+        InputError
+            When the value is no architecture of this space.
+        """
+        return self.architectures(self.genotypes([value]))[0]
+
+    def genotypes(
+        self, values: Iterable[Architecture | str | Sequence[int] | npt.NDArray[np.integer]]
+    ) -> Genotypes:
+        """Turn architectures, string forms or genotypes into a checked (n, d) batch.
+
+        Raises
+        ------
+        InputError
+            When one of them is no architecture of this space.
+        """
+        rows = [self._genotype(value) for value in values]
+        batch = np.array(rows, dtype=np.int16).reshape(len(rows), self.n_variables)
+        inside = self.contains(batch)
+        if not inside.all():
+            wrong = batch[int(np.argmin(inside))].tolist()
+            raise InputError(f"the genotype {wrong} is not in the space {self.name!r}")
+        return batch
+
+    def _genotype(
+        self, value: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
+    ) -> Sequence[int] | npt.NDArray[np.integer]:
+        if isinstance(value, str):
+            return self.parse(value)
+        if isinstance(value, Architecture):
+            if value.space != self.name:
+                raise InputError(
+                    f"the architecture {value.text!r} is of the space {value.space!r},"
+                    f" not of {self.name!r}"
+                )
+            return value.genotype
+        if len(value) != self.n_variables:
+            raise InputError(
+                f"a genotype of the space {self.name!r} has {self.n_variables} values,"
+                f" not {len(value)}"
+            )
+        return value
+
+    # -- shared pieces ------------------------------------------------------------
+
+    def _require_listable(self) -> None:
+        if not self.is_listable:
+            raise InputError(
+                f"the space {self.name!r} has {self.size} genotypes and is not listed"
+                f" (limit {LISTABLE_LIMIT}); sample it instead"
+            )
+
+    def _distinct(
+        self, genotypes: Genotypes, other_than: npt.NDArray[np.integer] | None = None
+    ) -> Genotypes:
+        """Canonical forms of the genotypes, each once, in order of first appearance."""
+        rows = self.canonicalize(genotypes)
+        codes = self.fingerprint(rows)
+        _, first = np.unique(codes, return_index=True)
+        keep = np.sort(first)
+        if other_than is not None:
+            keep = keep[codes[keep] != self.fingerprint(np.asarray(other_than)[None])[0]]
+        return rows[keep]

@@ -1,0 +1,62 @@
+"""One architecture, as people handle it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from weaknas.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """An architecture of a search space: an immutable, hashable value.
+
+    Parameters
+    ----------
+    space : str
+        Name of the search space.
+    genotype : tuple of int
+        One row of a genotype batch.
+    id : str
+        Canonical id: equal for architectures that are isomorphic.
+    text : str
+        The space's string form, e.g. ``|nor_conv_3x3~0|+|...|``.
+    """
+
+    space: str
+    genotype: tuple[int, ...]
+    id: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON types."""
+        return asdict(self) | {"genotype": list(self.genotype)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Architecture:
+        """Rebuild an architecture from `to_dict`.
+
+        Raises
+        ------
+        InputError
+            When a field is missing.
+        """
+        try:
+            genotype = tuple(int(value) for value in fields["genotype"])
+            return cls(str(fields["space"]), genotype, str(fields["id"]), str(fields["text"]))
+        except KeyError as error:
+            raise InputError(f"an architecture record lacks the field {error}") from error
+
+    def to_json(self) -> str:
+        """Return the architecture as one line of JSON."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, line: str) -> Architecture:
+        """Rebuild an architecture from `to_json`."""
+        return cls.from_dict(json.loads(line))

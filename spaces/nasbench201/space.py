@@ -1,0 +1,170 @@
+"""The NAS-Bench-201 search space (Dong and Yang, ICLR 2020, arXiv:2001.00326)."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.graphs import GraphBatch
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+#: (source, target) of each genotype column, in the order of the official string.
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+# Genotype columns after the inner nodes 1 and 2 have changed places; the edge
+# 1 -> 2 (column 2) must be absent for that.
+_SWAPPED = [1, 0, 2, 3, 5, 4]
+
+# Which edges follow which, with the input as node 0 and the output as node 7.
+_LINE_GRAPH = np.zeros((8, 8), dtype=bool)
+for _node, (_source, _target) in enumerate(EDGES, start=1):
+    _LINE_GRAPH[0, _node] = _source == 0
+    _LINE_GRAPH[_node, 7] = _target == 3
+    _LINE_GRAPH[_node, 1:7] = [start == _target for start, _ in EDGES]
+
+_CHANNELS = (16, 32, 64)
+_CELLS_PER_STAGE = 5
+_PARAMETERS_OUTSIDE = 72_656  # stem, reductions and last norm; the classifier comes on top
+_MACS_OUTSIDE = 7_782_400  # the same at 32 x 32 pixels
+
+
+class NASBench201(SearchSpace):
+    """Cells of four nodes; each of the six edges i -> j (i < j) has one of five operations.
+
+    A genotype has six values in the order of the official string
+    ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, each an index into `OPERATIONS`.
+
+    The canonical form covers what the structure alone decides. (1) An edge with
+    the operation ``none`` carries nothing. (2) An inner node that the input
+    cannot reach, or that cannot reach the output, is unused, and so are its
+    edges: they become ``none``. (3) When no edge joins the inner nodes 1 and 2
+    these may change places: of the two genotypes the lexicographically smaller
+    stands for both. The 15,625 genotypes fall into 8,765 such classes. Two
+    things are left apart on purpose, for the trained networks differ or the
+    structure alone does not show it: an unreachable convolution outputs its
+    batch-norm bias in the official network (ignored here, as in (2)), and
+    ``skip_connect`` is an operation like the others, so contracting it is not
+    an isomorphism.
+    """
+
+    name = "nasbench201"
+    variables = tuple(f"{target}<-{source}" for source, target in EDGES)
+    cardinalities = np.full(len(EDGES), len(OPERATIONS))
+    ordered = np.zeros(len(EDGES), dtype=bool)
+    choices = (OPERATIONS,) * len(EDGES)
+
+    def format(self, genotype: npt.NDArray[np.integer]) -> str:
+        """Return the official string of one genotype, shape (6,)."""
+        names = [f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(genotype, EDGES, strict=True)]
+        return f"|{names[0]}|+|{'|'.join(names[1:3])}|+|{'|'.join(names[3:])}|"
+
+    def parse(self, text: str) -> Genotypes:
+        """Read an official string; edges may stand in any order within a node.
+
+        Raises
+        ------
+        InputError
+            When the form is wrong or an operation is unknown.
+        """
+        nodes = [re.findall(r"([^|~]+)~(\d+)", part) for part in text.strip().split("+")]
+        found = {
+            (int(source), target): name
+            for target, node in enumerate(nodes, start=1)
+            for name, source in node
+        }
+        well_formed = set(found) == set(EDGES) and sum(map(len, nodes)) == len(EDGES)
+        if not well_formed or re.fullmatch(r"[\w|~+]+", text.strip()) is None:
+            raise InputError(
+                f"malformed architecture string {text!r}; the form is |op~0|+|op~0|op~1|+"
+                f"|op~0|op~1|op~2| with op one of {', '.join(OPERATIONS)}"
+            )
+        for name in found.values():
+            if name not in OPERATIONS:
+                raise unknown("operation", name, OPERATIONS)
+        return np.array([OPERATIONS.index(found[edge]) for edge in EDGES], dtype=np.int16)
+
+    def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Prune unused nodes and order the inner nodes; see the class for what is covered."""
+        rows = np.array(genotypes, dtype=np.int16)
+        to_1, to_2, between, _, from_1, from_2 = (rows > 0).T
+        reached_2 = to_2 | (between & to_1)
+        leads_1 = from_1 | (between & from_2)
+        used_1, used_2 = to_1 & leads_1, reached_2 & from_2
+        alive = [used_1, used_2, used_1 & used_2, np.ones_like(used_1), used_1, used_2]
+        rows *= np.stack(alive, axis=1)
+        swapped = rows[:, _SWAPPED]
+        weights = len(OPERATIONS) ** np.arange(len(EDGES))[::-1]
+        swap = (rows[:, 2] == 0) & (swapped @ weights < rows @ weights)
+        rows[swap] = swapped[swap]
+        return rows
+
+    def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:
+        """Return graphs of up to 8 nodes: input, one node an edge that is not ``none``, output.
+
+        An edge of the cell becomes a node that leads to the edges that start where
+        it ends. Canonical forms are drawn, so that isomorphic cells give equal graphs.
+        """
+        rows = self.canonicalize(genotypes)
+        operations = np.full((len(rows), 8), -1, dtype=np.int16)
+        operations[:, 0], operations[:, 7] = 0, 1
+        operations[:, 1:7] = np.where(rows > 0, rows + 1, -1)
+        present = operations >= 0
+        return GraphBatch(
+            _LINE_GRAPH & present[:, :, None] & present[:, None, :],
+            operations,
+            ("input", "output", *OPERATIONS[1:]),
+        )
+
+    def parameters(self, genotypes: npt.NDArray[np.integer], classes: int = 10) -> npt.NDArray[np.int64]:
+        """Return the number of weights of each network in the published skeleton.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, 6)
+        classes : int
+            Size of the classifier.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        # A k x k convolution from C to C channels has k^2 C^2 weights, its batch
+        # norm 2 C; every edge stands in 5 cells of 16, 32 and 64 channels.
+        squares = sum(c * c for c in _CHANNELS) * _CELLS_PER_STAGE
+        norms = 2 * sum(_CHANNELS) * _CELLS_PER_STAGE
+        pointwise, spatial = _count_convolutions(genotypes)
+        outside = _PARAMETERS_OUTSIDE + classes * (_CHANNELS[-1] + 1)
+        return outside + pointwise * (squares + norms) + spatial * (9 * squares + norms)
+
+    def macs(
+        self, genotypes: npt.NDArray[np.integer], classes: int = 10, pixels: int = 32
+    ) -> npt.NDArray[np.int64]:
+        """Return the multiply-adds of one image through each network.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, 6)
+        classes : int
+            Size of the classifier.
+        pixels : int
+            Height and width of the image, a multiple of 4.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        # All three stages cost the same: channels double where the area quarters.
+        per_edge = len(_CHANNELS) * _CELLS_PER_STAGE * (_CHANNELS[0] * 32) ** 2
+        pointwise, spatial = _count_convolutions(genotypes)
+        convolutions = _MACS_OUTSIDE + per_edge * (pointwise + 9 * spatial)
+        return convolutions * pixels**2 // 32**2 + classes * (_CHANNELS[-1] + 1)
+
+
+def _count_convolutions(
+    genotypes: npt.NDArray[np.integer],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    rows = np.asarray(genotypes)
+    return (rows == 2).sum(axis=1), (rows == 3).sum(axis=1)

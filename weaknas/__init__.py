@@ -1,0 +1,70 @@
+"""Predictor-based, progressive neural architecture search.
+
+The names below are imported when first used, so that ``import weaknas`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Architecture": "weaknas.spaces",
+    "ChoiceSpace": "weaknas.spaces",
+    "SearchSpace": "weaknas.spaces",
+    "Evaluation": "weaknas.evaluators",
+    "TabularBenchmark": "weaknas.evaluators",
+    "InputError": "weaknas.errors",
+    "Result": "weaknas.runner",
+    "Strategy": "weaknas.strategies",
+    "Trial": "weaknas.trials",
+    "WeakNAS": "weaknas.search",
+    "get_benchmark": "weaknas.registry",
+    "get_encoder": "weaknas.registry",
+    "get_predictor": "weaknas.registry",
+    "get_space": "weaknas.registry",
+    "get_strategy": "weaknas.registry",
+    "list_benchmarks": "weaknas.registry",
+    "list_encoders": "weaknas.registry",
+    "list_predictors": "weaknas.registry",
+    "list_spaces": "weaknas.registry",
+    "list_strategies": "weaknas.registry",
+    "run": "weaknas.runner",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from weaknas.errors import InputError as InputError
+    from weaknas.evaluators import Evaluation as Evaluation
+    from weaknas.evaluators import TabularBenchmark as TabularBenchmark
+    from weaknas.registry import get_benchmark as get_benchmark
+    from weaknas.registry import get_encoder as get_encoder
+    from weaknas.registry import get_predictor as get_predictor
+    from weaknas.registry import get_space as get_space
+    from weaknas.registry import get_strategy as get_strategy
+    from weaknas.registry import list_benchmarks as list_benchmarks
+    from weaknas.registry import list_encoders as list_encoders
+    from weaknas.registry import list_predictors as list_predictors
+    from weaknas.registry import list_spaces as list_spaces
+    from weaknas.registry import list_strategies as list_strategies
+    from weaknas.runner import Result as Result
+    from weaknas.runner import run as run
+    from weaknas.search import WeakNAS as WeakNAS
+    from weaknas.spaces import Architecture as Architecture
+    from weaknas.spaces import ChoiceSpace as ChoiceSpace
+    from weaknas.spaces import SearchSpace as SearchSpace
+    from weaknas.strategies import Strategy as Strategy
+    from weaknas.trials import Trial as Trial
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'weaknas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

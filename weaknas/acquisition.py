@@ -1,0 +1,182 @@
+"""From a prediction to a batch of queries: functions of mean and standard deviation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from weaknas.errors import InputError, unknown
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a predictor says of n candidates, in units of its targets.
+
+    Parameters
+    ----------
+    mean : ndarray of float, shape (n,)
+    std : ndarray of float, shape (n,)
+        Standard deviation of the noise-free score; zeros for a predictor without one.
+    available : ndarray of bool, shape (n,)
+        False for candidates that were queried already.
+    incumbent : float
+        The largest mean among the queried architectures: what has been reached
+        with the noise of single labels smoothed out.
+    """
+
+    mean: Floats
+    std: Floats
+    available: npt.NDArray[np.bool_]
+    incumbent: float
+
+
+class Acquisition(ABC):
+    """How much we want to query each candidate."""
+
+    @abstractmethod
+    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+        """Return one number a candidate, shape (n,); larger is more wanted."""
+
+    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
+        """Return the indices of up to n available candidates, the most wanted first."""
+        values = np.where(prediction.available, self.values(prediction, rng), -np.inf)
+        count = min(n, int(prediction.available.sum()))
+        return best_first(values, count)
+
+    def describe(self) -> dict[str, Any]:
+        """Return name and parameters as plain JSON types."""
+        return {"name": type(self).__name__} | vars(self)
+
+
+def best_first(values: Floats, n: int) -> Indices:
+    """Return the indices of the n largest values in descending order (ties: the first)."""
+    if n < len(values):
+        # argpartition alone would order ties by chance of its algorithm
+        threshold = -np.partition(-values, n - 1)[n - 1]
+        shortlist = np.flatnonzero(values >= threshold)
+    else:
+        shortlist = np.arange(len(values))
+    return shortlist[np.argsort(-values[shortlist], kind="stable")][:n]
+
+
+@dataclass
+class Greedy(Acquisition):
+    """The predicted mean."""
+
+    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+        """Return the mean."""
+        return prediction.mean
+
+
+@dataclass
+class ExpectedImprovement(Acquisition):
+    """Expected improvement over the incumbent (Jones et al. 1998, eq. 15)."""
+
+    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+        """Return the expected improvement."""
+        std = np.maximum(prediction.std, 1e-12)
+        z = (prediction.mean - prediction.incumbent) / std
+        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        return np.asarray(std * (z * ndtr(z) + density))
+
+
+@dataclass
+class UpperConfidenceBound(Acquisition):
+    """Mean plus `beta` standard deviations (Auer 2002; Srinivas et al. 2010, eq. 6)."""
+
+    beta: float = 1.0
+
+    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+        """Return the upper bound."""
+        return prediction.mean + self.beta * prediction.std
+
+
+@dataclass
+class IndependentThompson(Acquisition):
+    """A draw from each candidate's own normal distribution (White et al., BANANAS, 2021)."""
+
+    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+        """Return one draw a candidate."""
+        return rng.normal(prediction.mean, np.maximum(prediction.std, 1e-12))
+
+
+@dataclass
+class TopN(Acquisition):
+    """Uniform draws from the predicted top of the space (Wu et al., WeakNAS, NeurIPS 2021).
+
+    The top are the `size` candidates with the largest mean, queried ones
+    included; those not queried yet are drawn from with equal chance. When fewer
+    are left than are wanted, the next best by rank follow.
+
+    Parameters
+    ----------
+    size : int
+        Size of the top.
+    start : int, optional
+        Size of the top in the first round; it then shrinks by `decay` each round
+        until it reaches `size`. Default: `size` from the beginning.
+    decay : float
+        In (0, 1].
+    """
+
+    size: int = 100
+    start: int | None = None
+    decay: float = 0.96
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or (self.start is not None and self.start < self.size):
+            raise InputError(f"top-n needs 1 <= size <= start, not {self.size} and {self.start}")
+        if not 0 < self.decay <= 1:
+            raise InputError(f"decay must be in (0, 1], not {self.decay}")
+        self._round = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return the parameters without the round that is counted."""
+        return {"name": "TopN", "size": self.size, "start": self.start, "decay": self.decay}
+
+    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+        """Return the mean."""
+        return prediction.mean
+
+    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
+        """Draw up to n available candidates of the top; the next best by rank fill up."""
+        size = self.size
+        if self.start is not None:
+            size = max(size, round(self.start * self.decay**self._round))
+        self._round += 1
+        ranked = best_first(prediction.mean, len(prediction.mean))
+        top, rest = ranked[:size], ranked[size:]
+        left = top[prediction.available[top]]
+        drawn = rng.permutation(left)[:n]
+        return np.concatenate([drawn, rest[prediction.available[rest]][: n - len(drawn)]])
+
+
+ACQUISITIONS = {
+    "ei": ExpectedImprovement,
+    "greedy": Greedy,
+    "thompson": IndependentThompson,
+    "top-n": TopN,
+    "ucb": UpperConfidenceBound,
+}
+
+
+def get_acquisition(name: str, **options: Any) -> Acquisition:
+    """Return an acquisition by name.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown.
+    """
+    if name not in ACQUISITIONS:
+        raise unknown("acquisition", name, ACQUISITIONS)
+    acquisition: Acquisition = ACQUISITIONS[name](**options)
+    return acquisition

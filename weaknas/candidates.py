@@ -1,0 +1,115 @@
+"""Candidate pools: what the predictor ranks in a round."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
+from weaknas.strategies import History
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The candidates of one round.
+
+    Parameters
+    ----------
+    genotypes : ndarray of int16, shape (n, d)
+        Canonical, each architecture once.
+    fingerprints : ndarray of int64, shape (n,)
+    features : ndarray of float32, shape (n, f)
+    """
+
+    genotypes: Genotypes
+    fingerprints: Fingerprints
+    features: Any
+
+
+class Candidates(ABC):
+    """Where pools come from."""
+
+    @abstractmethod
+    def pool(self, history: History, rng: np.random.Generator) -> Pool:
+        """Return the candidates of the next round."""
+
+    def features(self, pool: Pool, genotypes: Genotypes) -> Any:
+        """Return the features of canonical genotypes, from the pool where they are in it."""
+        return self.encoder.transform(genotypes)
+
+    encoder: Any
+
+
+class ListedCandidates(Candidates):
+    """The whole space, encoded once.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    encoder : transformer
+        Fitted here, to the whole space.
+    """
+
+    def __init__(self, space: SearchSpace, encoder: Any) -> None:
+        genotypes = space._distinct(space.enumerate())
+        self.encoder = encoder.fit(genotypes)
+        self._pool = Pool(genotypes, space.fingerprint(genotypes), encoder.transform(genotypes))
+
+    def pool(self, history: History, rng: np.random.Generator) -> Pool:
+        """Return the whole space."""
+        return self._pool
+
+
+class GrownCandidates(Candidates):
+    """Offspring of the best and random architectures, drawn anew each round.
+
+    Half of the pool are mutants and crossings of the best architectures so far,
+    with one to several mutations in a row, so that near and far offspring are
+    there; the other half is drawn uniformly from the space.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    encoder : transformer
+        Fitted here, to a sample.
+    size : int
+        Size of the pool.
+    parents : int
+        How many of the best architectures have offspring.
+    seed : int
+        For the sample the encoder is fitted to.
+    """
+
+    def __init__(
+        self, space: SearchSpace, encoder: Any, size: int = 5000, parents: int = 20, seed: int = 0
+    ) -> None:
+        self.space, self.size, self.parents = space, size, parents
+        sample = space.sample(size, np.random.default_rng(seed))
+        self.encoder = encoder.fit(space.canonicalize(sample))
+
+    def pool(self, history: History, rng: np.random.Generator) -> Pool:
+        """Grow a pool around the best of the history."""
+        genotypes, scores = history.successful
+        best = genotypes[np.argsort(-scores, kind="stable")[: self.parents]]
+        drawn = [genotypes, self.space.sample(self.size // 2, rng)]
+        if len(best):
+            first, second = best[rng.integers(len(best), size=(2, self.size // 2))]
+            cross = (rng.random(len(first)) < 0.5)[:, None]
+            offspring = np.where(cross, self.space.crossover(first, second, rng), first)
+            mutations = rng.geometric(0.5, size=len(offspring))
+            for depth in range(1, int(mutations.max()) + 1):
+                again = mutations >= depth
+                offspring[again] = self.space.mutate(offspring[again], rng)
+            drawn.append(offspring.astype(np.int16))
+        pool = self.space._distinct(np.vstack(drawn))
+        return Pool(pool, self.space.fingerprint(pool), self.encoder.transform(pool))
+
+
+def default_candidates(space: SearchSpace, encoder: Any, seed: int = 0) -> Candidates:
+    """Return the whole space where it can be listed, else a pool that is grown each round."""
+    if space.is_listable:
+        return ListedCandidates(space, encoder)
+    return GrownCandidates(space, encoder, seed=seed)

@@ -1,0 +1,60 @@
+"""Errors that are the caller's to mend, and how they are worded.
+
+This module stands below everything else: spaces, encoders and the search raise
+from it, the command line turns it into a one-line message and exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class InputError(ValueError):
+    """A value that cannot be used; the message names it and what is allowed."""
+
+
+class MissingDependencyError(InputError, ImportError):
+    """An optional package is needed; the message says which extra installs it."""
+
+
+def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
+    """Build the error for a name that is not among the allowed ones.
+
+    Parameters
+    ----------
+    kind : str
+        What the name stands for, e.g. ``"predictor"``.
+    name : object
+        The name that was given.
+    allowed : iterable
+        All names that would have been accepted.
+
+    Returns
+    -------
+    InputError
+        One line: the name, the closest match if there is one, all allowed names.
+    """
+    names = [str(item) for item in allowed]
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return InputError(f"unknown {kind} {str(name)!r}{hint} (allowed: {', '.join(names)})")
+
+
+def optional_import(module: str, extra: str) -> ModuleType:
+    """Import an optional package or say what to install.
+
+    Raises
+    ------
+    MissingDependencyError
+        When the package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise MissingDependencyError(
+            f"{package} is not installed; install it with: pip install 'weaknas[{extra}]'"
+        ) from error

@@ -1,0 +1,23 @@
+"""Evaluators: architecture to score, by table, training, supernet or any callable."""
+
+from weaknas.evaluators._base import (
+    Evaluation,
+    Evaluator,
+    FunctionEvaluator,
+    as_evaluator,
+    evaluate_safely,
+    evaluation_seed,
+)
+from weaknas.evaluators.tabular import LABELS, Optimum, TabularBenchmark
+
+__all__ = [
+    "LABELS",
+    "Evaluation",
+    "Evaluator",
+    "FunctionEvaluator",
+    "Optimum",
+    "TabularBenchmark",
+    "as_evaluator",
+    "evaluate_safely",
+    "evaluation_seed",
+]

@@ -1,0 +1,140 @@
+"""What an evaluator returns, and the contract it keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+from weaknas.errors import InputError
+from weaknas.spaces import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one query brought.
+
+    Parameters
+    ----------
+    score : float
+        Larger is better; NaN when the evaluation failed.
+    metrics : mapping of str to float
+        Whatever else was measured.
+    cost : float
+        Seconds that were (or, for a table, would have been) paid.
+    fidelity : float, optional
+        Epochs or data fraction that were given; None stands for all.
+    status : str
+        ``"ok"`` or why there is no score, e.g. ``"failed"``, ``"invalid"``, ``"timeout"``.
+    message : str
+        One line for people, empty when all is well.
+    """
+
+    score: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    cost: float = 0.0
+    fidelity: float | None = None
+    status: str = "ok"
+    message: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether there is a score."""
+        return self.status == "ok"
+
+    @classmethod
+    def failure(cls, status: str, message: str, cost: float = 0.0) -> Evaluation:
+        """Return the evaluation of an architecture that brought no score."""
+        return cls(math.nan, {}, cost, None, status, " ".join(message.split())[:500])
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Turns an architecture into an `Evaluation`.
+
+    An evaluator is deterministic given the architecture, the seed and the
+    fidelity; it may be sent to another process.
+    """
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        """Evaluate one architecture."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what distinguishes this evaluator from another, as plain JSON types."""
+
+
+class FunctionEvaluator:
+    """A plain callable as evaluator.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an `Architecture`, returns a float (larger is better) or an `Evaluation`.
+    """
+
+    def __init__(self, function: Callable[[Architecture], float | Evaluation]) -> None:
+        self.function = function
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        """Call the function."""
+        value = self.function(architecture)
+        return value if isinstance(value, Evaluation) else Evaluation(float(value))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the name of the function."""
+        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        return {"function": name}
+
+
+def as_evaluator(evaluator: Any) -> Evaluator:
+    """Return an evaluator as it is and wrap a callable.
+
+    Raises
+    ------
+    InputError
+        When the value is neither.
+    """
+    if isinstance(evaluator, Evaluator):
+        return evaluator
+    if callable(evaluator):
+        return FunctionEvaluator(evaluator)
+    raise InputError(
+        f"an evaluator has a method evaluate(architecture, seed=..., fidelity=...) or is a"
+        f" callable architecture -> float; {evaluator!r} is neither"
+    )
+
+
+def evaluation_seed(seed: int, architecture: Architecture) -> int:
+    """Return the seed of the evaluation of one architecture in one run.
+
+    It depends on the run's seed and the architecture alone, so that every
+    strategy that is run with this seed sees the same label for it, in any
+    process and after any restart.
+    """
+    digest = hashlib.blake2b(f"{seed}:{architecture.space}:{architecture.id}".encode(), digest_size=8)
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def evaluate_safely(
+    evaluator: Evaluator, architecture: Architecture, seed: int, fidelity: float | None = None
+) -> Evaluation:
+    """Evaluate, and turn an exception or a score that is no number into a failed evaluation."""
+    try:
+        evaluation = evaluator.evaluate(architecture, seed=seed, fidelity=fidelity)
+    except MemoryError as error:
+        return Evaluation.failure("out-of-memory", str(error) or "out of memory")
+    except Exception as error:
+        return Evaluation.failure("failed", f"{type(error).__name__}: {error}")
+    if evaluation.is_ok and not math.isfinite(evaluation.score):
+        return Evaluation.failure("invalid", f"the score is {evaluation.score}", evaluation.cost)
+    metrics = {str(name): float(value) for name, value in evaluation.metrics.items()}
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return replace(
+        evaluation, score=float(evaluation.score), cost=float(evaluation.cost), metrics=finite
+    )

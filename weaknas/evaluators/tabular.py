@@ -1,0 +1,266 @@
+"""A benchmark that is a table: architectures that somebody has trained already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError, unknown
+from weaknas.evaluators._base import Evaluation
+from weaknas.evaluators._read_table import Values, read_table
+from weaknas.spaces import Architecture, Genotypes, SearchSpace, SubsetSpace
+
+Labels: TypeAlias = Literal["one-seed", "mean"]
+LABELS: tuple[Labels, ...] = ("one-seed", "mean")
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best architecture of a table.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    score : float
+        Its mean over all trainings.
+    fingerprints : ndarray of int64
+        All architectures that reach this score.
+    """
+
+    architecture: Architecture
+    score: float
+    fingerprints: npt.NDArray[np.int64]
+
+
+class TabularBenchmark:
+    """Scores looked up in a table, as if the architecture had been trained.
+
+    Isomorphic architectures are one: the trainings of all their rows are
+    trainings of it. A query shows one of them, drawn with the seed of the
+    evaluation (``labels="one-seed"``), or their mean (``labels="mean"``).
+
+    Parameters
+    ----------
+    space : SearchSpace
+    table : mapping or DataFrame-like
+        Either columns by name: an ``architecture`` column of string forms, a
+        ``genotype`` column of shape (n, d), or one column a decision of the
+        space, and beside it any number of columns of shape (n,) or, for repeated
+        trainings, (n, repeats). Or a mapping from architecture (string form,
+        genotype or tuple of values) to a score or to a mapping of named values.
+        Lower fidelities of a column stand in columns named ``column@epochs``.
+    objective : str
+        The column that a search is shown.
+    maximize : bool
+        Whether larger is better; if not, the score is the negated value.
+    labels : {"one-seed", "mean"}
+        What a query shows.
+    cost : str, optional
+        The column of seconds that a training took.
+    test : str, optional
+        The column of test results, for reports only; a search never sees it.
+    partial : bool
+        Allow a table that lacks architectures of the space; `space` is then the
+        part that the table holds.
+    name : str
+
+    Raises
+    ------
+    InputError
+        When a column is missing, an architecture has no number in the objective,
+        or architectures of the space are missing and `partial` is false.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        table: Any,
+        objective: str = "score",
+        *,
+        maximize: bool = True,
+        labels: Labels = "one-seed",
+        cost: str | None = None,
+        test: str | None = None,
+        partial: bool = False,
+        name: str = "table",
+    ) -> None:
+        if labels not in LABELS:
+            raise unknown("labels", labels, LABELS)
+        genotypes, columns = read_table(space, table)
+        for column in (objective, *([cost] if cost else []), *([test] if test else [])):
+            if column not in columns:
+                raise unknown("column", column, columns)
+        self.name, self.objective, self.labels = name, objective, labels
+        self.maximize, self.cost, self.test = maximize, cost, test
+        self._rows = _Trainings(space, genotypes, columns, objective)
+        missing = _count_missing(space, self._rows.fingerprints)
+        if missing and not partial:
+            raise InputError(
+                f"the table lacks {missing} of the architectures of {space.name!r};"
+                " pass partial=True to search among those it holds"
+            )
+        self.space = space if missing == 0 else SubsetSpace(space, genotypes)
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, objective and labels as plain JSON types."""
+        return {
+            "benchmark": self.name,
+            "objective": self.objective,
+            "labels": self.labels,
+            "architectures": len(self._rows.fingerprints),
+        }
+
+    # -- what a search pays for -----------------------------------------------------
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        """Look one architecture up.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        seed : int
+            Chooses the training that is shown when ``labels="one-seed"``.
+        fidelity : float, optional
+            One of `fidelities`; default: full training.
+
+        Raises
+        ------
+        InputError
+            When the table does not hold the architecture or the fidelity.
+        """
+        suffix = self._suffix(fidelity)
+        genotype = np.array([architecture.genotype], dtype=np.int16)
+        row = int(self._rows.locate(self.space.fingerprint(genotype))[0])
+        if self.labels == "mean":
+            shown = self._rows.means(row)
+        else:
+            shown = self._rows.training(row, seed)
+        score = shown[self.objective + suffix] * self._sign
+        cost = shown.get(f"{self.cost}{suffix}", 0.0) if self.cost else 0.0
+        hidden = {self.objective, self.test}
+        metrics = {k: v for k, v in shown.items() if k.partition("@")[0] not in hidden and v == v}
+        return Evaluation(score, metrics, cost, fidelity)
+
+    @property
+    def fidelities(self) -> list[float]:
+        """The lower fidelities of the objective, ascending."""
+        prefix = self.objective + "@"
+        return sorted(float(c[len(prefix) :]) for c in self._rows.columns if c.startswith(prefix))
+
+    def _suffix(self, fidelity: float | None) -> str:
+        if fidelity is None:
+            return ""
+        if fidelity not in self.fidelities:
+            raise unknown("fidelity", f"{fidelity:g}", [f"{f:g}" for f in self.fidelities])
+        return f"@{fidelity:g}"
+
+    # -- the truth, for reports ---------------------------------------------------------
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.maximize else -1.0
+
+    def true_scores(
+        self, genotypes: npt.NDArray[np.integer], target: str | None = None
+    ) -> Values:
+        """Return the mean score over all trainings of each genotype, shape (n,).
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+        target : str, optional
+            A column other than the objective, e.g. the test results.
+        """
+        column = self._target(target)
+        rows = self._rows.locate(self.space.fingerprint(genotypes))
+        return self._sign * self._rows.mean_of(column)[rows]
+
+    def optimum(self, target: str | None = None) -> Optimum:
+        """Return the architecture with the best mean over all trainings."""
+        scores = self._sign * self._rows.mean_of(self._target(target))
+        best = np.flatnonzero(scores == np.nanmax(scores))
+        architecture = self.space.architectures(self._rows.genotypes[best[:1]])[0]
+        return Optimum(architecture, float(scores[best[0]]), self._rows.fingerprints[best])
+
+    def _target(self, target: str | None) -> str:
+        column = target or self.objective
+        if column not in self._rows.columns:
+            raise unknown("column", column, self._rows.columns)
+        return column
+
+
+class _Trainings:
+    """The table, one row an isomorphism class and all trainings of a class side by side."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        genotypes: Genotypes,
+        columns: dict[str, Values],
+        objective: str,
+    ) -> None:
+        repeats = columns[objective].shape[1]
+        finite = np.isfinite(columns[objective])
+        empty = ~finite.any(axis=1)
+        if empty.any():
+            first = space.architectures(genotypes[empty][:1])[0]
+            raise InputError(
+                f"the column {objective!r} has no number for {int(empty.sum())} of"
+                f" {len(genotypes)} rows, the first being {first.text!r}"
+            )
+        codes = np.repeat(space.fingerprint(genotypes), repeats)[finite.ravel()]
+        order = np.argsort(codes, kind="stable")
+        self.fingerprints, self._starts, self._counts = np.unique(
+            codes[order], return_index=True, return_counts=True
+        )
+        row_of = np.repeat(np.arange(len(genotypes)), repeats)[finite.ravel()][order]
+        self.genotypes = space.canonicalize(genotypes[row_of[self._starts]])
+        self.columns = {
+            name: np.broadcast_to(values, finite.shape)[finite][order]
+            for name, values in columns.items()
+        }
+        self._means: dict[str, Values] = {}
+
+    def locate(self, fingerprints: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Row of each fingerprint.
+
+        Raises
+        ------
+        InputError
+            When one is not in the table.
+        """
+        rows = np.searchsorted(self.fingerprints, fingerprints).clip(0, len(self.fingerprints) - 1)
+        if (self.fingerprints[rows] != fingerprints).any():
+            raise InputError("the table does not hold the architecture")
+        return np.asarray(rows)
+
+    def mean_of(self, column: str) -> Values:
+        """Mean over the trainings of each class, NaN where there is none."""
+        if column not in self._means:
+            values = self.columns[column]
+            known = np.isfinite(values)
+            total = np.add.reduceat(np.where(known, values, 0.0), self._starts)
+            with np.errstate(invalid="ignore"):
+                self._means[column] = total / np.add.reduceat(known.astype(float), self._starts)
+        return self._means[column]
+
+    def means(self, row: int) -> dict[str, float]:
+        """All columns of one class, averaged."""
+        return {name: float(self.mean_of(name)[row]) for name in self.columns}
+
+    def training(self, row: int, seed: int) -> dict[str, float]:
+        """All columns of one training of one class, drawn with the seed."""
+        index = int(self._starts[row]) + seed % int(self._counts[row])
+        return {name: float(values[index]) for name, values in self.columns.items()}
+
+
+def _count_missing(space: SearchSpace, fingerprints: npt.NDArray[np.int64]) -> int | None:
+    """How many architectures of the space are not in the table; None if they cannot be listed."""
+    if not space.is_listable:
+        return None
+    return int((~np.isin(space.architecture_fingerprints, fingerprints)).sum())

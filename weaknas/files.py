@@ -1,0 +1,50 @@
+"""Writing files that are either whole or absent, and where caches live."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file under a temporary name beside its place, then move it there.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Is given the temporary path and writes the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain JSON types, indented."""
+    text = json.dumps(value, indent=2) + "\n"
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def cache_folder() -> Path:
+    """Return the folder for converted tables; ``WEAKNAS_CACHE`` overrides the user's cache."""
+    override = os.environ.get("WEAKNAS_CACHE")
+    if override:
+        return Path(override)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("weaknas", appauthor=False))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,212 @@
+"""Names of spaces, encoders, predictors, strategies and benchmarks.
+
+A registry maps names to what they stand for without importing it: the value is
+``"module:attribute"``, imported when first asked for. Third parties add theirs
+through entry points of the groups ``weaknas.spaces``, ``weaknas.encoders``,
+``weaknas.predictors``, ``weaknas.strategies`` and ``weaknas.benchmarks``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from weaknas.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from weaknas.spaces import SearchSpace
+
+
+class Registry:
+    """The names of one role.
+
+    Parameters
+    ----------
+    kind : str
+        The role in the singular, for messages.
+    builtin : dict of str to str
+        Name to ``"module:attribute"``.
+    """
+
+    def __init__(self, kind: str, builtin: dict[str, str]) -> None:
+        self.kind = kind
+        self._builtin = builtin
+
+    @property
+    def group(self) -> str:
+        """Name of the entry point group."""
+        return f"weaknas.{self.kind}s"
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Return the names that match a shell-style pattern, sorted."""
+        installed = {entry.name for entry in entry_points(group=self.group)}
+        return sorted(fnmatch.filter(installed | set(self._builtin), pattern))
+
+    def load(self, name: str) -> Any:
+        """Import what a name stands for.
+
+        Raises
+        ------
+        InputError
+            When the name is unknown; the message has the closest match.
+        """
+        if name in self._builtin:
+            return _import(self._builtin[name])
+        for entry in entry_points(group=self.group):
+            if entry.name == name:
+                return _load(entry)
+        raise unknown(self.kind, name, self.names())
+
+
+def _import(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise InputError(f"the plug-in {entry.name!r} ({entry.value}) failed: {error}") from error
+
+
+SPACES = Registry("space", {"nasbench201": "weaknas.spaces.nasbench201:NASBench201"})
+
+ENCODERS = Registry(
+    "encoder",
+    {
+        "adjacency": "weaknas.encoders:AdjacencyEncoder",
+        "one-hot": "weaknas.encoders:OneHotEncoder",
+        "operation-counts": "weaknas.encoders:OperationCountsEncoder",
+        "ordinal": "weaknas.encoders:OrdinalEncoder",
+        "path": "weaknas.encoders:PathEncoder",
+        "truncated-path": "weaknas.encoders:TruncatedPathEncoder",
+    },
+)
+
+PREDICTORS = Registry(
+    "predictor",
+    {
+        "bayesian-ridge": "weaknas.predictors.linear:bayesian_ridge",
+        "gp": "weaknas.predictors.gaussian_process:GaussianProcess",
+        "mlp": "weaknas.predictors.mlp:MLP",
+        "random-forest": "weaknas.predictors.random_forest:RandomForest",
+        "xgboost": "weaknas.predictors.xgboost:XGBoost",
+    },
+)
+
+STRATEGIES = Registry(
+    "strategy",
+    {
+        "random": "weaknas.strategies.random:RandomSearch",
+        "weaknas": "weaknas.search:WeakNAS",
+    },
+)
+
+BENCHMARKS = Registry(
+    "benchmark", {"nasbench201": "weaknas.spaces.nasbench201.table:load_benchmark"}
+)
+
+
+def list_spaces(pattern: str = "*") -> list[str]:
+    """Return the names of the search spaces that match a shell-style pattern."""
+    return SPACES.names(pattern)
+
+
+def list_encoders(pattern: str = "*") -> list[str]:
+    """Return the names of the encoders that match a shell-style pattern."""
+    return ENCODERS.names(pattern)
+
+
+def list_predictors(pattern: str = "*") -> list[str]:
+    """Return the names of the predictors that match a shell-style pattern."""
+    return PREDICTORS.names(pattern)
+
+
+def list_strategies(pattern: str = "*") -> list[str]:
+    """Return the names of the strategies that match a shell-style pattern."""
+    return STRATEGIES.names(pattern)
+
+
+def list_benchmarks(pattern: str = "*") -> list[str]:
+    """Return the names of the benchmarks that match a shell-style pattern."""
+    return BENCHMARKS.names(pattern)
+
+
+def get_space(name: str, **options: Any) -> SearchSpace:
+    """Return a search space by name.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown.
+    """
+    space: SearchSpace = SPACES.load(name)(**options)
+    return space
+
+
+def get_encoder(name: str, space: SearchSpace, **options: Any) -> Any:
+    """Return an encoder for a space by name; ``"a+b"`` puts several side by side.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown or an encoder does not fit the space; the message
+        lists those that do.
+    """
+    if "+" in name:
+        parts = [get_encoder(part.strip(), space, **options) for part in name.split("+")]
+        return _import("weaknas.encoders:ConcatenatedEncoder")(parts)
+    encoder = ENCODERS.load(name)
+    supports = getattr(encoder, "supports", None)
+    if supports is not None and not supports(space):
+        fitting = ", ".join(list_encoders_for(space))
+        raise InputError(
+            f"the encoder {name!r} needs {encoder.needs}, which {space.name!r} is not"
+            f" (encoders for it: {fitting})"
+        )
+    return encoder(space, **options)
+
+
+def list_encoders_for(space: SearchSpace) -> list[str]:
+    """Return the names of the encoders that work with a space."""
+    return [
+        name
+        for name in ENCODERS.names()
+        if getattr(ENCODERS.load(name), "supports", lambda _: True)(space)
+    ]
+
+
+def get_predictor(name: str, **options: Any) -> Any:
+    """Return a new, unfitted predictor by name.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown.
+    """
+    return PREDICTORS.load(name)(**options)
+
+
+def get_strategy(name: str, space: SearchSpace, **options: Any) -> Any:
+    """Return a new strategy by name.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown.
+    """
+    return STRATEGIES.load(name)(space, **options)
+
+
+def get_benchmark(name: str, **options: Any) -> Any:
+    """Return a benchmark by name, e.g. ``get_benchmark("nasbench201", dataset="cifar100")``.
+
+    Raises
+    ------
+    InputError
+        When the name, the data set or an option is unknown.
+    """
+    return BENCHMARKS.load(name)(**options)

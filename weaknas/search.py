@@ -1,0 +1,105 @@
+"""WeakNAS: rounds of fit, rank and query with a weak predictor."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+
+from weaknas.acquisition import Acquisition, Prediction, get_acquisition
+from weaknas.candidates import Candidates, Pool, default_candidates
+from weaknas.errors import InputError
+from weaknas.presets import get_preset
+from weaknas.registry import get_encoder, get_predictor
+from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.strategies import Scores, Strategy
+from weaknas.targets import get_transform
+
+
+class WeakNAS(Strategy):
+    """Progressive search with weak predictors (Wu et al., NeurIPS 2021, arXiv:2102.10490).
+
+    Each round fits a predictor to the architectures evaluated so far, ranks the
+    candidates with it and proposes a batch of the most promising; the predictor
+    need only be right about the shrinking region that still matters.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    predictor : str or estimator, optional
+        A registered name or any scikit-learn regressor; one whose ``predict``
+        takes ``return_std`` gives uncertainty.
+    encoder : str or transformer, optional
+        A registered name, several joined by ``+``, or any transformer of genotypes.
+    acquisition : str or Acquisition, optional
+        ``"ei"``, ``"greedy"``, ``"top-n"``, ``"thompson"`` or ``"ucb"``.
+    batch_size : int, optional
+        Architectures of a round.
+    initial : int, optional
+        Random architectures before the first fit.
+    seed : int
+    preset : str
+        Where what is None comes from: ``"default"``, the best we know, or
+        ``"paper"``, the published algorithm.
+    targets : str, optional
+        What the predictor is fitted to: ``"rank-normal"``, ``"standard"`` or ``"raw"``.
+    candidates : Candidates, optional
+        What is ranked; default: the whole space where it can be listed.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, a number is out of range or the encoder does not
+        fit the space.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        predictor: Any = None,
+        encoder: Any = None,
+        acquisition: str | Acquisition | None = None,
+        batch_size: int | None = None,
+        initial: int | None = None,
+        seed: int = 0,
+        *,
+        preset: str = "default",
+        targets: str | None = None,
+        candidates: Candidates | None = None,
+    ) -> None:
+        settings = get_preset(preset, space)
+        super().__init__(
+            space, seed=seed, batch_size=settings.batch_size if batch_size is None else batch_size
+        )
+        self.initial = settings.initial if initial is None else initial
+        if self.initial < 1:
+            raise InputError(f"initial must be at least 1, not {initial}")
+        chosen = predictor if predictor is not None else settings.predictor
+        self.predictor = settings.build_predictor(chosen) if isinstance(chosen, str) else chosen
+        chosen = encoder if encoder is not None else settings.encoder
+        self.encoder = get_encoder(chosen, space) if isinstance(chosen, str) else chosen
+        how = acquisition if acquisition is not None else settings.acquisition
+        self.acquisition = get_acquisition(how) if isinstance(how, str) else how
+        self.targets = targets or settings.targets
+        self._transform = get_transform(self.targets)
+        self._candidates = candidates
+
+    @property
+    def round_size(self) -> int:
+        """The initial sample first, then `batch_size`."""
+        proposed = len(self.history) + len(self._pending)
+        return max(self.initial - proposed, 0) or self.batch_size
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the proposals, as plain JSON types."""
+        return super().describe() | {
+            "initial": self.initial,
+            "predictor": _describe(self.predictor),
+            "encoder": _describe(self.encoder),
+            "acquisition": self.acquisition.describe(),
+            "targets": self.targets,
+        }

@@ -1,0 +1,199 @@
+"""The contract of a search strategy: ask for architectures, tell their scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError
+from weaknas.spaces import Architecture, Fingerprints, Genotypes, SearchSpace
+
+Scores = npt.NDArray[np.float64]
+
+
+class History:
+    """What a strategy was told, in order: canonical genotypes and scores."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._rows: list[Genotypes] = []
+        self._scores: list[float] = []
+        self._codes: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def add(self, genotypes: Genotypes, scores: Scores) -> None:
+        """Append a batch of canonical genotypes, shape (n, d), and scores, shape (n,)."""
+        self._rows.extend(genotypes)
+        self._scores.extend(scores.tolist())
+        self._codes.extend(self._space.fingerprint(genotypes).tolist())
+
+    @property
+    def genotypes(self) -> Genotypes:
+        """Canonical genotypes, shape (n, d)."""
+        return np.array(self._rows, dtype=np.int16).reshape(-1, self._space.n_variables)
+
+    @property
+    def scores(self) -> Scores:
+        """Scores, shape (n,); NaN where an evaluation failed."""
+        return np.array(self._scores, dtype=np.float64)
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """Fingerprints, shape (n,)."""
+        return np.array(self._codes, dtype=np.int64)
+
+    @property
+    def successful(self) -> tuple[Genotypes, Scores]:
+        """Genotypes and scores without the failed ones."""
+        good = np.isfinite(self.scores)
+        return self.genotypes[good], self.scores[good]
+
+
+class Strategy(ABC):
+    """Proposes architectures and learns from their scores.
+
+    A strategy never calls an evaluator and never proposes an architecture twice,
+    isomorphic ones counting as one. Given the seed and what it was told it is
+    deterministic in any process.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    seed : int
+    batch_size : int
+        How many architectures a round has.
+
+    Raises
+    ------
+    InputError
+        When `batch_size` is below 1 or the seed is negative.
+    """
+
+    def __init__(self, space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        if seed < 0:
+            raise InputError(f"seed must not be negative, not {seed}")
+        self.space = space
+        self.seed = seed
+        self.batch_size = batch_size
+        self.history = History(space)
+        self._rng = np.random.default_rng(np.random.SeedSequence(seed))
+        self._seen: set[int] = set()
+        self._pending: dict[int, Genotypes] = {}
+
+    # -- what users call ----------------------------------------------------------------
+
+    @property
+    def round_size(self) -> int:
+        """How many architectures the next round wants."""
+        return self.batch_size
+
+    def ask(self, n: int | None = None) -> list[Architecture]:
+        """Propose architectures that were not proposed before.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many; default `round_size`.
+
+        Returns
+        -------
+        list of Architecture
+            Fewer than n only when the space is exhausted.
+
+        Raises
+        ------
+        InputError
+            When n is below 1.
+        """
+        count = self.round_size if n is None else n
+        if count < 1:
+            raise InputError(f"ask for at least 1 architecture, not {count}")
+        rows = self._unseen(self._propose(count))[:count]
+        self._seen.update(self.space.fingerprint(rows).tolist())
+        if len(rows) < count:
+            rows = np.vstack([rows, self._random_unseen(count - len(rows))])
+        codes = self.space.fingerprint(rows).tolist()
+        self._seen.update(codes)
+        self._pending.update(zip(codes, rows, strict=True))
+        return self.space.architectures(rows)
+
+    def tell(
+        self, architectures: Sequence[Architecture | str], scores: Sequence[float] | Scores
+    ) -> None:
+        """Learn the scores of architectures, asked for or not.
+
+        Parameters
+        ----------
+        architectures : sequence of Architecture or str
+        scores : sequence of float
+            Larger is better; NaN for an evaluation that failed.
+
+        Raises
+        ------
+        InputError
+            When the lengths differ or an architecture is not of the space.
+        """
+        values = np.asarray(scores, dtype=np.float64).reshape(-1)
+        if len(values) != len(architectures):
+            raise InputError(f"{len(architectures)} architectures but {len(values)} scores")
+        rows = self.space.canonicalize(self.space.genotypes(architectures))
+        codes = self.space.fingerprint(rows).tolist()
+        self._seen.update(codes)
+        for code in codes:
+            self._pending.pop(code, None)
+        self.history.add(rows, values)
+        self._learn(rows, values)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the proposals, as plain JSON types."""
+        return {
+            "strategy": type(self).__name__,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+        }
+
+    # -- what a strategy is made of -------------------------------------------------
+
+    @abstractmethod
+    def _propose(self, n: int) -> Genotypes:
+        """Return up to n or more genotypes; known and repeated ones are dropped by `ask`."""
+
+    def _learn(self, genotypes: Genotypes, scores: Scores) -> None:
+        """Learn a batch of canonical genotypes and scores, NaN for failures; optional."""
+
+    @property
+    def pending(self) -> Genotypes:
+        """What was asked and not told yet, canonical, shape (n, d)."""
+        rows = list(self._pending.values())
+        return np.array(rows, dtype=np.int16).reshape(-1, self.space.n_variables)
+
+    def _unseen(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Canonical forms of those that were not proposed or told yet, each once."""
+        rows = self.space.canonicalize(genotypes)
+        keep, new = [], set()
+        for index, code in enumerate(self.space.fingerprint(rows).tolist()):
+            if code not in self._seen and code not in new:
+                new.add(code)
+                keep.append(index)
+        return rows[keep]
+
+    def _random_unseen(self, n: int) -> Genotypes:
+        """Up to n new architectures, drawn uniformly; all that are left if there are fewer."""
+        found = np.empty((0, self.space.n_variables), dtype=np.int16)
+        for _ in range(20):
+            drawn = self.space.sample(2 * n, self._rng)
+            found = self._unseen(np.vstack([found, drawn]))
+            if len(found) >= n:
+                return found[:n]
+        if self.space.is_listable:  # nearly exhausted: list what is left
+            left = self._unseen(self.space.enumerate())
+            return left[self._rng.permutation(len(left))[:n]]
+        return found
