@@ -59,6 +59,10 @@ class Registry:
                 return _load(entry)
         raise unknown(self.kind, name, self.names())
 
+    def summary(self, name: str) -> str:
+        """Return the first line of the documentation of what a name stands for."""
+        return (self.load(name).__doc__ or "").strip().partition("\n")[0]
+
 
 def _import(path: str) -> Any:
     module, _, attribute = path.partition(":")
@@ -106,7 +110,7 @@ STRATEGIES = Registry(
 )
 
 BENCHMARKS = Registry(
-    "benchmark", {"nasbench201": "weaknas.spaces.nasbench201.table:load_benchmark"}
+    "benchmark", {"nasbench201": "weaknas.benchmarks:nasbench201"}
 )
 
 

@@ -1,0 +1,33 @@
+"""Fixtures of all tests: isolated caches, and real tables where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shared_data(name: str) -> Path:
+    """Return a file or folder of real tables, or skip the test with a reason."""
+    folders = [Path(os.environ["WEAKNAS_DATA"])] if "WEAKNAS_DATA" in os.environ else []
+    for folder in [*folders, ROOT.parent / "shared" / "data"]:
+        if (folder / name).exists():
+            return folder / name
+    pytest.skip(f"{name} is neither in WEAKNAS_DATA nor in ../shared/data")
+
+
+@pytest.fixture(name="shared_data")
+def _shared_data() -> object:
+    return shared_data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep converted tables of the tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WEAKNAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

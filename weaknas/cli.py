@@ -1,0 +1,47 @@
+"""The command line: what is common to all commands.
+
+Exit codes: 0 done, 2 bad input, 1 anything else, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+from weaknas import __version__
+from weaknas.errors import InputError
+
+app = App(
+    name="weaknas",
+    help="Predictor-based, progressive neural architecture search.",
+    help_epilogue="Example: `weaknas search nasbench201 --dataset cifar100 --budget 150`",
+    version=__version__,
+)
+# Commands are imported when they are called or their help is asked for.
+app.command("weaknas.commands.search:search", name="search")
+app.command("weaknas.commands.list:list_names", name="list")
+app.command("weaknas.commands.table:app", name="table")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, InputError) as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was measured is kept", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,39 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+from weaknas.errors import InputError
+from weaknas.registry import STRATEGIES
+from weaknas.spaces import SearchSpace
+from weaknas.strategies import Strategy
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object as one line on standard output."""
+    print(json.dumps(value), flush=True)
+
+
+def build_strategy(name: str, space: SearchSpace, seed: int, options: dict[str, Any]) -> Strategy:
+    """Build a strategy from the options that were given, those that are not None.
+
+    Raises
+    ------
+    InputError
+        When the strategy does not take one of the options.
+    """
+    factory = STRATEGIES.load(name)
+    given = {key: value for key, value in options.items() if value is not None}
+    known = inspect.signature(factory).parameters
+    for key in given:
+        if key not in known:
+            taken = [f"--{k.replace('_', '-')}" for k in known if k in options] or ["none of these"]
+            raise InputError(
+                f"the strategy {name!r} does not take --{key.replace('_', '-')}"
+                f" (it takes {', '.join(taken)})"
+            )
+    strategy: Strategy = factory(space, seed=seed, **given)
+    return strategy

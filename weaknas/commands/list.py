@@ -1,0 +1,55 @@
+"""``weaknas list``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from weaknas import registry
+from weaknas.errors import InputError
+
+_ROLES = {
+    "spaces": registry.SPACES,
+    "encoders": registry.ENCODERS,
+    "predictors": registry.PREDICTORS,
+    "strategies": registry.STRATEGIES,
+    "benchmarks": registry.BENCHMARKS,
+}
+
+
+def list_names(
+    role: Literal["spaces", "encoders", "predictors", "strategies", "benchmarks"],
+    /,
+    pattern: str = "*",
+    *,
+    space: str | None = None,
+    json: bool = False,
+) -> None:
+    """List what can be named.
+
+    Example: `weaknas list encoders --space nasbench201`
+
+    Parameters
+    ----------
+    role
+        What to list.
+    pattern
+        Shell-style pattern of the names, e.g. `nas*`.
+    space
+        With `encoders`: only those that work with this space.
+    json
+        Print one JSON object instead.
+    """
+    names = _ROLES[role].names(pattern)
+    if space is not None:
+        if role != "encoders":
+            raise InputError(f"--space goes with encoders, not with {role}")
+        fitting = registry.list_encoders_for(registry.get_space(space))
+        names = [name for name in names if name in fitting]
+    if json:
+        from weaknas.commands._shared import print_json
+
+        print_json({role: names})
+        return
+    width = max(map(len, names), default=0)
+    for name in names:
+        print(f"{name:{width}}  {_ROLES[role].summary(name)}")

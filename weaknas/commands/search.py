@@ -1,0 +1,164 @@
+"""``weaknas search``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from weaknas.commands._shared import build_strategy, print_json
+from weaknas.errors import InputError, unknown
+from weaknas.registry import SPACES, get_benchmark
+from weaknas.runner import Result, run
+from weaknas.trials import Trial
+
+_EVALUATORS = ("tabular",)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """Options of ``weaknas search``; see the command for their meaning."""
+
+    dataset: str | None = None
+    "Data set of the benchmark; default: the benchmark's first."
+    strategy: str = "weaknas"
+    "Who proposes; see `weaknas list strategies`."
+    preset: str | None = None
+    "`default`, the best we know, or `paper`, the published algorithm."
+    predictor: str | None = None
+    "See `weaknas list predictors`."
+    encoder: str | None = None
+    "See `weaknas list encoders`; several are joined by `+`."
+    acquisition: str | None = None
+    "`ei`, `greedy`, `thompson`, `top-n`, `top-n-decay` or `ucb`."
+    budget: int = 150
+    "Number of queries."
+    batch_size: int | None = None
+    "Architectures of a round."
+    initial: int | None = None
+    "Random architectures before the first fit."
+    seed: int = 0
+    "Of everything that is random."
+    evaluator: str = "tabular"
+    "Where scores come from."
+    labels: str = "one-seed"
+    "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
+    jobs: int = 1
+    "Evaluations at the same time."
+    output: Path | None = None
+    "Run folder; an unfinished run in it is continued."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Print one JSON object as the last line of standard output."
+
+
+def search(space: str = "nasbench201", /, *, options: Options = Options()) -> None:
+    """Search a space for its best architecture.
+
+    Example: `weaknas search nasbench201 --dataset cifar100 --budget 150 --output runs/first`
+
+    Parameters
+    ----------
+    space
+        Name of the search space; see `weaknas list spaces`.
+    """
+    benchmark = _benchmark(space, options)
+    strategy = build_strategy(
+        options.strategy,
+        benchmark.space,
+        options.seed,
+        {
+            name: getattr(options, name)
+            for name in ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial")
+        },
+    )
+    with ExitStack() as stack:
+        executor = None
+        if options.jobs > 1:
+            executor = stack.enter_context(ThreadPoolExecutor(options.jobs))
+        elif options.jobs < 1:
+            raise InputError(f"--jobs must be at least 1, not {options.jobs}")
+        result = run(
+            strategy,
+            benchmark,
+            options.budget,
+            executor=executor,
+            output=options.output,
+            progress=stack.enter_context(_Progress(options.budget)),
+        )
+    if options.json:
+        dataset = options.dataset or benchmark.name.rpartition("/")[2]
+        head = {"space": space, "dataset": dataset, "strategy": options.strategy}
+        print_json(head | {"budget": options.budget, "seed": options.seed} | result.to_dict())
+    else:
+        _print(result, benchmark)
+
+
+def _benchmark(space: str, options: Options) -> Any:
+    if space not in SPACES.names():
+        raise unknown("space", space, SPACES.names())
+    if options.evaluator not in _EVALUATORS:
+        raise unknown("evaluator", options.evaluator, _EVALUATORS)
+    given = {} if options.dataset is None else {"dataset": options.dataset}
+    return get_benchmark(space, labels=options.labels, **given)
+
+
+class _Progress:
+    """A bar on standard error with the best score so far."""
+
+    def __init__(self, budget: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("queries"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[best]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("queries", total=budget, best="")
+        self._best = float("-inf")
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, trial: Trial) -> None:
+        if trial.is_ok and trial.score > self._best:
+            self._best = trial.score
+        self._bar.update(self._task, advance=1, best=f"best {self._best:.4g}")
+
+
+def _print(result: Result, benchmark: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    best = result.best
+    console = Console(width=120)
+    leaders = Table(title=f"{benchmark.name}: best of {len(result.trials)} queries", box=None)
+    for column in ("query", "round", "score", "architecture"):
+        leaders.add_column(column, justify="left" if column == "architecture" else "right")
+    ranked = sorted((t for t in result.trials if t.is_ok), key=lambda t: (-t.score, t.number))
+    for trial in ranked[:5]:
+        cells = (trial.number + 1, trial.round + 1, f"{trial.score:.4g}", trial.architecture.text)
+        leaders.add_row(*map(str, cells))
+    console.print(leaders)
+    facts = {
+        "best cell": f"{best.architecture.text}  (observed {best.score:.4g})",
+        "regret": "unknown" if result.regret is None else f"{result.regret:.4g}"
+        " (mean score of the optimum minus that of the best cell)",
+        "time": f"{result.seconds_strategy:.2f} s of strategy, {result.seconds_total:.2f} s in all",
+        "run folder": str(result.output or "none (keep runs with --output DIR)"),
+    }
+    for name, value in facts.items():
+        console.print(f"{name:>10}  {value}", highlight=False, markup=False)

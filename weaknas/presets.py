@@ -1,0 +1,84 @@
+"""Presets: what WeakNAS uses where the caller says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from weaknas.errors import unknown
+from weaknas.registry import get_predictor
+from weaknas.spaces import SearchSpace
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One complete setting of `WeakNAS`.
+
+    Parameters
+    ----------
+    predictor, encoder, acquisition, targets : str
+        Names.
+    initial : int
+        Random architectures before the first fit.
+    batch_size : int
+        Architectures of a round.
+    predictor_options : mapping
+        Options of predictors by name, where they differ from the predictor's own.
+    """
+
+    predictor: str
+    encoder: str
+    acquisition: str
+    targets: str
+    initial: int
+    batch_size: int
+    predictor_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def build_predictor(self, name: str) -> Any:
+        """Return a predictor by name with the options of this preset."""
+        return get_predictor(name, **self.predictor_options.get(name, {}))
+
+
+# Predictors of the published experiments: an MLP of four layers of 1,000, 1,000
+# boosted trees of depth 20, a forest of 1,000 trees of depth 10.
+_PAPER_PREDICTORS: Mapping[str, Mapping[str, Any]] = {
+    "mlp": {"hidden": (1000,) * 4, "max_iter": 100, "learning_rate": 1e-3, "members": 1},
+    "xgboost": {"n_estimators": 1000, "max_depth": 20, "learning_rate": 0.1, "members": 1},
+    "random-forest": {"n_estimators": 1000, "max_depth": 10},
+}
+
+_PAPER = Preset("mlp", "one-hot", "top-n", "standard", 10, 10, _PAPER_PREDICTORS)
+#: Where the published setting depends on the space.
+_PAPER_BY_SPACE = {"nasbench101": replace(_PAPER, encoder="adjacency", initial=100)}
+
+
+def default_encoder(space: SearchSpace) -> str:
+    """Return the encoding of a space that the default predictor works with."""
+    if space.has_graphs:
+        return "one-hot+path+operation-counts"
+    return "one-hot+ordinal" if space.ordered.any() else "one-hot"
+
+
+def _default(space: SearchSpace) -> Preset:
+    return Preset("gp", default_encoder(space), "ei", "rank-normal", 5, 5)
+
+
+def _paper(space: SearchSpace) -> Preset:
+    return _PAPER_BY_SPACE.get(space.name, _PAPER)
+
+
+PRESETS = {"default": _default, "paper": _paper}
+
+
+def get_preset(name: str, space: SearchSpace) -> Preset:
+    """Return a preset for a space by name.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return PRESETS[name](space)
