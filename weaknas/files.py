@@ -48,3 +48,21 @@ def cache_folder() -> Path:
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+# -- where imported benchmark tables live ---------------------------------------------
+
+
+def data_folders() -> list[Path]:
+    """Return the folders where imported tables are looked for; the first is written to.
+
+    ``WEAKNAS_DATA``, one folder or several separated like those of ``PATH``,
+    replaces the user's data folder.
+    """
+    override = os.environ.get("WEAKNAS_DATA", "")
+    folders = [Path(folder) for folder in override.split(os.pathsep) if folder]
+    if folders:
+        return folders
+    import platformdirs
+
+    return [Path(platformdirs.user_data_dir("weaknas", appauthor=False))]
