@@ -3,8 +3,10 @@
 from weaknas.encoders._base import Encoder, Features, GraphEncoder
 from weaknas.encoders.adjacency import AdjacencyEncoder
 from weaknas.encoders.concatenation import ConcatenatedEncoder
+from weaknas.encoders.graph_features import GraphFeaturesEncoder
 from weaknas.encoders.one_hot import OneHotEncoder
 from weaknas.encoders.operation_counts import OperationCountsEncoder
+from weaknas.encoders.operation_pairs import OperationPairsEncoder
 from weaknas.encoders.ordinal import OrdinalEncoder
 from weaknas.encoders.path import PathEncoder, TruncatedPathEncoder
 
@@ -14,8 +16,10 @@ __all__ = [
     "Encoder",
     "Features",
     "GraphEncoder",
+    "GraphFeaturesEncoder",
     "OneHotEncoder",
     "OperationCountsEncoder",
+    "OperationPairsEncoder",
     "OrdinalEncoder",
     "PathEncoder",
     "TruncatedPathEncoder",

@@ -82,7 +82,7 @@ class PathEncoder(GraphEncoder):
         base = self._base(graphs.vocabulary)
         # Sequence numbers: the empty one 0, then all of length 1, of length 2, ...
         label = graphs.operations.astype(np.int64) - 2
-        rows, codes = [], []
+        rows, codes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
         reach = graphs.adjacency.any(axis=0)
         for path in _node_paths(reach):
             alive = np.ones(len(canonical), dtype=bool)

@@ -11,31 +11,46 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from weaknas.errors import InputError, unknown
+from weaknas.predictors.pool import PoolModel
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
 class Prediction:
-    """What a predictor says of n candidates, in units of its targets.
+    """What a fitted predictor says of N candidates, in units of its targets.
 
     Parameters
     ----------
-    mean : ndarray of float, shape (n,)
-    std : ndarray of float, shape (n,)
-        Standard deviation of the noise-free score; zeros for a predictor without one.
-    available : ndarray of bool, shape (n,)
+    model : PoolModel
+        Fitted.
+    available : ndarray of bool, shape (N,)
         False for candidates that were queried already.
+    queried : ndarray of int, shape (n,)
+        The candidates that have labels.
+
+    Attributes
+    ----------
+    mean, std : ndarray of float, shape (N,)
+        Of the noise-free score; `std` is zero for a predictor without uncertainty.
     incumbent : float
-        The largest mean among the queried architectures: what has been reached
+        The largest mean among the queried architectures: what has been reached,
         with the noise of single labels smoothed out.
     """
 
-    mean: Floats
-    std: Floats
-    available: npt.NDArray[np.bool_]
-    incumbent: float
+    def __init__(
+        self, model: PoolModel, available: npt.NDArray[np.bool_], queried: Indices
+    ) -> None:
+        self._model = model
+        self.available = available.copy()
+        self.mean, self.std = model.predict()
+        self.incumbent = float(self.mean[queried].max())
+
+    def take(self, index: int) -> None:
+        """Count a candidate as queried with the label that is predicted for it."""
+        self.available[index] = False
+        self._model.condition(np.array([index]))
+        self.std = self._model.predict()[1]
 
 
 class Acquisition(ABC):
@@ -43,13 +58,21 @@ class Acquisition(ABC):
 
     @abstractmethod
     def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
-        """Return one number a candidate, shape (n,); larger is more wanted."""
+        """Return one number a candidate, shape (N,); larger is more wanted."""
 
     def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
-        """Return the indices of up to n available candidates, the most wanted first."""
-        values = np.where(prediction.available, self.values(prediction, rng), -np.inf)
-        count = min(n, int(prediction.available.sum()))
-        return best_first(values, count)
+        """Return up to n available candidates, one after the other.
+
+        After each choice the prediction takes it for queried, so that a predictor
+        that can spreads the batch.
+        """
+        chosen: list[int] = []
+        for _ in range(min(n, int(prediction.available.sum()))):
+            values = np.where(prediction.available, self.values(prediction, rng), -np.inf)
+            chosen.append(int(np.argmax(values)))
+            if len(chosen) < n:
+                prediction.take(chosen[-1])
+        return np.array(chosen, dtype=np.int64)
 
     def describe(self) -> dict[str, Any]:
         """Return name and parameters as plain JSON types."""
@@ -78,14 +101,25 @@ class Greedy(Acquisition):
 
 @dataclass
 class ExpectedImprovement(Acquisition):
-    """Expected improvement over the incumbent (Jones et al. 1998, eq. 15)."""
+    """Logarithm of the expected improvement over the incumbent (Jones et al. 1998, eq. 15).
+
+    In logarithms the order stays right where the improvement itself underflows
+    (Ament et al. 2023, LogEI).
+    """
 
     def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
-        """Return the expected improvement."""
+        """Return the logarithm of the expected improvement."""
         std = np.maximum(prediction.std, 1e-12)
         z = (prediction.mean - prediction.incumbent) / std
-        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-        return np.asarray(std * (z * ndtr(z) + density))
+        return _log_unit_improvement(z) + np.log(std)
+
+
+def _log_unit_improvement(z: Floats) -> Floats:
+    """Return log(phi(z) + z Phi(z)), for z below -5 by its asymptotic series."""
+    near = np.maximum(z, -5.0)
+    exact = np.log(np.exp(-0.5 * near**2) / np.sqrt(2 * np.pi) + near * ndtr(near))
+    tail = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) - np.log(z**2 + 2.0)
+    return np.where(z > -5.0, exact, tail)
 
 
 @dataclass

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies import History
@@ -28,19 +30,24 @@ class Pool:
     fingerprints: Fingerprints
     features: Any
 
+    @cached_property
+    def _order(self) -> npt.NDArray[np.int64]:
+        return np.argsort(self.fingerprints, kind="stable")
+
+    def locate(self, fingerprints: Fingerprints) -> npt.NDArray[np.int64]:
+        """Return the rows of fingerprints, shape (m,), that are all in the pool."""
+        rows: npt.NDArray[np.int64] = self._order[
+            np.searchsorted(self.fingerprints, fingerprints, sorter=self._order)
+        ]
+        return rows
+
 
 class Candidates(ABC):
-    """Where pools come from."""
+    """Where pools come from. Everything that was told is in each of them."""
 
     @abstractmethod
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return the candidates of the next round."""
-
-    def features(self, pool: Pool, genotypes: Genotypes) -> Any:
-        """Return the features of canonical genotypes, from the pool where they are in it."""
-        return self.encoder.transform(genotypes)
-
-    encoder: Any
 
 
 class ListedCandidates(Candidates):
@@ -55,8 +62,8 @@ class ListedCandidates(Candidates):
 
     def __init__(self, space: SearchSpace, encoder: Any) -> None:
         genotypes = space._distinct(space.enumerate())
-        self.encoder = encoder.fit(genotypes)
-        self._pool = Pool(genotypes, space.fingerprint(genotypes), encoder.transform(genotypes))
+        features = encoder.fit(genotypes).transform(genotypes)
+        self._pool = Pool(genotypes, space.fingerprint(genotypes), features)
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return the whole space."""
@@ -94,7 +101,7 @@ class GrownCandidates(Candidates):
         """Grow a pool around the best of the history."""
         genotypes, scores = history.successful
         best = genotypes[np.argsort(-scores, kind="stable")[: self.parents]]
-        drawn = [genotypes, self.space.sample(self.size // 2, rng)]
+        drawn = [history.genotypes, self.space.sample(self.size // 2, rng)]
         if len(best):
             first, second = best[rng.integers(len(best), size=(2, self.size // 2))]
             cross = (rng.random(len(first)) < 0.5)[:, None]

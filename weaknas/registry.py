@@ -82,8 +82,10 @@ ENCODERS = Registry(
     "encoder",
     {
         "adjacency": "weaknas.encoders:AdjacencyEncoder",
+        "graph-features": "weaknas.encoders:GraphFeaturesEncoder",
         "one-hot": "weaknas.encoders:OneHotEncoder",
         "operation-counts": "weaknas.encoders:OperationCountsEncoder",
+        "operation-pairs": "weaknas.encoders:OperationPairsEncoder",
         "ordinal": "weaknas.encoders:OrdinalEncoder",
         "path": "weaknas.encoders:PathEncoder",
         "truncated-path": "weaknas.encoders:TruncatedPathEncoder",

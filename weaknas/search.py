@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 
 from weaknas.acquisition import Acquisition, Prediction, get_acquisition
 from weaknas.candidates import Candidates, Pool, default_candidates
 from weaknas.errors import InputError
+from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.presets import get_preset
-from weaknas.registry import get_encoder, get_predictor
+from weaknas.registry import get_encoder
 from weaknas.spaces import Genotypes, SearchSpace
-from weaknas.strategies import Scores, Strategy
+from weaknas.strategies import Strategy
 from weaknas.targets import get_transform
 
 
@@ -87,6 +86,8 @@ class WeakNAS(Strategy):
         self.targets = targets or settings.targets
         self._transform = get_transform(self.targets)
         self._candidates = candidates
+        self._pool: Pool | None = None
+        self._model: PoolModel
 
     @property
     def round_size(self) -> int:
@@ -103,3 +104,54 @@ class WeakNAS(Strategy):
             "acquisition": self.acquisition.describe(),
             "targets": self.targets,
         }
+
+    # -- inside -------------------------------------------------------------------
+
+    def _propose(self, n: int) -> Genotypes:
+        genotypes, scores = self.history.successful
+        missing = self.initial - len(self.history) - len(self._pending)
+        if missing > 0 or len(scores) < 2:
+            return self._random_unseen(n)
+        pool = self._current_pool()
+        queried = pool.locate(self.space.fingerprint(genotypes))
+        self._model.fit(queried, self._transform(scores))
+        self._model.condition(pool.locate(self.space.fingerprint(self.pending)))
+        available = ~np.isin(pool.fingerprints, np.fromiter(self._seen, dtype=np.int64))
+        prediction = Prediction(self._model, available, queried)
+        return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
+
+    def _current_pool(self) -> Pool:
+        """Return this round's pool, and bind the predictor to it if it is a new one."""
+        if self._candidates is None:
+            self._candidates = default_candidates(self.space, self.encoder, self.seed)
+        pool = self._candidates.pool(self.history, self._rng)
+        if pool is not self._pool:
+            self._pool = pool
+            self._model = for_pool(self._fresh_predictor(), pool.features)
+        return pool
+
+    def _fresh_predictor(self) -> Any:
+        """A copy of the predictor, seeded, and told which columns belong together."""
+        predictor = clone(self.predictor)
+        parameters = predictor.get_params()
+        seeds = {k: self._draw_seed() for k in parameters if k.split("__")[-1] == "random_state"}
+        groups = getattr(self.encoder, "groups", None)
+        if "groups" in parameters and parameters["groups"] is None and groups is not None:
+            predictor.set_params(groups=groups)
+        return predictor.set_params(**seeds)
+
+    def _draw_seed(self) -> int:
+        return int(self._rng.integers(2**31 - 1))
+
+
+def _describe(component: Any) -> dict[str, Any]:
+    """Name and parameters of an estimator as plain JSON types."""
+    parameters = component.get_params() if hasattr(component, "get_params") else {}
+    parameters = {name: value for name, value in parameters.items() if name != "space"}
+    return {"name": type(component).__name__, "parameters": json.loads(json.dumps(parameters, default=_plain))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return _describe(value) if hasattr(value, "get_params") else repr(value)

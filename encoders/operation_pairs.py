@@ -1,0 +1,25 @@
+"""How often one operation follows another."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.encoders._base import Features, GraphEncoder
+
+
+class OperationPairsEncoder(GraphEncoder):
+    """One column an ordered pair of operations: the number of edges between them.
+
+    Input and output count as operations. This is the first iteration of the
+    Weisfeiler-Lehman edge kernel (Shervashidze et al., JMLR 2011, sec. 3.3).
+    """
+
+    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+        graphs = self.space.graphs(canonical)
+        labels = (graphs.operations[:, :, None] == np.arange(len(graphs.vocabulary))).astype(
+            np.float32
+        )
+        followed = graphs.adjacency.astype(np.float32) @ labels
+        pairs = labels.transpose(0, 2, 1) @ followed
+        return np.asarray(pairs.reshape(len(pairs), -1))

@@ -1,0 +1,94 @@
+"""Predictors bound to a fixed pool of candidates.
+
+A search fits the same predictor many times to a few rows of one pool and ranks
+the whole pool each time. A predictor that can keep work between these rounds
+has a method ``for_pool(features)`` that returns a `PoolModel`; every other
+regressor is wrapped by `PlainPoolModel`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.predictors._base import Floats
+
+Rows = npt.NDArray[np.int64]
+
+
+class PoolModel(ABC):
+    """A predictor that is fitted to rows of a pool and predicts all of it."""
+
+    @abstractmethod
+    def fit(self, rows: Rows, targets: Floats) -> None:
+        """Fit to the rows, shape (n,), of the pool with targets, shape (n,)."""
+
+    @abstractmethod
+    def predict(self) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every row of the pool, each shape (N,)."""
+
+    def condition(self, rows: Rows) -> None:  # noqa: B027
+        """Take rows for queried before their labels are known.
+
+        A model that can shrinks its standard deviations as if the labels were as
+        predicted (the kriging believer of Ginsbourger et al. 2010); others ignore it.
+        """
+
+
+class PlainPoolModel(PoolModel):
+    """Any scikit-learn regressor.
+
+    Parameters
+    ----------
+    estimator : regressor
+        Fitted in place, anew in each round.
+    features : array, shape (N, f)
+    """
+
+    def __init__(self, estimator: Any, features: Any) -> None:
+        self._estimator = estimator
+        self._features = features
+        self._has_std = has_std(estimator)
+
+    def fit(self, rows: Rows, targets: Floats) -> None:
+        """Fit the regressor to the rows."""
+        self._estimator.fit(self._features[rows], targets)
+
+    def predict(self) -> tuple[Floats, Floats]:
+        """Predict in chunks; the standard deviation is 0 where the regressor has none."""
+        parts = [self._predict(chunk) for chunk in _chunks(self._features)]
+        means, stds = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(stds)
+
+    def _predict(self, features: Any) -> tuple[Floats, Floats]:
+        if self._has_std:
+            mean, std = self._estimator.predict(features, return_std=True)
+            return np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
+        mean = np.asarray(self._estimator.predict(features), dtype=np.float64).reshape(-1)
+        return mean, np.zeros(len(mean))
+
+
+def for_pool(estimator: Any, features: Any) -> PoolModel:
+    """Bind a predictor to the features, shape (N, f), of a pool."""
+    if hasattr(estimator, "for_pool"):
+        model: PoolModel = estimator.for_pool(features)
+        return model
+    return PlainPoolModel(estimator, features)
+
+
+def has_std(estimator: Any) -> bool:
+    """Tell whether a regressor's ``predict`` takes ``return_std``."""
+    steps = getattr(estimator, "steps", None)
+    last = estimator if steps is None else steps[-1][1]
+    return "return_std" in inspect.signature(last.predict).parameters
+
+
+_CHUNK = 50_000  # rows predicted at a time
+
+
+def _chunks(features: Any) -> list[Any]:
+    return [features[start : start + _CHUNK] for start in range(0, len(features), _CHUNK)]
