@@ -20,10 +20,15 @@ app = App(
     help_epilogue="Example: `weaknas search nasbench201 --dataset cifar100 --budget 150`",
     version=__version__,
 )
-# Commands are imported when they are called or their help is asked for.
-app.command("weaknas.commands.search:search", name="search")
-app.command("weaknas.commands.list:list_names", name="list")
-app.command("weaknas.commands.table:app", name="table")
+# Name: where it is, and its line of help. Imported when called or asked for help.
+_COMMANDS = {
+    "search": ("search:search", "Search a space for its best architecture."),
+    "compare": ("compare:compare", "Compare strategies over many seeds."),
+    "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
+    "table": ("table:app", "Import official benchmark files, or describe a table."),
+}
+for _name, (_place, _help) in _COMMANDS.items():
+    app.command(f"weaknas.commands.{_place}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

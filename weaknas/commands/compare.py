@@ -1,0 +1,291 @@
+"""``weaknas compare``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import shlex
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from weaknas.commands._shared import print_json
+from weaknas.errors import InputError, unknown
+from weaknas.experiment import Experiment, Outcome, StrategyFactory
+from weaknas.registry import SPACES, STRATEGIES, get_benchmark, get_strategy
+from weaknas.results import compare as run_comparison
+from weaknas.summary import by_dataset
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """Options of ``weaknas compare``; see the command for their meaning."""
+
+    dataset: str | None = None
+    "Data sets of the benchmark, separated by commas; default: the benchmark's first."
+    strategies: str = "weaknas,random"
+    "Separated by commas; options follow a colon: `weaknas:preset=paper:predictor=xgboost`."
+    runs: int = 100
+    "Runs of each strategy on each data set."
+    runs_of: str = ""
+    "Other numbers of runs for some strategies: `optuna-gp=10,smac=5`."
+    budget: int = 300
+    "Queries of a run."
+    seed: int = 0
+    "Of everything that is random; run k of every strategy sees the same labels."
+    labels: str = "one-seed"
+    "What a query shows: `one-seed`, one training, or `mean`, of all."
+    optimum: str = "validation"
+    "Mean score by which architectures are judged: `validation` or `test`."
+    jobs: int = 1
+    "Processes; they do not change the results."
+    output: Path | None = None
+    "Folder of the results; an unfinished comparison in it is continued."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Print one JSON object as the last line of standard output."
+
+
+def compare(space: str, /, *, options: Options = Options()) -> None:
+    """Compare strategies over many seeds.
+
+    Example: `weaknas compare nasbench201 --dataset cifar10,cifar100
+    --strategies weaknas,weaknas:preset=paper,random --runs 100 --jobs 2 --output runs/compare`
+
+    Parameters
+    ----------
+    space
+        Name of the search space; see `weaknas list spaces`.
+    """
+    experiment = Experiment(
+        space,
+        _benchmarks(space, options),
+        {label: parse_strategy(label) for label in _split(options.strategies)},
+        options.runs,
+        options.budget,
+        options.seed,
+        options.optimum,  # type: ignore[arg-type]  # checked there
+        parse_runs_of(options.runs_of),
+    )
+    with _Progress(experiment, options.jobs) as progress:
+        summary = run_comparison(
+            experiment,
+            options.output,
+            jobs=options.jobs,
+            command=shlex.join(["weaknas", *sys.argv[1:]]),
+            progress=progress,
+        )
+    if options.json:
+        print_json(summary)
+    else:
+        print_summary(summary)
+        if options.output is not None:
+            print(f"results in {options.output}; figures: weaknas report {options.output}")
+
+
+def parse_strategy(label: str) -> StrategyFactory:
+    """Return the strategy of a label such as ``weaknas:preset=paper:batch_size=10``.
+
+    Values that read as Python numbers, booleans or None are those; all others are text.
+
+    Raises
+    ------
+    InputError
+        When the strategy or an option is unknown.
+    """
+    name, *pairs = label.split(":")
+    factory = STRATEGIES.load(name)
+    parameters = inspect.signature(factory).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.name not in ("space", "seed")]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.replace("-", "_")
+        if not equals:
+            raise InputError(f"an option of a strategy is key=value; {pair!r} in {label!r} is not")
+        if key not in known and not takes_any:
+            raise unknown(f"option of the strategy {name!r}", key, known)
+        options[key] = _value(value)
+    return partial(get_strategy, name, **options)
+
+
+def parse_runs_of(text: str) -> dict[str, int]:
+    """Read ``optuna-gp=10,weaknas:preset=paper=5``: the number follows the last equals sign.
+
+    Raises
+    ------
+    InputError
+        When a part is not of this form.
+    """
+    numbers = {}
+    for part in _split(text):
+        label, _, number = part.rpartition("=")
+        if not label or not number.isdecimal():
+            raise InputError(f"--runs-of is strategy=number, separated by commas; {part!r} is not")
+        numbers[label] = int(number)
+    return numbers
+
+
+def _split(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part, count in Counter(parts).items():
+        if count > 1:
+            raise InputError(f"{part!r} is given {count} times")
+    return parts
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
+
+
+def _benchmarks(space: str, options: Options) -> dict[str, Any]:
+    if space not in SPACES.names():
+        raise unknown("space", space, SPACES.names())
+    build = partial(get_benchmark, space, labels=options.labels)
+    if options.dataset is None:
+        return {build().name.rpartition("/")[2]: build}
+    return {name: partial(build, dataset=name) for name in _split(options.dataset)}
+
+
+class _Progress:
+    """A bar on standard error with the time that is left, by the mean time of each strategy."""
+
+    def __init__(self, experiment: Experiment, jobs: int) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        tasks = experiment.tasks()
+        self._left = Counter(task.strategy for task in tasks)
+        self._spent: Counter[str] = Counter()
+        self._timed: Counter[str] = Counter()
+        self._jobs = jobs
+        self._failed = 0
+        self._begin = time.perf_counter()
+        self._bar = Progress(
+            TextColumn("runs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("runs", total=len(tasks), left="")
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, outcome: Outcome) -> None:
+        name = outcome.task.strategy
+        self._left[name] -= 1
+        if outcome.seconds > 0:  # not one of an earlier call
+            self._spent[name] += outcome.seconds  # type: ignore[assignment]
+            self._timed[name] += 1
+        if outcome.error:
+            self._failed += 1
+            where = f"{outcome.task.dataset} run {outcome.task.run}"
+            self._bar.console.print(f"{name} ({where}) failed: {outcome.error}", markup=False)
+        self._bar.update(self._task, advance=1, left=self._time_left())
+
+    def _time_left(self) -> str:
+        if any(left and not self._timed[name] for name, left in self._left.items()):
+            return "time left: not known yet"
+        seconds = sum(
+            left * self._spent[name] / self._timed[name]
+            for name, left in self._left.items()
+            if left
+        )
+        minutes, rest = divmod(round(seconds / self._jobs), 60)
+        return f"time left: {minutes} min {rest:02d} s" if minutes else f"time left: {rest} s"
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print a comparison as tables on standard output."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for part in by_dataset(summary):
+        console.print(_table(part))
+        for failure in part["failures"]:
+            console.print(
+                f"{failure['strategy']}, run {failure['run']} failed: {failure['error']}",
+                markup=False,
+            )
+    ranks = summary.get("ranks")
+    if ranks:
+        order = sorted(ranks["average"].items(), key=lambda item: item[1])
+        text = ", ".join(f"{name} {rank:.2f}" for name, rank in order)
+        console.print(
+            f"average rank by queries to the optimum: {text}"
+            f" (critical difference {ranks['critical_difference']:.2f})",
+            markup=False,
+        )
+
+
+def _table(part: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    marks = [mark for mark in ("50", "100", "150", "300") if int(mark) < part["budget"]]
+    marks.append(str(part["budget"]))
+    table = Table(
+        title=f"{part['space']}/{part['dataset']}, labels {part['labels']},"
+        f" optimum by {part['optimum']} ({part['optimum_score']:.4g})",
+        caption="queries: to the optimum, the full budget where it was not found; regret: optimum"
+        " minus incumbent, by mean score; p: Wilcoxon against the first, Holm",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("strategy", overflow="fold")
+    for name in ("runs", "found", "queries", "95 % interval", "median", "p90"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for mark in marks:
+        table.add_column(f"regret@{mark}", justify="right", no_wrap=True)
+    for name in ("p", "s/run"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for item in part["strategies"]:
+        queries = item["queries_to_optimum"]
+        table.add_row(
+            escape(item["strategy"]),
+            str(item["runs"]),
+            f"{100 * item['found_rate']:.0f} %",
+            f"{queries['mean']:.1f}",
+            _interval(queries["ci95"]),
+            f"{queries['median']:.0f}",
+            f"{queries['p90']:.0f}",
+            *(_plain(item["regret_at"][mark]["mean"], ".3f") for mark in marks),
+            _plain(item.get("wilcoxon", {}).get("p_holm"), ".1g"),
+            f"{item['seconds_per_run']:.2f}",
+        )
+    return table
+
+
+def _interval(ends: list[float | None]) -> str:
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+
+
+def _plain(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
