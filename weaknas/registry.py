@@ -106,7 +106,11 @@ PREDICTORS = Registry(
 STRATEGIES = Registry(
     "strategy",
     {
-        "random": "weaknas.strategies.random:RandomSearch",
+        "local-search": "weaknas.strategies:LocalSearch",
+        "random": "weaknas.strategies:RandomSearch",
+        "regularized-evolution": "weaknas.strategies:RegularizedEvolution",
+        "reinforce": "weaknas.strategies:Reinforce",
+        "simulated-annealing": "weaknas.strategies:SimulatedAnnealing",
         "weaknas": "weaknas.search:WeakNAS",
     },
 )

@@ -1,6 +1,22 @@
 """Search strategies behind one contract: `ask` and `tell`. WeakNAS is in `weaknas.search`."""
 
-from weaknas.strategies._base import History, Scores, Strategy
+from weaknas.strategies._base import Fidelity, History, Scores, Strategy
+from weaknas.strategies._stepwise import StepwiseStrategy
+from weaknas.strategies.local_search import LocalSearch
 from weaknas.strategies.random import RandomSearch
+from weaknas.strategies.regularized_evolution import RegularizedEvolution
+from weaknas.strategies.reinforce import Reinforce
+from weaknas.strategies.simulated_annealing import SimulatedAnnealing
 
-__all__ = ["History", "RandomSearch", "Scores", "Strategy"]
+__all__ = [
+    "Fidelity",
+    "History",
+    "LocalSearch",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Reinforce",
+    "Scores",
+    "SimulatedAnnealing",
+    "StepwiseStrategy",
+    "Strategy",
+]

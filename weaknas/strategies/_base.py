@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, unknown
 from weaknas.spaces import Architecture, Fingerprints, Genotypes, SearchSpace
 
-Scores = npt.NDArray[np.float64]
+Scores: TypeAlias = npt.NDArray[np.float64]
+#: Epochs (or data fraction) of an evaluation; None stands for full training.
+Fidelity: TypeAlias = float | None
 
 
 class History:
@@ -23,15 +27,27 @@ class History:
         self._rows: list[Genotypes] = []
         self._scores: list[float] = []
         self._codes: list[int] = []
+        self._memory: dict[tuple[int, Fidelity], float] = {}
 
     def __len__(self) -> int:
         return len(self._scores)
 
-    def add(self, genotypes: Genotypes, scores: Scores) -> None:
+    def add(self, genotypes: Genotypes, scores: Scores, fidelity: Fidelity = None) -> None:
         """Append a batch of canonical genotypes, shape (n, d), and scores, shape (n,)."""
+        codes, values = self._space.fingerprint(genotypes).tolist(), scores.tolist()
         self._rows.extend(genotypes)
-        self._scores.extend(scores.tolist())
-        self._codes.extend(self._space.fingerprint(genotypes).tolist())
+        self._scores.extend(values)
+        self._codes.extend(codes)
+        self._memory.update(((c, fidelity), v) for c, v in zip(codes, values, strict=True))
+
+    def score_of(self, fingerprint: int, fidelity: Fidelity = None) -> float | None:
+        """Return the score that was told for one fingerprint, NaN for a failure, None if none."""
+        return self._memory.get((fingerprint, fidelity))
+
+    @property
+    def worst(self) -> float | None:
+        """The lowest score that was told, None before there is one."""
+        return min((score for score in self._scores if not math.isnan(score)), default=None)
 
     @property
     def genotypes(self) -> Genotypes:
@@ -58,9 +74,9 @@ class History:
 class Strategy(ABC):
     """Proposes architectures and learns from their scores.
 
-    A strategy never calls an evaluator and never proposes an architecture twice,
-    isomorphic ones counting as one. Given the seed and what it was told it is
-    deterministic in any process.
+    A strategy never calls an evaluator and never proposes an architecture twice at
+    the same fidelity, isomorphic ones counting as one. Given the seed and what it
+    was told it is deterministic in any process.
 
     Parameters
     ----------
@@ -85,7 +101,7 @@ class Strategy(ABC):
         self.batch_size = batch_size
         self.history = History(space)
         self._rng = np.random.default_rng(np.random.SeedSequence(seed))
-        self._seen: set[int] = set()
+        self._proposed: defaultdict[Fidelity, set[int]] = defaultdict(set)
         self._pending: dict[int, Genotypes] = {}
 
     # -- what users call ----------------------------------------------------------------
@@ -95,8 +111,18 @@ class Strategy(ABC):
         """How many architectures the next round wants."""
         return self.batch_size
 
+    @property
+    def round_fidelity(self) -> Fidelity:
+        """The fidelity at which the next `ask` wants its architectures evaluated."""
+        return None
+
+    @property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """All fidelities that are asked for, ascending; None, full training, comes last."""
+        return (None,)
+
     def ask(self, n: int | None = None) -> list[Architecture]:
-        """Propose architectures that were not proposed before.
+        """Propose architectures that were not proposed before at `round_fidelity`.
 
         Parameters
         ----------
@@ -106,7 +132,8 @@ class Strategy(ABC):
         Returns
         -------
         list of Architecture
-            Fewer than n only when the space is exhausted.
+            Fewer than n only when the space is exhausted or, for a strategy of
+            several fidelities, when the rest depends on scores not told yet.
 
         Raises
         ------
@@ -119,14 +146,17 @@ class Strategy(ABC):
         rows = self._unseen(self._propose(count))[:count]
         self._seen.update(self.space.fingerprint(rows).tolist())
         if len(rows) < count:
-            rows = np.vstack([rows, self._random_unseen(count - len(rows))])
+            rows = np.vstack([rows, self._fill(count - len(rows))])
         codes = self.space.fingerprint(rows).tolist()
         self._seen.update(codes)
         self._pending.update(zip(codes, rows, strict=True))
         return self.space.architectures(rows)
 
     def tell(
-        self, architectures: Sequence[Architecture | str], scores: Sequence[float] | Scores
+        self,
+        architectures: Sequence[Architecture | str],
+        scores: Sequence[float] | Scores,
+        fidelity: Fidelity = None,
     ) -> None:
         """Learn the scores of architectures, asked for or not.
 
@@ -135,21 +165,27 @@ class Strategy(ABC):
         architectures : sequence of Architecture or str
         scores : sequence of float
             Larger is better; NaN for an evaluation that failed.
+        fidelity : float, optional
+            At which they were evaluated, one of `fidelities`.
 
         Raises
         ------
         InputError
-            When the lengths differ or an architecture is not of the space.
+            When the lengths differ, an architecture is not of the space or the
+            strategy does not learn from the fidelity.
         """
+        if fidelity not in self.fidelities:
+            allowed = ["full" if level is None else f"{level:g}" for level in self.fidelities]
+            raise unknown("fidelity", f"{fidelity:g}" if fidelity else fidelity, allowed)
         values = np.asarray(scores, dtype=np.float64).reshape(-1)
         if len(values) != len(architectures):
             raise InputError(f"{len(architectures)} architectures but {len(values)} scores")
         rows = self.space.canonicalize(self.space.genotypes(architectures))
         codes = self.space.fingerprint(rows).tolist()
-        self._seen.update(codes)
+        self._proposed[fidelity].update(codes)
         for code in codes:
             self._pending.pop(code, None)
-        self.history.add(rows, values)
+        self.history.add(rows, values, fidelity)
         self._learn(rows, values)
 
     def describe(self) -> dict[str, Any]:
@@ -164,16 +200,25 @@ class Strategy(ABC):
 
     @abstractmethod
     def _propose(self, n: int) -> Genotypes:
-        """Return up to n or more genotypes; known and repeated ones are dropped by `ask`."""
+        """Return any number of genotypes; `ask` drops known ones and keeps up to n."""
 
-    def _learn(self, genotypes: Genotypes, scores: Scores) -> None:
-        """Learn a batch of canonical genotypes and scores, NaN for failures; optional."""
+    def _fill(self, n: int) -> Genotypes:
+        """Return what `ask` adds when `_propose` gave n too few."""
+        return self._random_unseen(n)
+
+    def _learn(self, genotypes: Genotypes, scores: Scores) -> None:  # noqa: B027
+        """Learn what `history` was just given, NaN for failures; optional."""
 
     @property
     def pending(self) -> Genotypes:
         """What was asked and not told yet, canonical, shape (n, d)."""
         rows = list(self._pending.values())
         return np.array(rows, dtype=np.int16).reshape(-1, self.space.n_variables)
+
+    @property
+    def _seen(self) -> set[int]:
+        """Fingerprints of what was proposed or told at the fidelity of the round."""
+        return self._proposed[self.round_fidelity]
 
     def _unseen(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
         """Canonical forms of those that were not proposed or told yet, each once."""
