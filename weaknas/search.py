@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import ThreadpoolController
 
 from weaknas.acquisition import Acquisition, Prediction, get_acquisition
 from weaknas.candidates import Candidates, Pool, default_candidates
@@ -108,6 +110,12 @@ class WeakNAS(Strategy):
     # -- inside -------------------------------------------------------------------
 
     def _propose(self, n: int) -> Genotypes:
+        # One thread: faster on matrices of this size, and the same sums, and so
+        # the same proposals, on any number of cores.
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            return self._propose_rows(n)
+
+    def _propose_rows(self, n: int) -> Genotypes:
         genotypes, scores = self.history.successful
         missing = self.initial - len(self.history) - len(self._pending)
         if missing > 0 or len(scores) < 2:
@@ -142,6 +150,11 @@ class WeakNAS(Strategy):
 
     def _draw_seed(self) -> int:
         return int(self._rng.integers(2**31 - 1))
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _describe(component: Any) -> dict[str, Any]:

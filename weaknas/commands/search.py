@@ -154,9 +154,10 @@ def _print(result: Result, benchmark: Any) -> None:
         leaders.add_row(*map(str, cells))
     console.print(leaders)
     facts = {
-        "best cell": f"{best.architecture.text}  (observed {best.score:.4g})",
+        "best": best.architecture.text,
+        "observed": f"{best.score:.4g}",
         "regret": "unknown" if result.regret is None else f"{result.regret:.4g}"
-        " (mean score of the optimum minus that of the best cell)",
+        " (mean score of the optimum minus that of the best found)",
         "time": f"{result.seconds_strategy:.2f} s of strategy, {result.seconds_total:.2f} s in all",
         "run folder": str(result.output or "none (keep runs with --output DIR)"),
     }
