@@ -20,4 +20,5 @@ class AdjacencyEncoder(GraphEncoder):
         above = np.triu_indices(graphs.operations.shape[1], k=1)
         edges = graphs.adjacency[:, above[0], above[1]]
         labels = graphs.operations[:, :, None] == np.arange(len(graphs.vocabulary))
-        return np.hstack([edges, labels.reshape(len(edges), -1)]).astype(np.float32)
+        flat = labels.reshape(len(edges), labels.shape[1] * labels.shape[2])
+        return np.hstack([edges, flat]).astype(np.float32)

@@ -22,4 +22,4 @@ class OperationPairsEncoder(GraphEncoder):
         )
         followed = graphs.adjacency.astype(np.float32) @ labels
         pairs = labels.transpose(0, 2, 1) @ followed
-        return np.asarray(pairs.reshape(len(pairs), -1))
+        return np.asarray(pairs.reshape(len(pairs), len(graphs.vocabulary) ** 2))

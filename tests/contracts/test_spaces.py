@@ -1,0 +1,33 @@
+"""Every registered space keeps the promises of `weaknas.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import weaknas
+from weaknas.spaces import ChoiceSpace, SubsetSpace
+from weaknas.testing import space_checks
+
+
+def _spaces() -> Iterator[tuple[str, Any]]:
+    for name in weaknas.list_spaces():
+        yield name, weaknas.get_space(name)
+    yield "choices", ChoiceSpace({"a": ["x", "y", "z"], "b": [1, 2], "c": [8, 16, 32, 64]})
+    yield "chain", ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(20)})
+    whole = weaknas.get_space("nasbench201")
+    yield "subset", SubsetSpace(whole, whole.sample(700, np.random.default_rng(1)))
+
+
+def _cases() -> Iterator[Any]:
+    for name, space in _spaces():
+        for check in space_checks(space):
+            yield pytest.param(check, id=f"{name}-{check}")
+
+
+@pytest.mark.parametrize("check", list(_cases()))
+def test_space(check: Any) -> None:
+    check()
