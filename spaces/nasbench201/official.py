@@ -33,7 +33,7 @@ from weaknas.spaces.nasbench201.space import NASBench201
 from weaknas.spaces.pickles import load_container
 from weaknas.spaces.tables import Columns
 
-Values: TypeAlias = npt.NDArray[np.float64]
+Values: TypeAlias = npt.NDArray[np.floating]
 #: Called with what is done and what there is: files of a folder, else bytes.
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -231,7 +231,8 @@ def _measure(states: dict[str, Any], spec: Dataset) -> dict[str, Values]:
     for suffix, state in states.items():
         measured = _measure_schedule(state["all_results"], spec)
         if not suffix:
-            columns |= {k: v for k, v in measured.items() if k.endswith(_CURVE)}
+            # Curves are most of the table: half the precision is plenty.
+            columns |= {k: v.astype(np.float32) for k, v in measured.items() if k.endswith(_CURVE)}
             columns["latency_seconds"] = measured.get("latency_seconds", np.empty(0))
         for split in ("train", "valid", "test") if not suffix else ("valid", "test"):
             if split + _CURVE in measured:
@@ -314,14 +315,15 @@ def _stack(rows: list[_Row], classes: int) -> Columns:
         # A curve that is known at its end alone says no more than the final accuracy.
         telling = stacked[..., :-1] if name.endswith(_CURVE) else stacked
         if np.isfinite(telling).any():
-            columns[name] = stacked.astype(np.float32) if name.endswith(_CURVE) else stacked
+            columns[name] = stacked
     return columns
 
 
 def _pad(arrays: list[Values]) -> Values:
-    dimensions = max(array.ndim for array in arrays)
-    shapes = np.array([array.shape for array in arrays if array.ndim == dimensions])
-    stacked = np.full((len(arrays), *shapes.max(axis=0)), np.nan)
+    """Stack arrays of different shapes, filled up with NaN; an empty one stands for no values."""
+    present = [array for array in arrays if array.size] or arrays
+    shape = np.array([array.shape for array in present]).max(axis=0)
+    stacked = np.full((len(arrays), *shape), np.nan, dtype=present[0].dtype)
     for row, array in zip(stacked, arrays, strict=True):
         if array.size:
             row[tuple(slice(size) for size in array.shape)] = array

@@ -141,6 +141,10 @@ def import_official(
     path: Path, output_folder: Path, progress: Progress | None = None
 ) -> list[Path]:
     """Do what `import_table` does, into the given folder."""
+    try:  # before the long reading, not after it
+        (output_folder / NASBench201.name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output_folder}: cannot be written to ({error})") from error
     written = []
     for dataset, columns in read_official(path, progress).items():
         rows = len(columns["genotype"])

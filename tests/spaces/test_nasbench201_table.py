@@ -307,7 +307,7 @@ def test_damaged_member_is_named(tmp_path):
     damaged.write_bytes(damaged.read_bytes()[:-30])
     with pytest.raises(InputError, match=r"000003\.pickle\.pbz2: damaged"):
         import_table(path)
-    assert not (tmp_path / "data").exists()
+    assert not list(tmp_path.glob("data/**/*.parquet"))
 
 
 @pytest.mark.parametrize("form", ["nats-file", "nats-tar", "201-legacy", "201-zip"])
@@ -356,6 +356,12 @@ def test_what_is_no_release_is_refused(tmp_path):
     (tmp_path / "empty").write_bytes(pbz2({"arch2infos": empty}))
     with pytest.raises(InputError, match="no results"):
         import_table(tmp_path / "empty")
+
+
+def test_output_folder_that_cannot_be_is_refused_before_reading(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written to"):
+        import_table(tmp_path / "unread", output=tmp_path / "file" / "tables")
 
 
 def test_damaged_import_is_an_error(tmp_path):
