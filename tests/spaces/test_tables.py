@@ -95,7 +95,7 @@ def test_what_is_no_table_is_refused(columns, tmp_path):
 def test_every_damaged_byte_is_noticed(path):
     content = path.read_bytes()
     noticed = []
-    for position in range(0, len(content), 3):
+    for position in range(0, len(content), 7):
         changed = bytearray(content)
         changed[position] ^= 0x11
         path.write_bytes(changed)
