@@ -76,7 +76,13 @@ def _load(entry: EntryPoint) -> Any:
         raise InputError(f"the plug-in {entry.name!r} ({entry.value}) failed: {error}") from error
 
 
-SPACES = Registry("space", {"nasbench201": "weaknas.spaces.nasbench201:NASBench201"})
+SPACES = Registry(
+    "space",
+    {
+        "nasbench101": "weaknas.spaces.nasbench101:NASBench101",
+        "nasbench201": "weaknas.spaces.nasbench201:NASBench201",
+    },
+)
 
 ENCODERS = Registry(
     "encoder",
@@ -115,9 +121,7 @@ STRATEGIES = Registry(
     },
 )
 
-BENCHMARKS = Registry(
-    "benchmark", {"nasbench201": "weaknas.benchmarks:nasbench201"}
-)
+BENCHMARKS = Registry("benchmark", {"nasbench201": "weaknas.benchmarks:nasbench201"})
 
 
 def list_spaces(pattern: str = "*") -> list[str]:

@@ -1,0 +1,5 @@
+"""NAS-Bench-101: cells of up to seven vertices and nine edges with three operations."""
+
+from weaknas.spaces.nasbench101.space import NASBench101
+
+__all__ = ["NASBench101"]
