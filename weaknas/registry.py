@@ -113,6 +113,10 @@ STRATEGIES = Registry(
     "strategy",
     {
         "local-search": "weaknas.strategies:LocalSearch",
+        "optuna-cmaes": "weaknas.strategies.optuna:cmaes",
+        "optuna-gp": "weaknas.strategies.optuna:gp",
+        "optuna-nsga2": "weaknas.strategies.optuna:nsga2",
+        "optuna-tpe": "weaknas.strategies.optuna:tpe",
         "random": "weaknas.strategies:RandomSearch",
         "regularized-evolution": "weaknas.strategies:RegularizedEvolution",
         "reinforce": "weaknas.strategies:Reinforce",

@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from weaknas.spaces import Genotypes
+from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._base import Scores, Strategy
 
 
@@ -20,6 +20,10 @@ class StepwiseStrategy(Strategy):
     """
 
     tries = 100
+
+    def __init__(self, space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> None:
+        super().__init__(space, seed=seed, batch_size=batch_size)
+        self._canonical: dict[bytes, tuple[Genotypes, int]] = {}
 
     @abstractmethod
     def _draw(self) -> Genotypes | None:
@@ -35,13 +39,12 @@ class StepwiseStrategy(Strategy):
             drawn = self._draw()
             if drawn is None:
                 continue
-            row = self.space.canonicalize(drawn[None])
-            code = int(self.space.fingerprint(row)[0])
+            row, code = self._identify(drawn)
             known = self.history.score_of(code)
             if known is not None:
-                self._step(row[0], known)
+                self._step(row, known)
             elif code not in self._seen:
-                chosen[code] = row[0]
+                chosen[code] = row
                 if len(chosen) == n:
                     break
         return np.array(list(chosen.values()), dtype=np.int16).reshape(-1, self.space.n_variables)
@@ -49,6 +52,14 @@ class StepwiseStrategy(Strategy):
     def _learn(self, genotypes: Genotypes, scores: Scores) -> None:
         for genotype, score in zip(genotypes, scores.tolist(), strict=True):
             self._step(genotype, score)
+
+    def _identify(self, genotype: Genotypes) -> tuple[Genotypes, int]:
+        """Canonical form and fingerprint, remembered: a settled search repeats itself."""
+        key = genotype.tobytes()
+        if key not in self._canonical:
+            row = self.space.canonicalize(genotype[None])
+            self._canonical[key] = row[0], int(self.space.fingerprint(row)[0])
+        return self._canonical[key]
 
     def _random(self) -> Genotypes:
         """One genotype drawn uniformly, shape (d,)."""

@@ -14,7 +14,7 @@ from weaknas.strategies._stepwise import StepwiseStrategy
 
 Logits = npt.NDArray[np.float64]
 
-_BLOCK = 64  # drawn together, where the space may hold few of the combinations
+_BLOCK = 64  # drawn together where the first is not in the space
 
 
 def probabilities(logits: Logits) -> Logits:
@@ -67,6 +67,8 @@ class Reinforce(StepwiseStrategy):
         When a number is out of range.
     """
 
+    tries = 30  # a policy that has settled rarely draws anything else
+
     def __init__(
         self,
         space: SearchSpace,
@@ -97,12 +99,15 @@ class Reinforce(StepwiseStrategy):
 
     def _draw(self) -> Genotypes | None:
         cumulative = probabilities(self._logits).cumsum(axis=1)
-        cumulative[:, -1] = np.inf  # against rounding below 1
-        uniform = self._rng.random((_BLOCK, self.space.n_variables, 1))
-        drawn = (uniform > cumulative).sum(axis=2).astype(np.int16)
-        drawn = np.minimum(drawn, self.space.cardinalities - 1).astype(np.int16)
-        inside = self.space.contains(drawn)
-        return drawn[int(np.argmax(inside))] if inside.any() else None
+        for count in (1, _BLOCK):
+            uniform = self._rng.random((count, self.space.n_variables, 1))
+            drawn = (uniform > cumulative).sum(axis=2)
+            drawn = np.minimum(drawn, self.space.cardinalities - 1).astype(np.int16)  # rounding
+            inside = self.space.contains(drawn)
+            if inside.any():
+                row: Genotypes = drawn[int(np.argmax(inside))]
+                return row
+        return None
 
     def _step(self, genotype: Genotypes, score: float) -> None:
         reward = self.history.worst if math.isnan(score) else score

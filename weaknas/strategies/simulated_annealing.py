@@ -36,9 +36,10 @@ class SimulatedAnnealing(StepwiseStrategy):
     initial : int
         Size of the random sample.
     temperature : float, optional
-        At the start, in units of the score. Default: where the median difference
-        between two architectures of the sample, downwards, is accepted with
-        probability 1/2.
+        At the start, in units of the score. Default: a twentieth of the median
+        difference between two architectures of the sample, so that steps among the
+        good are free and falls to the average are not (hotter starts spend hundreds
+        of queries on a random walk).
     cooling : float
         Ratio of successive temperatures, in (0, 1).
     seed : int
@@ -112,4 +113,4 @@ class SimulatedAnnealing(StepwiseStrategy):
         scores = np.array([score for _, score in self._sample])
         above, below = np.triu_indices(len(scores), k=1)
         typical = float(np.median(np.abs(scores[above] - scores[below]))) if len(above) else 0.0
-        self._start = self.temperature or typical / math.log(2)
+        self._start = self.temperature or typical / 20

@@ -1,0 +1,180 @@
+"""Optuna's samplers as strategies."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from weaknas.errors import optional_import
+from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.strategies._stepwise import StepwiseStrategy
+
+if TYPE_CHECKING:
+    from optuna import Trial
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+
+
+class OptunaStrategy(StepwiseStrategy):
+    """Any Optuna sampler behind ask and tell.
+
+    Each decision of the space is a parameter: categorical, or an integer where its
+    values are ordered. A duplicate that the sampler proposes is answered from
+    memory: the study is told the known score, nothing is paid, and after `tries`
+    of them in a row a fresh random architecture is proposed, which the study is
+    told of too. Combinations that are not in the space and evaluations that failed
+    are told with the worst score so far, so that the sampler avoids them.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    sampler : optuna.samplers.BaseSampler
+        Fresh, and seeded by the caller.
+    seed : int
+        Of the random architectures after many duplicates.
+    batch_size : int
+    integers : bool
+        Make every decision an integer, for samplers that know no categories.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        sampler: BaseSampler,
+        *,
+        seed: int = 0,
+        batch_size: int = 1,
+        integers: bool = False,
+    ) -> None:
+        super().__init__(space, seed=seed, batch_size=batch_size)
+        import optuna
+        from optuna.distributions import CategoricalDistribution, IntDistribution
+
+        self.sampler, self.integers = sampler, integers
+        self._distributions: dict[str, BaseDistribution] = {
+            variable: IntDistribution(0, int(count) - 1)
+            if integers or ordered
+            else CategoricalDistribution(range(int(count)))
+            for variable, count, ordered in zip(
+                space.variables, space.cardinalities, space.ordered, strict=True
+            )
+        }
+        self._open: dict[int, list[Trial]] = {}
+        with _quiet():
+            self._study = optuna.create_study(sampler=sampler, direction="maximize")
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the proposals, as plain JSON types."""
+        return super().describe() | {
+            "sampler": type(self.sampler).__name__,
+            "integers": self.integers,
+        }
+
+    def _draw(self) -> Genotypes | None:
+        with _quiet():
+            trial = self._study.ask(self._distributions)
+        row = np.array([trial.params[name] for name in self.space.variables], dtype=np.int16)
+        if not self.space.contains(row[None])[0]:
+            self._close(trial, math.nan)
+            return None
+        self._open.setdefault(self._identify(row)[1], []).append(trial)
+        return row
+
+    def _step(self, genotype: Genotypes, score: float) -> None:
+        trials = self._open.pop(self._identify(genotype)[1], [])
+        for trial in trials:
+            self._close(trial, score)
+        if not trials:
+            self._add(genotype, score)
+
+    def _close(self, trial: Trial, score: float) -> None:
+        from optuna.trial import TrialState
+
+        value = self.history.worst if math.isnan(score) else score
+        with _quiet():
+            if value is None:
+                self._study.tell(trial, state=TrialState.FAIL)
+            else:
+                self._study.tell(trial, value)
+
+    def _add(self, genotype: Genotypes, score: float) -> None:
+        """Tell the study of an architecture that its sampler did not propose."""
+        from optuna.trial import create_trial
+
+        value = self.history.worst if math.isnan(score) else score
+        if value is None:
+            return
+        params = dict(zip(self.space.variables, genotype.tolist(), strict=True))
+        with _quiet():
+            self._study.add_trial(
+                create_trial(params=params, distributions=self._distributions, value=value)
+            )
+
+
+def tpe(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
+    """Optuna's tree-structured Parzen estimator with its default settings."""
+    from optuna.samplers import TPESampler
+
+    return OptunaStrategy(space, TPESampler(seed=seed), seed=seed, batch_size=batch_size)
+
+
+def gp(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
+    """Optuna's Gaussian process with its default settings; needs torch.
+
+    Raises
+    ------
+    MissingDependencyError
+        When torch is not installed.
+    """
+    optional_import("torch", "optuna")
+    from optuna.samplers import GPSampler
+
+    with _quiet():
+        sampler = GPSampler(seed=seed)
+    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
+
+
+def nsga2(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
+    """Optuna's NSGA-II with its default settings."""
+    from optuna.samplers import NSGAIISampler
+
+    return OptunaStrategy(space, NSGAIISampler(seed=seed), seed=seed, batch_size=batch_size)
+
+
+def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
+    """Optuna's CMA-ES with margin (for integers) on every decision; needs cmaes.
+
+    CMA-ES knows no categories, and Optuna would draw them at random: here all
+    decisions are integers, in the order in which the space lists its choices.
+
+    Raises
+    ------
+    MissingDependencyError
+        When cmaes is not installed.
+    """
+    optional_import("cmaes", "optuna")
+    from optuna.samplers import CmaEsSampler
+
+    with _quiet():
+        sampler = CmaEsSampler(seed=seed, with_margin=True)
+    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size, integers=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Optuna's log and its warnings on experimental parts, here alone."""
+    import optuna
+
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
