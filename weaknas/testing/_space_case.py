@@ -50,8 +50,9 @@ class SpaceCase:
             rows = self.space.enumerate()
             return rows[self.rng().permutation(len(rows))[:3000]]
         rng = self.rng()
-        mutants = [self.space.mutate(self.drawn, rng) for _ in range(3)]
-        return np.vstack([self.drawn, *mutants, self.space.canonicalize(self.drawn)])
+        drawn = self.drawn[:200]
+        mutants = [self.space.mutate(drawn, rng) for _ in range(3)]
+        return np.vstack([drawn, *mutants, self.space.canonicalize(drawn)])
 
     @property
     def is_plain(self) -> bool:

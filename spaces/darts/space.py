@@ -1,0 +1,319 @@
+"""The cell space of DARTS (Liu et al., ICLR 2019, arXiv:1806.09055)."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations, permutations, product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces.darts.genotype import format_cells, parse_cells
+from weaknas.spaces.graphs import GraphBatch
+
+#: Operations that a genotype can have, by the name of the set.
+OPERATIONS = {
+    "darts": (
+        "max_pool_3x3",
+        "avg_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "dil_conv_3x3",
+        "dil_conv_5x5",
+    ),
+    "nasnet": (
+        "skip_connect",
+        "conv_3x1_1x3",
+        "conv_7x1_1x7",
+        "dil_conv_3x3",
+        "avg_pool_3x3",
+        "max_pool_3x3",
+        "max_pool_5x5",
+        "max_pool_7x7",
+        "conv_1x1",
+        "conv_3x3",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "sep_conv_7x7",
+    ),
+}
+CELLS = ("normal", "reduce")
+_NODES = 4
+_SHAPE = (len(CELLS), _NODES, 2, 2)  # cell, node, input, (predecessor, operation)
+_SOURCES = _NODES + 2
+_PAIRS = {k: np.array(list(combinations(range(k), 2))) for k in range(2, _SOURCES)}
+_ORDERS = np.array(list(permutations(range(_NODES))))
+
+# Nodes of the graph of a cell: its two inputs, then two operations and their sum a node.
+_WIDTH = 2 + 3 * _NODES
+_FIRST = [1 + cell * _WIDTH for cell in range(len(CELLS))]
+
+
+class DARTS(SearchSpace):
+    """A normal and a reduction cell; each of their four nodes adds two transformed inputs.
+
+    The nodes 2 to 5 of a cell take two different inputs among the outputs of the
+    two cells before (0 and 1) and the earlier nodes, each through an operation;
+    the output is the concatenation of all four. The search of DARTS chooses
+    among 8 operations, one of them ``none``; no genotype contains ``none``, so 7
+    can be chosen. `size` counts the two inputs of a node as unordered:
+    ``(prod of C(k, 2) over k = 2..5 * 7^8)^2 = (180 * 7^8)^2``, about 1.08e18
+    (with order 256 times for each cell).
+
+    A genotype has 32 values: for each cell, node and input the predecessor and
+    the operation. The canonical form is exact: inputs of a node are ordered, and
+    of all renumberings of the four nodes that keep predecessors first the
+    lexicographically smallest stands for all, for each cell by itself.
+
+    Parameters
+    ----------
+    operations : {"darts", "nasnet"}
+        Which set of operations; ``"nasnet"`` has the 13 of Zoph et al. (CVPR
+        2018, arXiv:1707.07012) in the cells described above.
+
+    Raises
+    ------
+    InputError
+        When the set is unknown.
+    """
+
+    name = "darts"
+    variables = tuple(
+        f"{cell}_node{node + 2}_{kind}{number}"
+        for cell, node, number, kind in product(CELLS, range(_NODES), (1, 2), ("input", "op"))
+    )
+
+    def __init__(self, operations: str = "darts") -> None:
+        if operations not in OPERATIONS:
+            raise unknown("set of operations", operations, OPERATIONS)
+        self.operation_set = operations
+        self.operations = OPERATIONS[operations]
+        self.name = "darts" if operations == "darts" else f"darts-{operations}"
+        one_cell = [(node + 2, len(self.operations)) * 2 for node in range(_NODES)]
+        self.cardinalities = np.array(one_cell * len(CELLS)).ravel()
+        self.ordered = np.zeros(len(self.cardinalities), dtype=bool)
+
+    @property
+    def size(self) -> int:
+        """Number of pairs of cells, the inputs of a node unordered."""
+        one_cell = math.prod(len(pairs) * len(self.operations) ** 2 for pairs in _PAIRS.values())
+        return int(one_cell ** len(CELLS))
+
+    @property
+    def is_listable(self) -> bool:
+        """Never."""
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, size and set of operations as plain JSON types."""
+        return super().describe() | {"operations": self.operation_set}
+
+    def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes are in range and give each node two different inputs."""
+        inputs = _cells(genotypes)[..., 0]
+        different = (inputs[..., 0] != inputs[..., 1]).all(axis=(1, 2))
+        return np.asarray(super().contains(genotypes) & different)
+
+    # -- text ---------------------------------------------------------------------
+
+    def format(self, genotype: npt.NDArray[np.integer]) -> str:
+        """Return ``Genotype(normal=[('sep_conv_3x3', 0), ...], ...)``, as in the literature."""
+        cells = np.reshape(genotype, (len(CELLS), 2 * _NODES, 2)).tolist()
+        return format_cells(
+            [[(self.operations[op], source) for source, op in cell] for cell in cells]
+        )
+
+    def parse(self, text: str) -> Genotypes:
+        """Read the form of `format`; nothing in it is run.
+
+        Raises
+        ------
+        InputError
+            When the form is wrong, an operation is unknown, or a node does not
+            take two different earlier inputs.
+        """
+        return self.from_cells(parse_cells(text))
+
+    def from_cells(self, cells: list[list[tuple[str, int]]]) -> Genotypes:
+        """Return the genotype, shape (32,), of (operation, predecessor) pairs of both cells.
+
+        Raises
+        ------
+        InputError
+            When an operation is unknown, or a node does not take two different
+            earlier inputs.
+        """
+        rows = []
+        for name, pairs in zip(CELLS, cells, strict=True):
+            if len(pairs) != 2 * _NODES:
+                raise InputError(f"the {name} cell has {len(pairs)} inputs, not {2 * _NODES}")
+            for position, (operation, source) in enumerate(pairs):
+                node = position // 2 + 2
+                if operation not in self.operations:
+                    raise unknown("operation", operation, self.operations)
+                if not 0 <= source < node:
+                    raise InputError(
+                        f"node {node} of the {name} cell takes input {source}; 0 to {node - 1}"
+                        " are before it"
+                    )
+                if position % 2 and pairs[position - 1][1] == source:
+                    raise InputError(f"node {node} of the {name} cell takes input {source} twice")
+                rows += [source, self.operations.index(operation)]
+        return np.array(rows, dtype=np.int16)
+
+    # -- identity -----------------------------------------------------------------
+
+    def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Order the inputs of each node and the nodes of each cell."""
+        return self._renumber(_cells(genotypes))[0]
+
+    def fingerprint(self, genotypes: npt.NDArray[np.integer]) -> Fingerprints:
+        """Return one 64-bit integer a genotype: exact for the operations of DARTS."""
+        if self.size >= 2**63:
+            return super().fingerprint(genotypes)
+        cells = _cells(self.canonicalize(genotypes)).astype(np.int64)
+        code = np.zeros(len(cells), dtype=np.int64)
+        squared = len(self.operations) ** 2
+        for cell, node in product(range(len(CELLS)), range(_NODES)):
+            (first, one), (second, other) = cells[:, cell, node].transpose(1, 2, 0)
+            # The pairs first < second in colexicographic order are numbered without gaps.
+            pair = second * (second - 1) // 2 + first
+            code = code * (len(_PAIRS[node + 2]) * squared) + pair * squared
+            code += one * len(self.operations) + other
+        return code
+
+    def _renumber(self, cells: npt.NDArray[np.integer]) -> tuple[Genotypes, npt.NDArray[np.bool_]]:
+        """Canonical genotypes, and whether they have no cycle; predecessors may come later."""
+        flat = cells.reshape(-1, _NODES, 2, 2).astype(np.int64)
+        best = flat.copy()
+        best_code = np.full(len(flat), np.iinfo(np.int64).max)
+        for order in _ORDERS:
+            names = np.concatenate([[0, 1], 2 + np.argsort(order)])
+            trial = flat[:, order].copy()
+            trial[..., 0] = names[trial[..., 0]]
+            later = trial[..., 0] >= np.arange(2, _SOURCES)[:, None]
+            swap = trial[:, :, 0, 0] > trial[:, :, 1, 0]
+            trial[swap] = trial[swap][:, ::-1]
+            code = np.zeros(len(flat), dtype=np.int64)
+            for node in range(_NODES):
+                for column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                    base = len(self.operations) if column[1] else _SOURCES
+                    code = code * base + trial[:, node, *column]
+            code[later.any(axis=(1, 2))] = np.iinfo(np.int64).max
+            better = code < best_code
+            best[better], best_code[better] = trial[better], code[better]
+        acyclic = (best_code < np.iinfo(np.int64).max).reshape(-1, len(CELLS)).all(axis=1)
+        return _rows(best.reshape(len(cells), *_SHAPE)), np.asarray(acyclic)
+
+    # -- drawing and moving ---------------------------------------------------------
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw n genotypes uniformly, with replacement; shape (n, 32)."""
+        cells = np.empty((n, *_SHAPE), dtype=np.int16)
+        cells[..., 1] = rng.integers(len(self.operations), size=cells.shape[:-1])
+        for node in range(_NODES):
+            pairs = _PAIRS[node + 2]
+            cells[:, :, node, :, 0] = pairs[rng.integers(len(pairs), size=(n, len(CELLS)))]
+        return _rows(cells)
+
+    def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Give one input of one node another operation or, with equal chance, another source.
+
+        The first node has two possible sources and takes both: there the
+        operation changes.
+        """
+        cells = np.array(_cells(genotypes), dtype=np.int16)
+        n = len(cells)
+        at = np.arange(n), rng.integers(2, size=n), rng.integers(_NODES, size=n)
+        which = rng.integers(2, size=n)
+        rewire = (rng.random(n) < 0.5) & (at[2] > 0)
+        shift = rng.integers(1, len(self.operations), size=n)
+        operation = (cells[*at, which, 1] + shift) % len(self.operations)
+        # Number the sources that the node does not take, and draw one of them.
+        taken = np.sort(cells[*at, :, 0], axis=1)
+        source = rng.integers(np.maximum(at[2], 1), size=n)
+        source += source >= taken[:, 0]
+        source += source >= taken[:, 1]
+        cells[*at, which, 1] = np.where(rewire, cells[*at, which, 1], operation)
+        cells[*at, which, 0] = np.where(rewire, source, cells[*at, which, 0])
+        return _rows(cells)
+
+    def crossover(
+        self,
+        first: npt.NDArray[np.integer],
+        second: npt.NDArray[np.integer],
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        """Take each node, with both its inputs, from either parent with equal chance."""
+        take = rng.random((len(first), len(CELLS), _NODES, 1, 1)) < 0.5
+        children = np.where(take, _cells(first), _cells(second))
+        return _rows(children)
+
+    def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
+        """Return the architectures with one other operation or source; shape (m, 32).
+
+        Every source that makes no cycle counts, whatever the numbering of the
+        nodes, so neighbours of isomorphic genotypes are the same and being a
+        neighbour is symmetric.
+        """
+        base = np.asarray(genotype, dtype=np.int16).reshape(_SHAPE)
+        moves = []
+        for cell, node, which in product(range(len(CELLS)), range(_NODES), (0, 1)):
+            operations = set(range(len(self.operations))) - {int(base[cell, node, which, 1])}
+            sources = set(range(_SOURCES)) - {node + 2, *base[cell, node, :, 0].tolist()}
+            moves += [(cell, node, which, 1, value) for value in sorted(operations)]
+            moves += [(cell, node, which, 0, value) for value in sorted(sources)]
+        cells = np.repeat(base[None], len(moves), axis=0)
+        *place, values = np.array(moves).T
+        cells[np.arange(len(moves)), *place] = values
+        rows, acyclic = self._renumber(cells)
+        return self._distinct(rows[acyclic], other_than=base.ravel())
+
+    # -- graphs -------------------------------------------------------------------
+
+    def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:
+        """Return both cells side by side as graphs of 30 nodes, those of canonical forms.
+
+        From the input, node 0, edges lead to the two inputs of each cell; a node
+        of a cell is two operations and their sum, each sum leads to the output,
+        the last node. Operations of the two cells have names of their own.
+        """
+        cells = _cells(self.canonicalize(genotypes)).astype(np.int64)
+        n, last = len(cells), 1 + len(CELLS) * _WIDTH
+        adjacency = np.zeros((n, last + 1, last + 1), dtype=bool)
+        operations = np.zeros((n, last + 1), dtype=np.int16)
+        operations[:, last] = 1
+        vocabulary = ["input", "output"]
+        for cell, first in enumerate(_FIRST):
+            label = len(vocabulary)
+            labels = ("input0", "input1", "sum", *self.operations)
+            vocabulary += [f"{CELLS[cell]}/{name}" for name in labels]
+            operations[:, first : first + 2] = label, label + 1
+            adjacency[:, 0, first : first + 2] = True
+            for node in range(_NODES):
+                total = first + 2 + 3 * node + 2
+                operations[:, total] = label + 2
+                adjacency[:, total, last] = True
+                for which, place in enumerate((total - 2, total - 1)):
+                    source, operation = cells[:, cell, node, which].T
+                    operations[:, place] = label + 3 + operation
+                    # Inputs stand first, then every third place has a sum.
+                    start = first + np.where(source < 2, source, 3 * source - 2)
+                    adjacency[np.arange(n), start, place] = True
+                    adjacency[:, place, total] = True
+        return GraphBatch(adjacency, operations, tuple(vocabulary))
+
+
+def _cells(genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """View genotypes, shape (n, 32), as (n, cells, nodes, inputs, 2)."""
+    rows = np.asarray(genotypes)
+    return rows.reshape(len(rows), *_SHAPE)
+
+
+def _rows(cells: npt.NDArray[np.integer]) -> Genotypes:
+    """Flatten cells, shape (n, cells, nodes, inputs, 2), to genotypes, shape (n, 32)."""
+    return np.asarray(cells, dtype=np.int16).reshape(len(cells), math.prod(_SHAPE))

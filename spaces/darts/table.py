@@ -1,0 +1,59 @@
+"""Measured architectures of the DARTS space."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from weaknas.errors import InputError
+from weaknas.spaces.darts.space import CELLS, DARTS
+from weaknas.spaces.tables import Columns
+
+_ACCURACIES = {"test_acc_best": "best_test_accuracy", "test_acc_epoch600": "test_accuracy"}
+
+
+def read_random_sample(path: Path) -> Columns:
+    """Read the 214 random architectures of Yang et al. (ICLR 2020, arXiv:1912.12522).
+
+    Each line of the CSV has both cells as ``operation~input,operation~input|...``,
+    one node between bars, and CIFAR-10 test accuracies of one full training.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``genotype`` (n, 32); ``test_accuracy`` (n,) after the last of 600 epochs and
+        ``best_test_accuracy`` (n,), that of the best epoch, in percent.
+
+    Raises
+    ------
+    InputError
+        When the file is of another form; the message has the line.
+    """
+    space = DARTS()
+    rows = []
+    accuracies: list[list[float]] = []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        for line in reader:
+            try:
+                rows.append(space.from_cells([_cell(line[name]) for name in CELLS]))
+                accuracies.append([float(line[name]) for name in _ACCURACIES])
+            except (InputError, KeyError, TypeError, ValueError) as error:
+                where = f"{path}, line {reader.line_num}"
+                raise InputError(f"{where}: not a measured genotype ({error})") from error
+    if not rows:
+        raise InputError(f"{path}: no line has a genotype")
+    values = np.array(accuracies)
+    named = {name: values[:, column] for column, name in enumerate(_ACCURACIES.values())}
+    return {"genotype": np.stack(rows), **named}
+
+
+def _cell(text: str) -> list[tuple[str, int]]:
+    pairs = [pair.partition("~") for pair in text.replace("|", ",").split(",")]
+    return [(operation, int(source)) for operation, _, source in pairs]
