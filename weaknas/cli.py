@@ -25,6 +25,7 @@ _COMMANDS = {
     "search": ("search:search", "Search a space for its best architecture."),
     "compare": ("compare:compare", "Compare strategies over many seeds."),
     "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
+    "report": ("report:report", "Write figures and a readable page from finished runs."),
     "table": ("table:app", "Import official benchmark files, or describe a table."),
 }
 for _name, (_place, _help) in _COMMANDS.items():

@@ -1,15 +1,9 @@
-"""Experiments: strategies x data sets x seeds, in parallel processes, to one table of queries."""
+"""Experiments: strategies x data sets x seeds, to one table of queries."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -19,18 +13,16 @@ import pyarrow as pa
 
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
-from weaknas.runner import Result, check_budget, run
+from weaknas.runner import check_budget, run
 from weaknas.statistics import incumbents
 from weaknas.strategies import Strategy
+from weaknas.trials import Trial
 
 Target: TypeAlias = Literal["validation", "test"]
 #: A benchmark, or a callable without arguments that loads it.
 BenchmarkSource: TypeAlias = TabularBenchmark | Callable[[], TabularBenchmark]
 #: Called as ``factory(space, seed=seed)``.
 StrategyFactory: TypeAlias = Callable[..., Strategy]
-
-# One thread a process: the result must not depend on how many processes there are.
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -40,16 +32,6 @@ class Task:
     dataset: str
     strategy: str
     run: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a task: a table of queries, or the error the strategy raised."""
-
-    task: Task
-    queries: pa.Table | None
-    error: str = ""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -240,11 +222,11 @@ def run_task(
     result = run(strategy, benchmark, experiment.budget)
     key = {"dataset": task.dataset, "strategy": task.strategy, "run": task.run, "seed": seed}
     seconds = building + result.seconds_strategy
-    return query_table(key | {"seconds": seconds}, result, benchmark, truth)
+    return query_table(key | {"seconds": seconds}, list(result.trials), benchmark, truth)
 
 
 def query_table(
-    constants: Mapping[str, Any], result: Result, benchmark: TabularBenchmark, truth: Truth
+    constants: Mapping[str, Any], trials: list[Trial], benchmark: TabularBenchmark, truth: Truth
 ) -> pa.Table:
     """Return the queries of one run with what they were worth.
 
@@ -255,7 +237,6 @@ def query_table(
     ``regret`` (of the incumbent, by mean score), ``seconds`` (of the strategy in
     the whole run).
     """
-    trials = list(result.trials)
     genotypes = np.array([trial.architecture.genotype for trial in trials], dtype=np.int16)
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
     true = truth.scores(genotypes)
@@ -279,100 +260,3 @@ def query_table(
         "regret": truth.optimum.score - incumbent,
     }
     return pa.table(columns)
-
-
-def run_experiment(
-    experiment: Experiment, tasks: list[Task], jobs: int = 1
-) -> Generator[Outcome, None, None]:
-    """Run tasks in `jobs` processes and yield each as it is done.
-
-    Every process has one thread for linear algebra, and with one job too the
-    tasks run in a process of their own, so that results do not depend on `jobs`.
-    Closing the iterator ends the processes at once.
-
-    Raises
-    ------
-    InputError
-        When `jobs` is below 1.
-    concurrent.futures.process.BrokenProcessPool
-        When a process dies, e.g. for want of memory.
-    """
-    if jobs < 1:
-        raise InputError(f"--jobs must be at least 1, not {jobs}")
-    if not tasks:
-        return
-    others = set(multiprocessing.active_children())
-    with _one_thread():
-        pool = ProcessPoolExecutor(
-            min(jobs, len(tasks)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(experiment,),
-        )
-        try:
-            waiting: set[Future[Outcome]] = {pool.submit(_work, task) for task in tasks}
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Start processes with one thread each; libraries read the variables when imported."""
-    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
-    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-class _Worker:
-    """What a process keeps between tasks."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self._loaded: dict[str, tuple[TabularBenchmark, Truth]] = {}
-
-    def run(self, task: Task) -> Outcome:
-        begin = time.perf_counter()
-        try:
-            if task.dataset not in self._loaded:
-                benchmark = self.experiment.load(task.dataset)
-                self._loaded[task.dataset] = benchmark, Truth(benchmark, self.experiment.optimum)
-            queries = run_task(self.experiment, task, *self._loaded[task.dataset])
-        except Exception as error:
-            message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            return Outcome(task, None, message, time.perf_counter() - begin)
-        return Outcome(task, queries, "", time.perf_counter() - begin)
-
-
-_worker: _Worker
-
-
-def _start_worker(experiment: Experiment) -> None:
-    global _worker  # noqa: PLW0603 the state of a process of the pool
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = _Worker(experiment)
-
-
-def _end_with_parent() -> None:
-    """Do not outlive a parent that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work(task: Task) -> Outcome:
-    return _worker.run(task)

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from weaknas.errors import InputError
-from weaknas.experiment import Experiment, Outcome, Task, run_experiment
+from weaknas.experiment import Experiment, Task
 from weaknas.files import write_atomically, write_json
 from weaknas.summary import summarize
 from weaknas.trials import _differences
+from weaknas.workers import Outcome, run_experiment
 
 FORMAT_VERSION = 1
 Progress: TypeAlias = Callable[[Outcome], None]

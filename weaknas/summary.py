@@ -46,6 +46,8 @@ class StrategyRuns:
         Training seconds spent up to each query; NaN after the end of a run.
     seconds : ndarray of float, shape (runs,)
         Time of the strategy itself.
+    top : ndarray of float, shape (runs, budget)
+        Share of the space that is at least as good as each query; NaN after the end.
     incumbent : ndarray of float, shape (runs,)
         Mean score of the last incumbent.
     """
@@ -57,6 +59,7 @@ class StrategyRuns:
     regret: Floats
     to_optimum: Floats
     cost: Floats
+    top: Floats
     seconds: Floats
     incumbent: Floats
 
@@ -79,7 +82,16 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
         return None
     column = {
         name: table[name].to_numpy()
-        for name in ("run", "query", "regret", "is_optimum", "cost", "seconds", "incumbent_score")
+        for name in (
+            "run",
+            "query",
+            "regret",
+            "is_optimum",
+            "cost",
+            "top",
+            "seconds",
+            "incumbent_score",
+        )
     }
     starts = np.flatnonzero(column["query"] == 1)
     parts = [slice(*ends) for ends in zip(starts, [*starts[1:], len(table)], strict=True)]
@@ -91,7 +103,8 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
         column["run"][starts].astype(np.int64),
         _rows(parts, column["regret"], budget, extend=True),
         np.array([math.nan if hit is None else hit for hit in hits]),
-        _rows([*parts], np.concatenate([column["cost"][p].cumsum() for p in parts]), budget),
+        _rows(parts, np.concatenate([column["cost"][part].cumsum() for part in parts]), budget),
+        _rows(parts, column["top"], budget),
         column["seconds"][starts],
         np.array([column["incumbent_score"][part][-1] for part in parts]),
     )

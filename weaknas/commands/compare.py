@@ -17,10 +17,11 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
-from weaknas.experiment import Experiment, Outcome, StrategyFactory
+from weaknas.experiment import Experiment, StrategyFactory
 from weaknas.registry import SPACES, STRATEGIES, get_benchmark, get_strategy
 from weaknas.results import compare as run_comparison
 from weaknas.summary import by_dataset
+from weaknas.workers import Outcome
 
 
 @Parameter(name="*")
@@ -225,7 +226,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     """Print a comparison as tables on standard output."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     for part in by_dataset(summary):
         console.print(_table(part))
         for failure in part["failures"]:

@@ -1,0 +1,23 @@
+"""``weaknas report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weaknas.report import report as write_report
+
+
+def report(folder: Path, /, *, output: Path | None = None) -> None:
+    """Write figures and a readable page from finished runs.
+
+    Example: `weaknas report runs/compare`
+
+    Parameters
+    ----------
+    folder
+        Output folder of `weaknas compare` or `weaknas search`.
+    output
+        The page, an HTML file; default: `report.html` in the folder. The figures
+        are written beside it as PNG and SVG.
+    """
+    print(write_report(folder, output))
