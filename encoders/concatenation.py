@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -29,7 +30,7 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         for encoder in self.encoders:
             width = np.shape(encoder.fit(genotypes, y).transform(genotypes[:1]))[1]
             widths.append(widths[-1] + width)
-        self.groups = [slice(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+        self.groups = [slice(a, b) for a, b in pairwise(widths)]
         self.n_features_in_ = np.shape(genotypes)[1]
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ class GraphFeaturesEncoder(GraphEncoder):
     def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
         graphs = self.space.graphs(canonical)
         operations = range(2, len(graphs.vocabulary))
-        columns = [
+        columns: list[npt.NDArray[Any]] = [
             column
             for subset in _subsets(list(operations))
             for column in _paths(graphs, np.isin(graphs.operations, subset))
@@ -64,4 +65,8 @@ def _paths(graphs: GraphBatch, allowed: npt.NDArray[np.bool_]) -> list[npt.NDArr
         shortest[:, node] = np.where(edges, shortest[:, :node] + 1, v).min(axis=1)
         longest[:, node] = np.where(edges, longest[:, :node] + 1, -np.inf).max(axis=1)
         number[:, node] = (number[:, :node] * edges).sum(axis=1)
-    return [np.minimum(shortest[:, -1], v), np.maximum(longest[:, -1], 0.0), np.log1p(number[:, -1])]
+    return [
+        np.minimum(shortest[:, -1], v),
+        np.maximum(longest[:, -1], 0.0),
+        np.log1p(number[:, -1]),
+    ]

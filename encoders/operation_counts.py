@@ -14,4 +14,4 @@ class OperationCountsEncoder(GraphEncoder):
     def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
         graphs = self.space.graphs(canonical)
         labels = graphs.operations[:, :, None] == np.arange(len(graphs.vocabulary))
-        return labels.sum(axis=1).astype(np.float32)
+        return np.asarray(labels.sum(axis=1), dtype=np.float32)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.validation import check_is_fitted
 
 from weaknas.encoders._base import Features, GraphEncoder
 from weaknas.errors import InputError
@@ -45,7 +47,7 @@ class PathEncoder(GraphEncoder):
     def fit(self, genotypes: npt.NDArray[np.integer], y: Any = None) -> Self:
         """Choose the columns."""
         if self.length is None:
-            probe = self.space.graphs(np.zeros((1, self.space.n_variables), dtype=np.int16))
+            probe = self.space.graphs(self.space.canonicalize(genotypes[:1]))
             inner = probe.operations.shape[1] - 2
             longest = _longest_path(self.space, inner)
             width = sum(self._base(probe.vocabulary) ** k for k in range(longest + 1))
@@ -63,9 +65,10 @@ class PathEncoder(GraphEncoder):
         return super().fit(genotypes, y)
 
     def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+        check_is_fitted(self)
         rows, codes = self._spell(canonical)
-        column = np.minimum(np.searchsorted(self.codes_, codes), len(self.codes_) - 1)
-        known = self.codes_[column] == codes
+        known = np.isin(codes, self.codes_)
+        column = np.searchsorted(self.codes_, codes)
         features = np.zeros((len(canonical), len(self.codes_)), dtype=np.float32)
         features[rows[known], column[known]] = 1.0
         return features
@@ -83,11 +86,11 @@ class PathEncoder(GraphEncoder):
         # Sequence numbers: the empty one 0, then all of length 1, of length 2, ...
         label = graphs.operations.astype(np.int64) - 2
         rows, codes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-        reach = graphs.adjacency.any(axis=0)
+        reach = np.asarray(graphs.adjacency.any(axis=0))
         for path in _node_paths(reach):
             alive = np.ones(len(canonical), dtype=bool)
             code = np.zeros(len(canonical), dtype=np.int64)
-            for source, target in zip(path, path[1:], strict=False):
+            for source, target in pairwise(path):
                 alive &= graphs.adjacency[:, source, target]
             for node in path[1:-1]:
                 code = code * base + label[:, node] + 1
@@ -126,5 +129,5 @@ def _node_paths(reach: npt.NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:
 def _longest_path(space: SearchSpace, inner: int) -> int:
     """Most operations on one path, over a sample of the space; at most `inner`."""
     sample = space.sample(1000, np.random.default_rng(0))
-    reach = space.graphs(sample).adjacency.any(axis=0)
+    reach = np.asarray(space.graphs(sample).adjacency.any(axis=0))
     return min(inner, max((len(path) - 2 for path in _node_paths(reach)), default=0))

@@ -175,6 +175,8 @@ class SearchSpace(ABC):
         """Change one decision, drawn uniformly, of each genotype, shape (n, d)."""
         rows = np.array(genotypes, dtype=np.int16)
         free = np.flatnonzero(self.cardinalities > 1)
+        if len(free) == 0:
+            return rows
         column = free[rng.integers(len(free), size=len(rows))]
         shift = rng.integers(1, self.cardinalities[column])
         line = np.arange(len(rows))
@@ -265,12 +267,19 @@ class SearchSpace(ABC):
             When one of them is no architecture of this space.
         """
         rows = [self._genotype(value) for value in values]
-        batch = np.array(rows, dtype=np.int16).reshape(len(rows), self.n_variables)
+        for row in rows:
+            if not _is_row_of_integers(row, self.n_variables):
+                raise InputError(
+                    f"a genotype of the space {self.name!r} is a row of {self.n_variables}"
+                    f" integers, not {row!r}"
+                )
+        # As wide integers first: a cast to int16 would take 65536 for 0.
+        batch = np.array(rows, dtype=np.int64).reshape(len(rows), self.n_variables)
         inside = self.contains(batch)
         if not inside.all():
             wrong = batch[int(np.argmin(inside))].tolist()
             raise InputError(f"the genotype {wrong} is not in the space {self.name!r}")
-        return batch
+        return batch.astype(np.int16)
 
     def _genotype(
         self, value: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
@@ -284,11 +293,6 @@ class SearchSpace(ABC):
                     f" not of {self.name!r}"
                 )
             return value.genotype
-        if len(value) != self.n_variables:
-            raise InputError(
-                f"a genotype of the space {self.name!r} has {self.n_variables} values,"
-                f" not {len(value)}"
-            )
         return value
 
     # -- shared pieces ------------------------------------------------------------
@@ -311,3 +315,11 @@ class SearchSpace(ABC):
         if other_than is not None:
             keep = keep[codes[keep] != self.fingerprint(np.asarray(other_than)[None])[0]]
         return rows[keep]
+
+
+def _is_row_of_integers(value: Any, length: int) -> bool:
+    try:
+        row = np.asarray(value)
+    except ValueError:  # ragged
+        return False
+    return row.shape == (length,) and row.dtype.kind in "iu"

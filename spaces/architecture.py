@@ -44,13 +44,15 @@ class Architecture:
         Raises
         ------
         InputError
-            When a field is missing.
+            When a field is missing or of the wrong kind.
         """
         try:
             genotype = tuple(int(value) for value in fields["genotype"])
             return cls(str(fields["space"]), genotype, str(fields["id"]), str(fields["text"]))
         except KeyError as error:
             raise InputError(f"an architecture record lacks the field {error}") from error
+        except (TypeError, ValueError) as error:
+            raise InputError(f"not the record of an architecture: {error}") from error
 
     def to_json(self) -> str:
         """Return the architecture as one line of JSON."""
@@ -58,5 +60,14 @@ class Architecture:
 
     @classmethod
     def from_json(cls, line: str) -> Architecture:
-        """Rebuild an architecture from `to_json`."""
-        return cls.from_dict(json.loads(line))
+        """Rebuild an architecture from `to_json`.
+
+        Raises
+        ------
+        InputError
+            When the line is not the JSON of an architecture.
+        """
+        try:
+            return cls.from_dict(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"not the JSON of an architecture: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ class SubsetSpace(SearchSpace):
         return True
 
     def describe(self) -> dict[str, Any]:
-        """Return the description of the whole space with the size of this part."""
-        return self.whole.describe() | {"subset": self.size}
+        """Return the description of the whole space with size and checksum of this part."""
+        members = hashlib.blake2b(self._codes.tobytes(), digest_size=8).hexdigest()
+        return self.whole.describe() | {"subset": self.size, "members": members}
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return the string form in the whole space."""
@@ -91,7 +93,7 @@ class SubsetSpace(SearchSpace):
 
     def enumerate(self) -> Genotypes:
         """Return every member, shape (size, d)."""
-        return self._rows
+        return self._rows.copy()
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw members uniformly, with replacement."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
+from weaknas.files import sync_folder
 from weaknas.spaces import Architecture
 
 FORMAT_VERSION = 1
@@ -55,6 +57,11 @@ class Trial:
         """Whether there is a score."""
         return self.evaluation.is_ok
 
+    @property
+    def level(self) -> float:
+        """The fidelity as a number to compare: infinity for full training."""
+        return math.inf if self.evaluation.fidelity is None else self.evaluation.fidelity
+
     def to_dict(self) -> dict[str, Any]:
         """Return the trial as plain JSON types; the times come last."""
         evaluation = self.evaluation
@@ -73,18 +80,28 @@ class Trial:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Trial:
-        """Rebuild a trial from `to_dict`."""
-        score = record["score"]
-        evaluation = Evaluation(
-            float("nan") if score is None else float(score),
-            record["metrics"],
-            record["cost"],
-            record["fidelity"],
-            record["status"],
-            record["message"],
-        )
-        architecture = Architecture.from_dict(record["architecture"])
-        return cls(record["number"], record["round"], architecture, evaluation, record["seconds"])
+        """Rebuild a trial from `to_dict`.
+
+        Raises
+        ------
+        InputError
+            When a field is missing or of the wrong kind.
+        """
+        try:
+            score, fidelity = record["score"], record["fidelity"]
+            evaluation = Evaluation(
+                float("nan") if score is None else float(score),
+                {str(name): float(value) for name, value in record["metrics"].items()},
+                float(record["cost"]),
+                None if fidelity is None else float(fidelity),
+                str(record["status"]),
+                str(record["message"]),
+            )
+            architecture = Architecture.from_dict(record["architecture"])
+            number, round_index = int(record["number"]), int(record["round"])
+            return cls(number, round_index, architecture, evaluation, float(record["seconds"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"not the record of a trial: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -120,8 +137,13 @@ class Trials(Sequence[Trial]):
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the best observed score (ties: the earlier); None if all failed."""
-        return max((t for t in self.items if t.is_ok), key=lambda t: (t.score, -t.number), default=None)
+        """The trial with the best observed score (ties: the earlier); None if all failed.
+
+        Where there are several fidelities, those of the highest one alone count:
+        full training where there is any.
+        """
+        scored = [trial for trial in self.items if trial.is_ok]
+        return max(scored, key=lambda t: (t.level, t.score, -t.number), default=None)
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the table by columns; ``pandas.DataFrame(trials.columns())`` reads it."""
@@ -131,7 +153,10 @@ class Trials(Sequence[Trial]):
         columns = {name: [row[name] for row in rows] for name in plain}
         columns["architecture"] = [trial.architecture.text for trial in self.items]
         columns["id"] = [trial.architecture.id for trial in self.items]
-        return columns | {name: [row["metrics"].get(name) for row in rows] for name in names}
+        for name in names:
+            free = f"metric_{name}" if name in columns else name
+            columns[free] = [row["metrics"].get(name) for row in rows]
+        return columns
 
 
 class Journal:
@@ -207,8 +232,10 @@ class Journal:
 
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise InputError(f"{self.path} is in use by another process") from error
+            except OSError:
+                return  # a file system without locks
 
     def _write(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
@@ -224,25 +251,40 @@ class Journal:
 
     def _replay(self) -> None:
         self._file.seek(0)
-        lines = self._file.read().split(b"\n")
-        torn = lines.pop()
+        content = self._file.read()
+        if not content.startswith(_HEADER_START[: len(content)]):
+            raise InputError(f"{self.path} is not a journal; nothing was changed")
+        *lines, torn = content.split(b"\n")
+        if lines:
+            self._compare(self._read_header(lines[0]))
+            self.trials = self._read_trials(lines[1:])
+        # Only now, when all is known to be ours and whole up to there.
         if torn:
-            if not lines and not torn.startswith(_HEADER_START[: len(torn)]):
-                raise InputError(f"{self.path} is not a journal; nothing was changed")
-            self._file.truncate(self._file.seek(0, os.SEEK_END) - len(torn))
+            self._file.truncate(len(content) - len(torn))
         if not lines:
             self._write({"weaknas_journal": FORMAT_VERSION, "config": self.config})
-            return
-        header = self._parse(lines[0], 1)
-        if header.get("weaknas_journal") != FORMAT_VERSION:
-            raise InputError(f"{self.path} is not a journal of this version of weaknas")
-        self._compare(header["config"])
-        for number, line in enumerate(lines[1:], start=2):
+            sync_folder(self.path.parent)
+
+    def _read_header(self, line: bytes) -> Any:
+        header = self._parse(line, 1)
+        if header["weaknas_journal"] != FORMAT_VERSION:
+            raise InputError(
+                f"{self.path} is a journal of format {header['weaknas_journal']}, where"
+                f" {FORMAT_VERSION} is read; nothing was changed"
+            )
+        return header.get("config")
+
+    def _read_trials(self, lines: list[bytes]) -> list[Trial]:
+        trials: dict[int, Trial] = {}
+        for number, line in enumerate(lines, start=2):
             try:
                 trial = Trial.from_dict(self._parse(line, number))
-            except (KeyError, TypeError) as error:
+            except InputError as error:
                 raise self._damaged(number) from error
-            self.trials.append(trial)
+            if trial.number in trials:
+                raise self._damaged(number)
+            trials[trial.number] = trial
+        return list(trials.values())
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
@@ -259,7 +301,7 @@ class Journal:
             " Mend the line or choose another output folder"
         )
 
-    def _compare(self, theirs: dict[str, Any]) -> None:
+    def _compare(self, theirs: Any) -> None:
         for key, old, new in _differences(theirs, self.config):
             raise InputError(
                 f"{self.path.parent} holds a run with {key} = {old}, not {new};"

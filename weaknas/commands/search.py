@@ -112,8 +112,13 @@ class _Progress:
 
     def __init__(self, budget: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self._bar = Progress(
             TextColumn("queries"),
@@ -156,8 +161,9 @@ def _print(result: Result, benchmark: Any) -> None:
     facts = {
         "best": best.architecture.text,
         "observed": f"{best.score:.4g}",
-        "regret": "unknown" if result.regret is None else f"{result.regret:.4g}"
-        " (mean score of the optimum minus that of the best found)",
+        "regret": "unknown"
+        if result.regret is None
+        else f"{result.regret:.4g} (mean score of the optimum minus that of the best found)",
         "time": f"{result.seconds_strategy:.2f} s of strategy, {result.seconds_total:.2f} s in all",
         "run folder": str(result.output or "none (keep runs with --output DIR)"),
     }

@@ -117,7 +117,9 @@ def evaluation_seed(seed: int, architecture: Architecture) -> int:
     strategy that is run with this seed sees the same label for it, in any
     process and after any restart.
     """
-    digest = hashlib.blake2b(f"{seed}:{architecture.space}:{architecture.id}".encode(), digest_size=8)
+    digest = hashlib.blake2b(
+        f"{seed}:{architecture.space}:{architecture.id}".encode(), digest_size=8
+    )
     return int.from_bytes(digest.digest(), "little") >> 1
 
 
@@ -126,15 +128,27 @@ def evaluate_safely(
 ) -> Evaluation:
     """Evaluate, and turn an exception or a score that is no number into a failed evaluation."""
     try:
-        evaluation = evaluator.evaluate(architecture, seed=seed, fidelity=fidelity)
+        return _plain(evaluator.evaluate(architecture, seed=seed, fidelity=fidelity))
     except MemoryError as error:
         return Evaluation.failure("out-of-memory", str(error) or "out of memory")
     except Exception as error:
         return Evaluation.failure("failed", f"{type(error).__name__}: {error}")
-    if evaluation.is_ok and not math.isfinite(evaluation.score):
-        return Evaluation.failure("invalid", f"the score is {evaluation.score}", evaluation.cost)
+
+
+def _plain(evaluation: Evaluation) -> Evaluation:
+    """Return the evaluation in plain numbers that a journal can hold, without a score if failed."""
+    score, cost = float(evaluation.score), float(evaluation.cost)
+    if not math.isfinite(cost):
+        return Evaluation.failure("invalid", f"the cost is {cost}")
+    if not evaluation.is_ok:
+        return Evaluation.failure(str(evaluation.status), str(evaluation.message), cost)
+    if not math.isfinite(score):
+        return Evaluation.failure("invalid", f"the score is {score}", cost)
     metrics = {str(name): float(value) for name, value in evaluation.metrics.items()}
-    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     return replace(
-        evaluation, score=float(evaluation.score), cost=float(evaluation.cost), metrics=finite
+        evaluation,
+        score=score,
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+        cost=cost,
+        fidelity=None if evaluation.fidelity is None else float(evaluation.fidelity),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,18 +46,26 @@ def read_table(space: SearchSpace, table: Any) -> tuple[Genotypes, dict[str, Val
 
 def _columns(space: SearchSpace, table: Any) -> dict[str, Any]:
     if hasattr(table, "columns"):  # pandas, polars
-        return {str(name): table[name] for name in table.columns}
+        return _named_columns(table, list(table.columns))
     if not isinstance(table, Mapping):
         raise InputError(f"a table is a mapping or has columns; {type(table).__name__} is neither")
     identifying = {"architecture", "genotype", *space.variables}
     if identifying & {key for key in table if isinstance(key, str)}:
-        return dict(table)
+        return _named_columns(table, list(table))
     return _columns_of_rows(space, table)
+
+
+def _named_columns(table: Any, names: list[Any]) -> dict[str, Any]:
+    texts = [str(name) for name in names]
+    for text in texts:
+        if texts.count(text) > 1:
+            raise InputError(f"the table has {texts.count(text)} columns named {text!r}")
+    return {text: table[name] for text, name in zip(texts, names, strict=True)}
 
 
 def _columns_of_rows(space: SearchSpace, rows: Mapping[Any, Any]) -> dict[str, Any]:
     """Turn a mapping from architecture to values into columns."""
-    keys = [_row_key(space, key) for key in rows]
+    keys = _row_keys(space, list(rows))
     records = [value if isinstance(value, Mapping) else {"score": value} for value in rows.values()]
     names = list(records[0]) if records else []
     for key, record in zip(rows, records, strict=True):
@@ -68,12 +76,38 @@ def _columns_of_rows(space: SearchSpace, rows: Mapping[Any, Any]) -> dict[str, A
     }
 
 
-def _row_key(space: SearchSpace, key: Any) -> Any:
-    """A tuple of the values of the choices is as good a key as a genotype."""
-    values = isinstance(key, tuple) and not all(isinstance(v, int | np.integer) for v in key)
-    if values and hasattr(space, "encode"):
-        return space.encode(dict(zip(space.variables, key, strict=True)))
-    return key
+def _row_keys(space: SearchSpace, keys: list[Any]) -> list[Any]:
+    """Read tuples of values of the choices, which are as good keys as genotypes.
+
+    Values may be integers too. Keys that could be either are taken for values
+    where both readings name the same architectures and refused otherwise.
+    """
+    if not hasattr(space, "encode") or not all(isinstance(key, tuple) for key in keys):
+        return keys
+    try:
+        by_value: list[Any] = [space.encode(_by_name(space, key)) for key in keys]
+    except InputError:
+        if all(isinstance(value, int | np.integer) for key in keys for value in key):
+            return keys  # genotypes
+        raise
+    try:
+        by_index = space.genotypes(keys)
+    except InputError:
+        return by_value
+    if not np.array_equal(by_index, np.array(by_value)):
+        raise InputError(
+            f"the row of {keys[0]!r} could be of a genotype or of the values of the choices;"
+            " name the architectures by a column a choice"
+        )
+    return by_value
+
+
+def _by_name(space: SearchSpace, values: Sequence[Any]) -> dict[str, Any]:
+    if len(values) != space.n_variables:
+        raise InputError(
+            f"{values!r} has {len(values)} values where {space.n_variables} are chosen"
+        )
+    return dict(zip(space.variables, values, strict=True))
 
 
 def _take_genotypes(space: SearchSpace, columns: dict[str, Any]) -> Genotypes:
@@ -90,11 +124,13 @@ def _take_genotypes(space: SearchSpace, columns: dict[str, Any]) -> Genotypes:
             f" one column a choice; it lacks {', '.join(missing)}"
         )
     chosen = [list(columns.pop(name)) for name in space.variables]
+    lengths = {name: len(values) for name, values in zip(space.variables, chosen, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"the columns of the choices have different lengths: {lengths}")
+    rows = list(zip(*chosen, strict=True))
     if hasattr(space, "encode"):
-        names = space.variables
-        rows = [space.encode(dict(zip(names, row, strict=True))) for row in zip(*chosen, strict=True)]
-        return space.genotypes(rows)
-    return space.genotypes(np.array(chosen).T)
+        return space.genotypes([space.encode(_by_name(space, row)) for row in rows])
+    return space.genotypes(rows)
 
 
 def _numbers(name: str, column: Any) -> npt.NDArray[np.float64]:

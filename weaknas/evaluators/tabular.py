@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -96,6 +99,9 @@ class TabularBenchmark:
         self.name, self.objective, self.labels = name, objective, labels
         self.maximize, self.cost, self.test = maximize, cost, test
         self._rows = _Trainings(space, genotypes, columns, objective)
+        self._fidelities = _read_fidelities(objective, columns)
+        if cost and not np.isfinite(self._rows.columns[cost]).all():
+            raise InputError(f"the column {cost!r} of costs lacks numbers where there are scores")
         missing = _count_missing(space, self._rows.fingerprints)
         if missing and not partial:
             raise InputError(
@@ -105,12 +111,14 @@ class TabularBenchmark:
         self.space = space if missing == 0 else SubsetSpace(space, genotypes)
 
     def describe(self) -> dict[str, Any]:
-        """Return name, objective and labels as plain JSON types."""
+        """Return what decides the scores that are shown, as plain JSON types."""
         return {
             "benchmark": self.name,
             "objective": self.objective,
+            "maximize": self.maximize,
             "labels": self.labels,
             "architectures": len(self._rows.fingerprints),
+            "checksum": self._rows.checksum(self.objective),
         }
 
     # -- what a search pays for -----------------------------------------------------
@@ -134,30 +142,34 @@ class TabularBenchmark:
             When the table does not hold the architecture or the fidelity.
         """
         suffix = self._suffix(fidelity)
-        genotype = np.array([architecture.genotype], dtype=np.int16)
+        genotype = self.space.genotypes([architecture])
         row = int(self._rows.locate(self.space.fingerprint(genotype))[0])
-        if self.labels == "mean":
-            shown = self._rows.means(row)
-        else:
-            shown = self._rows.training(row, seed)
+        shown = self._rows.means(row) if self.labels == "mean" else self._rows.training(row, seed)
         score = shown[self.objective + suffix] * self._sign
         cost = shown.get(f"{self.cost}{suffix}", 0.0) if self.cost else 0.0
-        hidden = {self.objective, self.test}
-        metrics = {k: v for k, v in shown.items() if k.partition("@")[0] not in hidden and v == v}
+        measured = {name: shown[column] for name, column in self._visible(suffix).items()}
+        metrics = {name: value for name, value in measured.items() if math.isfinite(value)}
         return Evaluation(score, metrics, cost, fidelity)
+
+    def _visible(self, suffix: str) -> dict[str, str]:
+        """Metric to column: what is measured at this fidelity, or does not depend on any."""
+        columns = self._rows.columns
+        graded = {name.partition("@")[0] for name in columns if "@" in name}
+        names = {name.partition("@")[0] for name in columns} - {self.objective, self.test}
+        wanted = {name: name + suffix if name in graded else name for name in sorted(names)}
+        return {name: column for name, column in wanted.items() if column in columns}
 
     @property
     def fidelities(self) -> list[float]:
         """The lower fidelities of the objective, ascending."""
-        prefix = self.objective + "@"
-        return sorted(float(c[len(prefix) :]) for c in self._rows.columns if c.startswith(prefix))
+        return sorted(self._fidelities)
 
     def _suffix(self, fidelity: float | None) -> str:
         if fidelity is None:
             return ""
-        if fidelity not in self.fidelities:
+        if fidelity not in self._fidelities:
             raise unknown("fidelity", f"{fidelity:g}", [f"{f:g}" for f in self.fidelities])
-        return f"@{fidelity:g}"
+        return self._fidelities[fidelity]
 
     # -- the truth, for reports ---------------------------------------------------------
 
@@ -165,9 +177,7 @@ class TabularBenchmark:
     def _sign(self) -> float:
         return 1.0 if self.maximize else -1.0
 
-    def true_scores(
-        self, genotypes: npt.NDArray[np.integer], target: str | None = None
-    ) -> Values:
+    def true_scores(self, genotypes: npt.NDArray[np.integer], target: str | None = None) -> Values:
         """Return the mean score over all trainings of each genotype, shape (n,).
 
         Parameters
@@ -220,6 +230,12 @@ class _Trainings:
         )
         row_of = np.repeat(np.arange(len(genotypes)), repeats)[finite.ravel()][order]
         self.genotypes = space.canonicalize(genotypes[row_of[self._starts]])
+        for name, values in columns.items():
+            if values.shape[1] not in (1, repeats):
+                raise InputError(
+                    f"the column {name!r} has {values.shape[1]} numbers a row where"
+                    f" {objective!r} has {repeats}; allowed: 1 and {repeats}"
+                )
         self.columns = {
             name: np.broadcast_to(values, finite.shape)[finite][order]
             for name, values in columns.items()
@@ -249,6 +265,13 @@ class _Trainings:
                 self._means[column] = total / np.add.reduceat(known.astype(float), self._starts)
         return self._means[column]
 
+    def checksum(self, column: str) -> str:
+        """Return a short text that differs between tables of other architectures or numbers."""
+        digest = hashlib.blake2b(self.fingerprints.tobytes(), digest_size=8)
+        digest.update(self._starts.tobytes())
+        digest.update(self.columns[column].tobytes())
+        return digest.hexdigest()
+
     def means(self, row: int) -> dict[str, float]:
         """All columns of one class, averaged."""
         return {name: float(self.mean_of(name)[row]) for name in self.columns}
@@ -257,6 +280,19 @@ class _Trainings:
         """All columns of one training of one class, drawn with the seed."""
         index = int(self._starts[row]) + seed % int(self._counts[row])
         return {name: float(values[index]) for name, values in self.columns.items()}
+
+
+def _read_fidelities(objective: str, columns: Iterable[str]) -> dict[float, str]:
+    """Fidelity to suffix of the columns of lower fidelities of the objective."""
+    suffixes = [
+        name.removeprefix(objective) for name in columns if name.startswith(f"{objective}@")
+    ]
+    try:
+        return {float(suffix[1:]): suffix for suffix in suffixes}
+    except ValueError as error:
+        raise InputError(
+            f"the columns of lower fidelities are named {objective}@NUMBER: {error}"
+        ) from error
 
 
 def _count_missing(space: SearchSpace, fingerprints: npt.NDArray[np.int64]) -> int | None:
