@@ -1,4 +1,4 @@
-"""Gaussian process with one kernel a block of features."""
+"""Gaussian process with a length scale a block of features."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from weaknas.predictors._base import Floats, Predicted
 from weaknas.predictors._gp import (
     Cholesky,
     Hyperparameters,
+    Kernel,
+    Rows,
     Scaling,
     Singles,
     fit_hyperparameters,
-    kernel,
 )
-from weaknas.predictors.pool import PoolModel, Rows
+from weaknas.predictors.pool import PoolModel
 
 
 class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Gaussian process whose kernel is a sum over blocks of features.
+    """Gaussian process whose kernel has one length scale a block of features.
 
-    Each block has a Matérn-3/2 kernel on the Euclidean distance of its columns,
-    with its own amplitude and length scale. Amplitudes, length scales and the
-    noise are those of largest posterior density: marginal likelihood times
-    log-normal priors that are the same for every block and every data set
-    (Rasmussen and Williams 2006, sec. 5.4). The mean is constant, by generalised
-    least squares (sec. 2.7).
+    A Matérn-5/2 kernel of the distance in which every block is divided by its
+    length scale. Length scales, variance and noise are those of largest
+    posterior density: marginal likelihood times log-normal priors that are the
+    same for every block and data set (Rasmussen and Williams 2006, sec. 5.4).
+    The mean is constant, by generalised least squares (sec. 2.7).
 
     Parameters
     ----------
@@ -60,12 +60,15 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         targets, self._center, self._scale = _standardize(y)
         self._scaling = Scaling(X, self.groups)
-        self._points = self._scaling(X)
-        start = Hyperparameters.typical(len(self._scaling.groups))
-        self.hyperparameters_ = fit_hyperparameters(self._points, targets, start, self.max_iter)
-        self._cholesky = Cholesky(self.hyperparameters_, self._points)
+        self._points, blocks = self._scaling(X), self._scaling.blocks
+        start = Hyperparameters.typical(len(blocks))
+        self.hyperparameters_ = fit_hyperparameters(
+            self._points, blocks, targets, start, self.max_iter
+        )
+        self._kernel = Kernel(self.hyperparameters_, blocks, X.shape[1])
+        self._cholesky = Cholesky(self._kernel, self._points)
         self._cholesky.append(np.arange(len(X)))
-        self._mean, self._residuals = self._cholesky.weights(targets)
+        self._mean, self._residuals = self._cholesky.whiten(targets)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Predicted:
@@ -84,7 +87,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
-        cross = kernel(self._points, self._scaling(X), self.hyperparameters_).astype(np.float64)
+        cross = self._kernel(self._points, self._scaling(X)).astype(np.float64)
         whitened = solve_triangular(self._cholesky.factor, cross, lower=True)
         mean = (self._mean + self._residuals @ whitened) * self._scale + self._center
         if not return_std:
@@ -100,10 +103,9 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class GaussianProcessPool(PoolModel):
     """A Gaussian process on a fixed pool.
 
-    New rows extend the Cholesky factor and the whitened covariance with the pool
-    (exact, and cheap for a few rows); everything is computed anew only when the
-    hyperparameters are fitted again, which is whenever the data have grown by a
-    quarter.
+    New rows extend the Cholesky factor and the whitened covariance with the pool,
+    which is exact and cheap. All is computed anew only when the hyperparameters
+    are fitted again: whenever the data have grown by a quarter.
 
     Parameters
     ----------
@@ -113,69 +115,77 @@ class GaussianProcessPool(PoolModel):
     """
 
     _GROWTH = 1.25
-    _CHUNK = 8192  # columns at a time, so that temporaries stay in the processor's cache
+    _CHUNK = 8192  # candidates at a time, so that temporaries stay in the processor's cache
 
     def __init__(self, features: Any, groups: Sequence[Any] | None, max_iter: int) -> None:
-        self._points = Scaling(features, groups)(features)
+        scaling = Scaling(features, groups)
+        self._points, self._blocks = scaling(features), scaling.blocks
         self._max_iter = max_iter
         self._fitted_at = 0
-        self._start(Hyperparameters.typical(len(self._points.coordinates)))
+        self._start(Hyperparameters.typical(len(self._blocks)))
 
     def _start(self, hyper: Hyperparameters) -> None:
-        self._cholesky = Cholesky(hyper, self._points)
+        self._kernel = Kernel(hyper, self._blocks, self._points.shape[1])
+        self._cholesky = Cholesky(self._kernel, self._points)
         self._whitened: Singles = np.empty((0, len(self._points)), dtype=np.float32)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
 
     def fit(self, rows: Rows, targets: Floats) -> None:
         """Condition on the rows, shape (n,), with targets, shape (n,)."""
-        self._targets, self._center, self._scale = _standardize(targets)
+        scaled, self._center, self._scale = _standardize(targets)
         if len(rows) >= self._GROWTH * self._fitted_at:
             self._fitted_at = len(rows)
-            hyper = self._cholesky.hyper
-            data = self._points[rows]
-            self._start(fit_hyperparameters(data, self._targets, hyper, self._max_iter))
-        known = self._cholesky.rows
-        same = known[: len(rows)] == rows[: len(known)]
-        self._truncate(len(same) if same.all() else int(np.argmin(same)))
+            data, hyper = self._points[rows], self._kernel.hyper
+            self._start(fit_hyperparameters(data, self._blocks, scaled, hyper, self._max_iter))
+        self._keep(_common_prefix(self._cholesky.rows, rows))
         self.condition(rows[len(self._cholesky.rows) :])
-        self._mean, self._residuals = self._cholesky.weights(self._targets)
+        self._mean, self._residuals = self._cholesky.whiten(scaled)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row of the pool."""
         residuals = self._residuals.astype(np.float32)
         mean = self._mean + residuals @ self._whitened[: len(residuals)]
         std = np.sqrt(np.maximum(self._variance, 1e-10))
-        scaled = mean * self._scale + self._center, std * self._scale
-        return scaled[0].astype(np.float64), scaled[1].astype(np.float64)
+        mean, std = mean.astype(np.float64), std.astype(np.float64)
+        return mean * self._scale + self._center, std * self._scale
 
     def condition(self, rows: Rows) -> None:
-        """Add rows as if their labels were as predicted: means stay, deviations shrink."""
+        """Take rows for queried: means stay, deviations shrink."""
         if len(rows) == 0:
             return
         across, corner = self._cholesky.append(rows)
         inverse = solve_triangular(corner, np.eye(len(corner)), lower=True)
         mix = (inverse @ across).astype(np.float32)
         inverse = inverse.astype(np.float32)
-        old = self._whitened
+        old, data = self._whitened, self._points[rows]
         grown = np.empty((len(old) + len(rows), len(self._points)), dtype=np.float32)
-        grown[: len(old)] = old
-        data = self._points[rows]
         for start in range(0, len(self._points), self._CHUNK):
             part = slice(start, start + self._CHUNK)
-            cross = kernel(data, self._points[part], self._cholesky.hyper)
-            added = inverse @ cross
+            added = inverse @ self._kernel(data, self._points[part])
             added -= mix @ old[:, part]
-            grown[len(old) :, part] = added
+            grown[: len(old), part], grown[len(old) :, part] = old[:, part], added
             self._variance[part] -= np.einsum("ij,ij->j", added, added)
         self._whitened = grown
 
-    def _truncate(self, count: int) -> None:
+    def covariance(self, rows: Rows) -> tuple[Floats, float]:
+        """Return the covariance of rows, shape (m, m), and the variance of the noise."""
+        points, whitened = self._points[rows], self._whitened[:, rows]
+        exact = self._kernel(points, points) - whitened.T @ whitened
+        return exact * self._scale**2, self._kernel.hyper.noise * self._scale**2
+
+    def _keep(self, count: int) -> None:
         """Forget all rows after the first `count`."""
         dropped = self._whitened[count:]
         if len(dropped):
             self._variance += np.einsum("ij,ij->j", dropped, dropped)
             self._whitened = self._whitened[:count]
             self._cholesky.truncate(count)
+
+
+def _common_prefix(first: Rows, second: Rows) -> int:
+    length = min(len(first), len(second))
+    same = first[:length] == second[:length]
+    return length if same.all() else int(np.argmin(same))
 
 
 def _standardize(targets: Any) -> tuple[Floats, float, float]:

@@ -38,6 +38,10 @@ class PoolModel(ABC):
         predicted (the kriging believer of Ginsbourger et al. 2010); others ignore it.
         """
 
+    def covariance(self, rows: Rows) -> tuple[Floats, float] | None:
+        """Return the covariance of rows, shape (m, m), and the noise of a label; None if unknown."""
+        return None
+
 
 class PlainPoolModel(PoolModel):
     """Any scikit-learn regressor.

@@ -16,6 +16,8 @@ from weaknas.predictors.pool import PoolModel
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+_SHORTLIST = 100  # candidates looked at for each one of a batch that is spread
+
 
 class Prediction:
     """What a fitted predictor says of N candidates, in units of its targets.
@@ -41,38 +43,70 @@ class Prediction:
     def __init__(
         self, model: PoolModel, available: npt.NDArray[np.bool_], queried: Indices
     ) -> None:
-        self._model = model
-        self.available = available.copy()
+        self.available = available
         self.mean, self.std = model.predict()
         self.incumbent = float(self.mean[queried].max())
-
-    def take(self, index: int) -> None:
-        """Count a candidate as queried with the label that is predicted for it."""
-        self.available[index] = False
-        self._model.condition(np.array([index]))
-        self.std = self._model.predict()[1]
+        self.covariance = model.covariance
 
 
 class Acquisition(ABC):
     """How much we want to query each candidate."""
 
+    #: Whether a batch is spread by what the predictor says of the candidates' covariance.
+    spreads = False
+
     @abstractmethod
-    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
-        """Return one number a candidate, shape (N,); larger is more wanted."""
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
+        """Return one number a candidate, shape (n,); larger is more wanted.
+
+        Parameters
+        ----------
+        mean, std : ndarray of float, shape (n,)
+        incumbent : float
+            What has been reached, on the scale of `mean`.
+        rng : numpy.random.Generator
+        """
 
     def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
-        """Return up to n available candidates, one after the other.
+        """Return the indices of up to n available candidates, the most wanted first."""
+        values = self.values(prediction.mean, prediction.std, prediction.incumbent, rng)
+        values = np.where(prediction.available, values, -np.inf)
+        count = min(n, int(prediction.available.sum()))
+        if not self.spreads or count < 2:
+            return best_first(values, count)
+        short = best_first(values, min(_SHORTLIST * count, int(prediction.available.sum())))
+        known = prediction.covariance(short)
+        if known is None:
+            return short[:count]
+        return short[self._spread(prediction, short, *known, count, rng)]
 
-        After each choice the prediction takes it for queried, so that a predictor
-        that can spreads the batch.
+    def _spread(
+        self,
+        prediction: Prediction,
+        short: Indices,
+        covariance: Floats,
+        noise: float,
+        n: int,
+        rng: np.random.Generator,
+    ) -> list[int]:
+        """Choose one after the other, each as if those before had come out as predicted.
+
+        Deviations only shrink by that (Ginsbourger et al. 2010, kriging believer),
+        and with them the values of all but the short list stay out of reach.
         """
+        mean, covariance = prediction.mean[short], covariance.astype(np.float64)
         chosen: list[int] = []
-        for _ in range(min(n, int(prediction.available.sum()))):
-            values = np.where(prediction.available, self.values(prediction, rng), -np.inf)
+        while True:
+            std = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+            values = self.values(mean, std, prediction.incumbent, rng)
+            values[chosen] = -np.inf
             chosen.append(int(np.argmax(values)))
-            if len(chosen) < n:
-                prediction.take(chosen[-1])
-        return np.array(chosen, dtype=np.int64)
+            if len(chosen) == n:
+                return chosen
+            column = covariance[chosen[-1]]
+            covariance = covariance - np.outer(column, column) / (column[chosen[-1]] + noise)
 
     def describe(self) -> dict[str, Any]:
         """Return name and parameters as plain JSON types."""
@@ -94,9 +128,11 @@ def best_first(values: Floats, n: int) -> Indices:
 class Greedy(Acquisition):
     """The predicted mean."""
 
-    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
         """Return the mean."""
-        return prediction.mean
+        return mean
 
 
 @dataclass
@@ -107,10 +143,14 @@ class ExpectedImprovement(Acquisition):
     (Ament et al. 2023, LogEI).
     """
 
-    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+    spreads = True
+
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
         """Return the logarithm of the expected improvement."""
-        std = np.maximum(prediction.std, 1e-12)
-        z = (prediction.mean - prediction.incumbent) / std
+        std = np.maximum(std, 1e-12)
+        z = (mean - incumbent) / std
         return _log_unit_improvement(z) + np.log(std)
 
 
@@ -126,20 +166,25 @@ def _log_unit_improvement(z: Floats) -> Floats:
 class UpperConfidenceBound(Acquisition):
     """Mean plus `beta` standard deviations (Auer 2002; Srinivas et al. 2010, eq. 6)."""
 
+    spreads = True
     beta: float = 1.0
 
-    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
         """Return the upper bound."""
-        return prediction.mean + self.beta * prediction.std
+        return mean + self.beta * std
 
 
 @dataclass
 class IndependentThompson(Acquisition):
     """A draw from each candidate's own normal distribution (White et al., BANANAS, 2021)."""
 
-    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
         """Return one draw a candidate."""
-        return rng.normal(prediction.mean, np.maximum(prediction.std, 1e-12))
+        return rng.normal(mean, np.maximum(std, 1e-12))
 
 
 @dataclass
@@ -176,9 +221,11 @@ class TopN(Acquisition):
         """Return the parameters without the round that is counted."""
         return {"name": "TopN", "size": self.size, "start": self.start, "decay": self.decay}
 
-    def values(self, prediction: Prediction, rng: np.random.Generator) -> Floats:
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
         """Return the mean."""
-        return prediction.mean
+        return mean
 
     def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
         """Draw up to n available candidates of the top; the next best by rank fill up."""

@@ -116,11 +116,13 @@ class WeakNAS(Strategy):
             return self._propose_rows(n)
 
     def _propose_rows(self, n: int) -> Genotypes:
+        pool = self._current_pool()
         genotypes, scores = self.history.successful
         missing = self.initial - len(self.history) - len(self._pending)
         if missing > 0 or len(scores) < 2:
-            return self._random_unseen(n)
-        pool = self._current_pool()
+            # from the pool, where each architecture stands once, however many
+            # genotypes spell it
+            return self._unseen(self._rng.permutation(pool.genotypes))[:n]
         queried = pool.locate(self.space.fingerprint(genotypes))
         self._model.fit(queried, self._transform(scores))
         self._model.condition(pool.locate(self.space.fingerprint(self.pending)))

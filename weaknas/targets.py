@@ -31,9 +31,9 @@ def rank_normal(scores: Floats) -> Floats:
     """Return the normal quantiles of the ranks, shape (n,).
 
     The order alone counts: neither a long tail of bad architectures nor a change
-    of units moves it (Blom 1958).
+    of units moves it.
     """
-    return standard(ndtri((rankdata(scores) - 0.375) / (len(scores) + 0.25)))
+    return standard(ndtri((rankdata(scores) - 0.5) / len(scores)))
 
 
 TRANSFORMS: dict[str, Transform] = {"rank-normal": rank_normal, "raw": raw, "standard": standard}
