@@ -112,6 +112,8 @@ PREDICTORS = Registry(
 STRATEGIES = Registry(
     "strategy",
     {
+        "bohb": "weaknas.strategies:BOHB",
+        "hyperband": "weaknas.strategies:Hyperband",
         "local-search": "weaknas.strategies:LocalSearch",
         "optuna-cmaes": "weaknas.strategies.optuna:cmaes",
         "optuna-gp": "weaknas.strategies.optuna:gp",
@@ -121,6 +123,7 @@ STRATEGIES = Registry(
         "regularized-evolution": "weaknas.strategies:RegularizedEvolution",
         "reinforce": "weaknas.strategies:Reinforce",
         "simulated-annealing": "weaknas.strategies:SimulatedAnnealing",
+        "successive-halving": "weaknas.strategies:SuccessiveHalving",
         "weaknas": "weaknas.search:WeakNAS",
     },
 )

@@ -2,6 +2,8 @@
 
 from weaknas.strategies._base import Fidelity, History, Scores, Strategy
 from weaknas.strategies._stepwise import StepwiseStrategy
+from weaknas.strategies.bohb import BOHB
+from weaknas.strategies.hyperband import Hyperband, SuccessiveHalving
 from weaknas.strategies.local_search import LocalSearch
 from weaknas.strategies.random import RandomSearch
 from weaknas.strategies.regularized_evolution import RegularizedEvolution
@@ -9,8 +11,10 @@ from weaknas.strategies.reinforce import Reinforce
 from weaknas.strategies.simulated_annealing import SimulatedAnnealing
 
 __all__ = [
+    "BOHB",
     "Fidelity",
     "History",
+    "Hyperband",
     "LocalSearch",
     "RandomSearch",
     "RegularizedEvolution",
@@ -19,4 +23,5 @@ __all__ = [
     "SimulatedAnnealing",
     "StepwiseStrategy",
     "Strategy",
+    "SuccessiveHalving",
 ]

@@ -27,6 +27,7 @@ class History:
         self._rows: list[Genotypes] = []
         self._scores: list[float] = []
         self._codes: list[int] = []
+        self._fidelities: list[Fidelity] = []
         self._memory: dict[tuple[int, Fidelity], float] = {}
 
     def __len__(self) -> int:
@@ -38,6 +39,7 @@ class History:
         self._rows.extend(genotypes)
         self._scores.extend(values)
         self._codes.extend(codes)
+        self._fidelities.extend([fidelity] * len(codes))
         self._memory.update(((c, fidelity), v) for c, v in zip(codes, values, strict=True))
 
     def score_of(self, fingerprint: int, fidelity: Fidelity = None) -> float | None:
@@ -68,6 +70,12 @@ class History:
     def successful(self) -> tuple[Genotypes, Scores]:
         """Genotypes and scores without the failed ones."""
         good = np.isfinite(self.scores)
+        return self.genotypes[good], self.scores[good]
+
+    def successful_at(self, fidelity: Fidelity) -> tuple[Genotypes, Scores]:
+        """Return genotypes and scores of one fidelity without the failed ones."""
+        told = np.array([level == fidelity for level in self._fidelities], dtype=bool)
+        good = np.isfinite(self.scores) & told
         return self.genotypes[good], self.scores[good]
 
 
