@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import unknown
 from weaknas.evaluators.tabular import LABELS, Labels, TabularBenchmark
+from weaknas.spaces import SearchSpace
+from weaknas.spaces.nasbench101 import NASBench101
+from weaknas.spaces.nasbench101 import table as nasbench101_table
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.spaces.nasbench201.table import ROWS, Location, load_table, locate_table
 from weaknas.spaces.tables import Columns
 
 
 def nasbench201(
-    dataset: str = "cifar10", labels: Labels = "one-seed", source: str = "auto"
+    dataset: str = "cifar100", labels: Labels = "one-seed", source: str = "auto"
 ) -> TabularBenchmark:
     """Return the table of NAS-Bench-201; a second call returns the same object.
 
@@ -49,22 +53,7 @@ def nasbench201(
 @lru_cache(maxsize=16)
 def _build_nasbench201(dataset: str, labels: Labels, location: Location) -> TabularBenchmark:
     columns = _load_nasbench201(dataset, location)
-    rows = len(columns["genotype"])
-    if rows < ROWS:
-        message = (
-            f"{location.path}: partial, {rows} of {ROWS} architectures; the search stays inside"
-        )
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
-    return TabularBenchmark(
-        NASBench201(),
-        columns,
-        "valid_accuracy",
-        labels=labels,
-        cost="train_seconds" if _is_timed(columns) else None,
-        test="test_accuracy" if "test_accuracy" in columns else None,
-        partial=rows < ROWS,
-        name=f"nasbench201/{dataset}",
-    )
+    return _build(NASBench201(), ROWS, columns, location.path, labels, dataset)
 
 
 @lru_cache(maxsize=8)
@@ -76,6 +65,72 @@ def _load_nasbench201(dataset: str, location: Location) -> Columns:
         name: _repeat(values, repeats) if "@" in name else values
         for name, values in columns.items()
     }
+
+
+def nasbench101(
+    dataset: str = "cifar10", labels: Labels = "one-seed", source: str = "auto"
+) -> TabularBenchmark:
+    """Return the table of NAS-Bench-101; a second call returns the same object.
+
+    Parameters
+    ----------
+    dataset : {"cifar10"}
+    labels : {"one-seed", "mean"}
+        What a query shows.
+    source : {"auto", "official", "sample"}
+        See `weaknas.spaces.nasbench101.table.load_table`.
+
+    Returns
+    -------
+    TabularBenchmark
+        Scores are validation accuracies in percent after 108 epochs; lower fidelities
+        are the schedules of 4, 12 and 36 epochs, where the table has them. A partial
+        table restricts the space to the cells it holds, with a warning.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, or the table is missing or damaged.
+    """
+    if labels not in LABELS:
+        raise unknown("labels", labels, LABELS)
+    location = nasbench101_table.locate_table(dataset, source)
+    return _build_nasbench101(dataset, labels, location)
+
+
+@lru_cache(maxsize=4)
+def _build_nasbench101(
+    dataset: str, labels: Labels, location: nasbench101_table.Location
+) -> TabularBenchmark:
+    columns = nasbench101_table.load_table(dataset, location.kind)
+    columns.pop("hash")
+    repeats = columns["valid_accuracy"].shape[1]
+    columns = {name: _repeat(v, repeats) if "@" in name else v for name, v in columns.items()}
+    space = NASBench101()
+    return _build(space, space.size, columns, location.path, labels, dataset)
+
+
+# -- shared pieces ------------------------------------------------------------------------
+
+
+def _build(
+    space: SearchSpace, whole: int, columns: Columns, path: Path, labels: Labels, dataset: str
+) -> TabularBenchmark:
+    """Return the benchmark of columns; fewer rows than `whole` are a partial table."""
+    rows = len(columns["genotype"])
+    if rows < whole:
+        message = f"{path}: partial, {rows} of {whole} architectures; the search stays inside"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+    return TabularBenchmark(
+        space,
+        columns,
+        "valid_accuracy",
+        labels=labels,
+        cost="train_seconds" if _is_timed(columns) else None,
+        test="test_accuracy" if "test_accuracy" in columns else None,
+        partial=rows < whole,
+        name=f"{space.name}/{dataset}",
+    )
 
 
 def _repeat(values: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 bad input, 1 anything else, 130 interrupted.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, InputError) as error:
@@ -51,3 +53,8 @@ def _run(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Print a warning as one line; where in the code it was raised is of no use here."""
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -108,7 +108,7 @@ def _benchmark(space: str, options: Options) -> Any:
 
 
 class _Progress:
-    """A bar on standard error with the best score so far."""
+    """A bar on standard error with the best score so far, shown from the first trial on."""
 
     def __init__(self, budget: int) -> None:
         from rich.console import Console
@@ -132,16 +132,18 @@ class _Progress:
         self._best = float("-inf")
 
     def __enter__(self) -> _Progress:
-        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:  # else it would print an empty line
+            self._bar.stop()
 
     def __call__(self, trial: Trial) -> None:
         if trial.is_ok and trial.score > self._best:
             self._best = trial.score
-        self._bar.update(self._task, advance=1, best=f"best {self._best:.4g}")
+            self._bar.update(self._task, best=f"best {self._best:.4g}")
+        self._bar.start()
+        self._bar.advance(self._task)
 
 
 def _print(result: Result, benchmark: Any) -> None:
