@@ -79,6 +79,7 @@ def _load(entry: EntryPoint) -> Any:
 SPACES = Registry(
     "space",
     {
+        "mobilenetv3": "weaknas.spaces.mobilenetv3:MobileNetV3",
         "nasbench101": "weaknas.spaces.nasbench101:NASBench101",
         "nasbench201": "weaknas.spaces.nasbench201:NASBench201",
     },

@@ -1,0 +1,299 @@
+"""The search space of once-for-all on ImageNet (Cai et al., ICLR 2020, arXiv:1908.09791)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.constraints import CostFunction
+from weaknas.spaces.mobilenetv3 import moves
+from weaknas.spaces.mobilenetv3.costs import (
+    CostTable,
+    count_macs,
+    count_parameters,
+    count_peak_values,
+)
+from weaknas.spaces.mobilenetv3.latency import LatencyTable
+from weaknas.spaces.mobilenetv3.skeleton import (
+    DEPTHS,
+    EXPANSIONS,
+    KERNELS,
+    LAYERS,
+    LAYERS_PER_UNIT,
+    UNITS,
+    WIDTHS,
+    Skeleton,
+)
+from weaknas.spaces.mobilenetv3.text import Choices, read_mapping, read_text, write_text
+
+_LAYER_NAMES = [f"{u}.{p}" for u in range(1, UNITS + 1) for p in range(1, LAYERS_PER_UNIT + 1)]
+_RESOLUTIONS = range(32, 1025)
+
+
+class MobileNetV3(SearchSpace):
+    """MobileNets of five units with 2 to 4 layers; kernel 3, 5, 7 and expansion 3, 4, 6 each.
+
+    A genotype has 45 values, five depths, 20 kernels and 20 expansions, and one
+    more where the resolution is searched; all are indices into increasing
+    values. In the canonical form the choices of layers that are not there are 0.
+
+    Parameters
+    ----------
+    width : {1.0, 1.2}
+        Multiplier of all channels; supernets of both are published.
+    resolution : int
+        Height and width of the input, in pixels.
+    resolutions : sequence of int, optional
+        Increasing; search the resolution among these instead.
+    latency : LatencyTable or path, optional
+        Adds the cost ``latency``.
+
+    Raises
+    ------
+    InputError
+        When a value is not allowed, or the latency table is missing, damaged or
+        lacks a block of this space.
+    """
+
+    name = "mobilenetv3"
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        resolution: int = 224,
+        resolutions: Sequence[int] | None = None,
+        latency: LatencyTable | str | Path | None = None,
+    ) -> None:
+        if width not in WIDTHS:
+            raise unknown("width", width, WIDTHS)
+        self.width = float(width)
+        self.resolutions = _check_resolutions(resolutions or (resolution,))
+        searched = len(self.resolutions) > 1
+        self.variables = (
+            *(f"depth{unit}" for unit in range(1, UNITS + 1)),
+            *(f"kernel{name}" for name in _LAYER_NAMES),
+            *(f"expansion{name}" for name in _LAYER_NAMES),
+            *(["resolution"] if searched else []),
+        )
+        self.choices: tuple[tuple[int, ...], ...] = (
+            *[DEPTHS] * UNITS,
+            *[KERNELS] * LAYERS,
+            *[EXPANSIONS] * LAYERS,
+            *([self.resolutions] if searched else []),
+        )
+        self.cardinalities = np.array([len(values) for values in self.choices])
+        self.ordered = np.ones(len(self.choices), dtype=bool)
+        self.skeletons = [Skeleton(self.width, r) for r in self.resolutions]
+        self._macs = CostTable(dict.fromkeys(self.skeletons, count_macs))
+        self._parameters = CostTable(dict.fromkeys(self.skeletons, count_parameters))
+        self._peak = CostTable(dict.fromkeys(self.skeletons, count_peak_values), "max")
+        if isinstance(latency, str | Path):
+            latency = LatencyTable.read(latency)
+        self.latency_table = latency
+        self._latency = latency.tabulate(self.skeletons) if latency else None
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, size, width, resolutions and latency table as plain JSON types."""
+        description = super().describe() | {
+            "width": self.width,
+            "resolutions": list(self.resolutions),
+        }
+        if self.latency_table is not None:
+            description["latency"] = self.latency_table.name
+        return description
+
+    @property
+    def n_architectures(self) -> int:
+        """Exact number of different architectures: 7,371^5, times the resolutions.
+
+        `size` counts genotypes, among them those that differ in layers that are
+        not there only.
+        """
+        pairs = len(KERNELS) * len(EXPANSIONS)
+        return int(sum(pairs**depth for depth in DEPTHS) ** UNITS * len(self.resolutions))
+
+    # -- the space --------------------------------------------------------------------
+
+    def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Set the choices of layers that are not there to index 0."""
+        rows = np.asarray(genotypes)
+        return (rows * moves.decisions_present(rows)).astype(np.int16)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw depths, kernels, expansions and resolution uniformly, as once-for-all does.
+
+        Uniform over genotypes, that is: a unit has 2, 3 or 4 layers with equal
+        chance, although far more architectures have 4.
+        """
+        rows = rng.integers(len(DEPTHS), size=(n, moves.CHOICES), dtype=np.int16)
+        if self.n_variables == moves.CHOICES:
+            return rows
+        resolution = rng.integers(len(self.resolutions), size=(n, 1), dtype=np.int16)
+        return np.hstack([rows, resolution])
+
+    def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Change one decision that matters; layers that this adds get random choices."""
+        return self.canonicalize(moves.mutate(genotypes, self.cardinalities, rng))
+
+    def crossover(
+        self,
+        first: npt.NDArray[np.integer],
+        second: npt.NDArray[np.integer],
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        """Take each decision from either parent, but from one that has the layer."""
+        return self.canonicalize(moves.crossover(first, second, rng))
+
+    def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
+        """Return all architectures that one changed decision can lead to, shape (m, d).
+
+        A unit that grows by one layer gives nine of them and by two layers 81, one
+        for each way the new layers can be; so being neighbours is mutual.
+        """
+        return self.canonicalize(moves.neighbors(genotype, self.cardinalities))
+
+    # -- what an architecture costs -----------------------------------------------------
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return ``macs``, ``params``, ``memory`` and, with a table, ``latency``."""
+        costs: dict[str, CostFunction] = {
+            "macs": self.macs,
+            "params": self.parameters,
+            "memory": self.activation_memory,
+        }
+        return costs | ({"latency": self.latency} if self._latency else {})
+
+    def macs(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Return the multiply-adds of one image through each network, shape (n,)."""
+        return self._look_up(self._macs, genotypes)
+
+    def parameters(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Return the number of weights of each network, shape (n,)."""
+        return self._look_up(self._parameters, genotypes)
+
+    def activation_memory(
+        self, genotypes: npt.NDArray[np.integer], bytes_per_value: int = 4
+    ) -> npt.NDArray[np.int64]:
+        """Return the peak of activations in bytes for one image, shape (n,).
+
+        See `weaknas.spaces.mobilenetv3.costs.count_peak_values` for what is held at once.
+        """
+        return self._look_up(self._peak, genotypes) * bytes_per_value
+
+    def latency(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Return the sum of the latencies of all blocks, shape (n,), in the unit of the table.
+
+        Raises
+        ------
+        InputError
+            When the space has no latency table.
+        """
+        if self._latency is None:
+            raise InputError("the space has no latency table; give one: MobileNetV3(latency=path)")
+        return self._look_up(self._latency, genotypes)
+
+    def _look_up(self, table: CostTable, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[Any]:
+        rows = np.asarray(genotypes)
+        kernels, expansions = rows[:, moves.KERNEL_COLUMNS], rows[:, moves.EXPANSION_COLUMNS]
+        codes = (1 + len(EXPANSIONS) * kernels + expansions) * moves.layers_present(rows)
+        return table(codes, self._resolution_index(rows))
+
+    def _resolution_index(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        if rows.shape[1] == moves.CHOICES:
+            return np.zeros(len(rows), dtype=np.int16)
+        return rows[:, moves.CHOICES]
+
+    # -- for people -----------------------------------------------------------------------
+
+    def format(self, genotype: npt.NDArray[np.integer]) -> str:
+        """Return e.g. ``k33-533-75-3335-55_e44-334-66-4466-33_r224``.
+
+        The kernels, then the expansions of the layers there are, by unit, and the
+        resolution.
+        """
+        return write_text(self._decode(genotype))
+
+    def parse(self, text: str) -> Genotypes:
+        """Read the string form, or OFA's ``{"ks", "e", "d", "r"}`` as JSON or digits.
+
+        Digits are ``ks,e,d,r``, one for each of the 20 layers, as in result tables.
+        The resolution may be left out where it is not searched.
+
+        Raises
+        ------
+        InputError
+            When the form is wrong or a value is not in this space.
+        """
+        return self._encode(read_text(text))
+
+    def from_ofa(self, choices: Mapping[str, Any]) -> Genotypes:
+        """Return the genotype, shape (d,), of OFA's ``{"ks", "e", "d", "r"}``.
+
+        Raises
+        ------
+        InputError
+            When a key is missing or a value is not in this space.
+        """
+        return self._encode(read_mapping(choices))
+
+    def decode(
+        self, architecture: Architecture | Sequence[int] | npt.NDArray[np.integer]
+    ) -> dict[str, list[int]]:
+        """Return OFA's ``{"ks", "e", "d", "r"}``: 20, 20, 5 values and one.
+
+        ``ks`` and ``e`` are 0 where there is no layer.
+        """
+        genotype = architecture.genotype if isinstance(architecture, Architecture) else architecture
+        kernels, expansions, depths, resolution = self._decode(np.asarray(genotype))
+        assert resolution is not None
+        return {"ks": list(kernels), "e": list(expansions), "d": list(depths), "r": [resolution]}
+
+    def _decode(self, genotype: npt.NDArray[np.integer]) -> Choices:
+        row = np.asarray(genotype)[None]
+        present = moves.layers_present(row)[0]
+        kernels = np.asarray(KERNELS)[row[0, moves.KERNEL_COLUMNS]] * present
+        expansions = np.asarray(EXPANSIONS)[row[0, moves.EXPANSION_COLUMNS]] * present
+        depths = np.asarray(DEPTHS)[row[0, moves.DEPTH_COLUMNS]]
+        resolution = self.resolutions[int(self._resolution_index(row)[0])]
+        return Choices(
+            tuple(kernels.tolist()), tuple(expansions.tolist()), tuple(depths.tolist()), resolution
+        )
+
+    def _encode(self, choices: Choices) -> Genotypes:
+        resolution = choices.resolution
+        if resolution is None and len(self.resolutions) > 1:
+            raise InputError(f"no resolution is given; it is searched among {self.resolutions}")
+        if resolution is None:
+            resolution = self.resolutions[0]
+        if resolution not in self.resolutions:
+            raise unknown("resolution", resolution, self.resolutions)
+        values = [
+            *choices.depths,
+            *(k or KERNELS[0] for k in choices.kernels),
+            *(e or EXPANSIONS[0] for e in choices.expansions),
+            resolution,
+        ]
+        pairs = zip(self.choices, values, strict=False)  # a fixed resolution is no decision
+        return np.array([allowed.index(value) for allowed, value in pairs], dtype=np.int16)
+
+    def _genotype(self, value: Any) -> Any:
+        return self.from_ofa(value) if isinstance(value, Mapping) else super()._genotype(value)
+
+
+def _check_resolutions(resolutions: Sequence[int]) -> tuple[int, ...]:
+    for resolution in resolutions:
+        if resolution not in _RESOLUTIONS:
+            raise InputError(
+                f"resolution {resolution!r} is not a whole number of {_RESOLUTIONS.start} to"
+                f" {_RESOLUTIONS.stop - 1} pixels"
+            )
+    if list(resolutions) != sorted(set(resolutions)):
+        raise InputError(f"resolutions increase; {list(resolutions)} do not")
+    return tuple(int(resolution) for resolution in resolutions)
