@@ -1,0 +1,199 @@
+"""Choices that exist only where another choice has a certain value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Genotypes
+
+# Combinations of the choices that decide on others, within one group that
+# conditions tie together; they are listed.
+_MOST_COMBINATIONS = 1_000_000
+
+
+class Conditions:
+    """Which choices exist, and with it how many different architectures there are.
+
+    A choice is active where all choices it depends on are active and have one
+    of the listed values. An inactive choice has the index 0.
+
+    Parameters
+    ----------
+    variables : sequence of str
+        Name of each of d choices.
+    texts : sequence of sequence of str
+        Their values.
+    conditions : mapping
+        Name of a choice to a mapping from the names of others to the values
+        (or the one value) they must have for it to exist.
+
+    Raises
+    ------
+    InputError
+        When a name or value is unknown, choices depend on each other in a circle,
+        or more than a million combinations would have to be listed.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[str],
+        texts: Sequence[Sequence[str]],
+        conditions: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self.counts = np.array([len(values) for values in texts])
+        self._parents: dict[int, dict[int, npt.NDArray[np.bool_]]] = {
+            column: {} for column in range(len(variables))
+        }
+        self.description: dict[str, dict[str, list[str]]] = {}
+        for name, needed in conditions.items():
+            if name not in variables:
+                raise unknown("choice with a condition", name, variables)
+            if not isinstance(needed, Mapping) or not needed:
+                raise InputError(
+                    f"the condition of {name!r} maps other choices to the values they must have,"
+                    f" e.g. {{'layer1': ['conv3']}}; it is {needed!r}"
+                )
+            self.description[name] = {}
+            for other, allowed in needed.items():
+                values = _require_values(name, other, allowed, variables, texts)
+                self.description[name][other] = values
+                column = list(variables).index(other)
+                self._parents[list(variables).index(name)][column] = np.isin(texts[column], values)
+        try:
+            self.order = list(TopologicalSorter(self._parents).static_order())
+        except CycleError as error:
+            circle = " -> ".join(variables[column] for column in error.args[1])
+            raise InputError(f"conditions depend on each other in a circle: {circle}") from error
+        self._groups = self._find_groups()
+
+    @property
+    def size(self) -> int:
+        """Exact number of different architectures."""
+        return math.prod(group.size for group in self._groups)
+
+    def exists(self, column: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell in which genotypes, shape (n, d), a choice is active."""
+        alive = np.ones(len(rows), dtype=bool)
+        for parent, allowed in self._parents[column].items():
+            alive &= allowed[rows[:, parent]] & self.exists(parent, rows)
+        return alive
+
+    def active(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which choices of genotypes, shape (n, d), exist."""
+        columns = [self.exists(column, rows) for column in range(len(self.counts))]
+        return np.stack(columns, axis=1)
+
+    def deactivate(self, rows: npt.NDArray[np.integer]) -> Genotypes:
+        """Return genotypes, shape (n, d), with the index 0 where a choice does not exist."""
+        return np.where(self.active(rows), rows, 0).astype(np.int16)
+
+    def settle(
+        self,
+        rows: npt.NDArray[np.integer],
+        known: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        """Draw the choices that exist and are not known; both shapes (n, d)."""
+        settled = np.array(rows, dtype=np.int16)
+        for column in self.order:
+            drawn = rng.integers(self.counts[column], size=len(rows))
+            kept = np.where(known[:, column], settled[:, column], drawn)
+            settled[:, column] = np.where(self.exists(column, settled), kept, 0)
+        return settled
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw n different architectures uniformly, with replacement; shape (n, d)."""
+        rows = np.zeros((n, len(self.counts)), dtype=np.int16)
+        known = np.zeros(rows.shape, dtype=bool)
+        for group in self._groups:
+            if group.deciders:
+                weights = group.weights / group.weights.sum()
+                rows[:, group.deciders] = group.rows[rng.choice(len(weights), size=n, p=weights)]
+                known[:, group.deciders] = True
+        return self.settle(rows, known, rng)
+
+    def enumerate(self) -> Genotypes:
+        """Return every architecture once, in lexicographic order."""
+        rows = self._expand(self.order)
+        return rows[np.lexsort(rows.T[::-1])]
+
+    def _expand(self, columns: Sequence[int]) -> Genotypes:
+        """All combinations of columns, in an order that puts first what others depend on."""
+        rows = np.zeros((1, len(self.counts)), dtype=np.int16)
+        for column in columns:
+            repeats = np.where(self.exists(column, rows), self.counts[column], 1)
+            ends = np.cumsum(repeats)
+            rows = np.repeat(rows, repeats, axis=0)
+            rows[:, column] = np.arange(len(rows)) - np.repeat(ends - repeats, repeats)
+        return rows
+
+    def _find_groups(self) -> list[_Group]:
+        """Split the choices into groups that no condition joins."""
+        joins = [(a, b) for a, parents in self._parents.items() for b in parents]
+        a, b = np.array(joins, dtype=np.int64).reshape(-1, 2).T
+        shape = (len(self.counts),) * 2
+        number, labels = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=shape))
+        return [
+            self._group([column for column in self.order if labels[column] == label])
+            for label in range(number)
+        ]
+
+    def _group(self, columns: list[int]) -> _Group:
+        used = {parent for column in columns for parent in self._parents[column]}
+        deciders = [column for column in columns if column in used]
+        combinations = math.prod(int(self.counts[column]) for column in deciders)
+        if combinations > _MOST_COMBINATIONS:
+            raise InputError(
+                f"conditions tie {len(deciders)} choices with {combinations} combinations"
+                f" together; at most {_MOST_COMBINATIONS} are counted"
+            )
+        rows = self._expand(deciders)
+        weights = np.ones(len(rows))
+        size = np.ones(len(rows), dtype=object)  # integers without a limit
+        for column in columns:
+            if column not in used:
+                options = np.where(self.exists(column, rows), self.counts[column], 1)
+                weights *= options
+                size *= options.astype(object)
+        return _Group(deciders, rows[:, deciders], weights, int(size.sum()))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Choices that conditions join: combinations of those that decide on others.
+
+    `weights` counts the architectures of each combination; all choices of the
+    group that decide on nothing are free where they exist.
+    """
+
+    deciders: list[int]
+    rows: Genotypes
+    weights: npt.NDArray[np.float64]
+    size: int
+
+
+def _require_values(
+    name: str, other: str, allowed: Any, variables: Sequence[str], texts: Sequence[Sequence[str]]
+) -> list[str]:
+    """Return the values that another choice must have, as texts."""
+    if other not in variables:
+        raise unknown(f"choice in the condition of {name!r}", other, variables)
+    many = isinstance(allowed, Sequence) and not isinstance(allowed, str)
+    values = [str(value) for value in allowed] if many else [str(allowed)]
+    known = texts[list(variables).index(other)]
+    for value in values:
+        if value not in known:
+            raise unknown(f"value of {other!r} in the condition of {name!r}", value, known)
+    if not values:
+        raise InputError(f"{name!r} never exists: its condition allows no value of {other!r}")
+    return values

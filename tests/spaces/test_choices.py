@@ -1,0 +1,186 @@
+"""Spaces of choices, and choices that exist only where others have certain values."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from weaknas.errors import InputError
+from weaknas.evaluators import TabularBenchmark
+from weaknas.spaces import ChoiceSpace
+from weaknas.testing import space_checks
+
+CHAIN = ChoiceSpace(
+    {
+        "width1": [8, 16, 32],
+        "layer1": ["skip", "conv3", "conv5"],
+        "layer2": ["skip", "conv3", "conv5"],
+        "groups1": [1, 2, 4],
+        "shuffle": ["no", "yes"],
+    },
+    name="chain",
+    conditions={
+        "width1": {"layer1": ["conv3", "conv5"]},
+        "groups1": {"layer1": "conv3"},
+        "shuffle": {"groups1": [2, 4], "layer2": ["conv3", "conv5"]},
+    },
+)
+
+
+def active_values(space: ChoiceSpace, choice: dict[str, str]) -> frozenset[tuple[str, str]]:
+    """The values that exist, by following the conditions from the definition."""
+    conditions = space.describe().get("conditions", {})
+
+    def exists(name: str) -> bool:
+        needed = conditions.get(name, {})
+        return all(exists(other) and choice[other] in allowed for other, allowed in needed.items())
+
+    return frozenset((name, value) for name, value in choice.items() if exists(name))
+
+
+def distinct(space: ChoiceSpace) -> set[frozenset[tuple[str, str]]]:
+    choices = space.describe()["choices"]
+    products = itertools.product(*choices.values())
+    return {active_values(space, dict(zip(choices, row, strict=True))) for row in products}
+
+
+def reference(row: np.ndarray) -> frozenset[tuple[str, str]]:
+    values = zip(CHAIN.variables, CHAIN.choices, row, strict=True)
+    return active_values(CHAIN, {name: str(choices[index]) for name, choices, index in values})
+
+
+@pytest.mark.parametrize("check", space_checks(CHAIN, reference=reference), ids=str)
+def test_promises_with_conditions(check: Any) -> None:
+    check()
+
+
+def test_every_architecture_is_listed_once() -> None:
+    expected = distinct(CHAIN)
+    listed = {
+        frozenset((k, str(v)) for k, v in CHAIN.decode(row).items()) for row in CHAIN.enumerate()
+    }
+    assert listed == expected
+    # skip: 3; conv5: 3 * 3; conv3: 3 widths * (3 * 3 groups, two of three doubled twice)
+    assert CHAIN.size == len(expected) == len(CHAIN.enumerate()) == 3 + 9 + 3 * (9 + 2 * 2)
+
+
+def test_what_does_not_exist_is_absent() -> None:
+    row = np.array([2, 0, 1, 2, 1], dtype=np.int16)
+    assert CHAIN.format(row) == "layer1=skip,layer2=conv3"
+    assert CHAIN.decode(row) == {"layer1": "skip", "layer2": "conv3"}
+    assert CHAIN.canonicalize(row[None]).tolist() == [[0, 0, 1, 0, 0]]
+    assert CHAIN.parse("layer2=conv3,layer1=skip").tolist() == [0, 0, 1, 0, 0]
+    assert CHAIN.contains(row[None]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"layer1": "skip", "layer2": "skip", "width1": 8},
+            "exists only where layer1 is conv3 or conv5",
+        ),
+        ({"layer1": "conv5", "layer2": "skip"}, "no value for width1"),
+        ({"layer1": "conv7", "layer2": "skip"}, "did you mean 'conv"),
+        ({"layer3": "skip"}, "unknown choice of the space 'chain' 'layer3'"),
+    ],
+)
+def test_wrong_values_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        CHAIN.encode(values)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ({"a": {"b": [1]}, "b": {"a": [1]}}, "in a circle: (a -> b -> a|b -> a -> b)"),
+        ({"a": {"a": [1]}}, "in a circle: a -> a"),
+        ({"c": {"a": [1]}}, "unknown choice with a condition 'c'"),
+        ({"a": {"c": [1]}}, "unknown choice in the condition of 'a' 'c'"),
+        ({"a": {"b": [3]}}, "unknown value of 'b' in the condition of 'a' '3'"),
+        ({"a": {"b": []}}, "'a' never exists"),
+        ({"a": ["b"]}, "maps other choices"),
+    ],
+)
+def test_wrong_conditions_are_refused(conditions: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ChoiceSpace({"a": [1, 2], "b": [1, 2]}, conditions=conditions)
+
+
+def test_large_conditional_spaces_are_counted_and_drawn_exactly() -> None:
+    choices: dict[str, list[Any]] = {}
+    conditions = {}
+    for i in range(30):
+        choices |= {f"op{i}": ["skip", "conv"], f"width{i}": [8, 16, 32]}
+        conditions[f"width{i}"] = {f"op{i}": ["conv"]}
+    space = ChoiceSpace(choices, conditions=conditions)
+    assert space.size == 4**30  # skip, or conv of one of three widths
+    rows = space.sample(20_000, np.random.default_rng(0))
+    share = (rows[:, ::2] == 0).mean(axis=0)
+    assert abs(share - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 20_000)
+    for check in space_checks(space):
+        check()
+
+
+def test_too_many_combinations_are_refused() -> None:
+    choices = {f"a{i}": list(range(9)) for i in range(8)} | {"b": [1, 2]}
+    with pytest.raises(InputError, match="tie 8 choices with 43046721 combinations"):
+        ChoiceSpace(choices, conditions={"b": {f"a{i}": [0, 1] for i in range(8)}})
+
+
+def test_tables_leave_cells_of_absent_choices_empty() -> None:
+    space = ChoiceSpace(
+        {"op": ["skip", "conv"], "width": [8, 16, 32]}, conditions={"width": {"op": "conv"}}
+    )
+    table = {
+        "op": ["skip", "conv", "conv", "conv"],
+        "width": [float("nan"), 8.0, 16.0, 32.0],
+        "score": [0.1, 0.2, 0.3, 0.4],
+    }
+    benchmark = TabularBenchmark(space, table)
+    assert benchmark.optimum().architecture.text == "op=conv,width=32"
+    assert benchmark.evaluate(space.architecture("op=skip"), seed=0).score == 0.1
+
+
+def test_what_a_mutation_brings_up_is_drawn() -> None:
+    space = ChoiceSpace(
+        {"op": ["skip", "conv"], "width": [8, 16, 32]}, conditions={"width": {"op": "conv"}}
+    )
+    skip = np.repeat(space.parse("op=skip")[None], 3000, axis=0)
+    children = space.mutate(skip, np.random.default_rng(0))
+    assert (children[:, 0] == 1).all()
+    counts = np.bincount(children[:, 1], minlength=3)
+    assert abs(counts - 1000).max() < 150
+
+
+@st.composite
+def _conditional_spaces(draw: st.DrawFn) -> ChoiceSpace:
+    names = [f"c{i}" for i in range(draw(st.integers(1, 5)))]
+    counts = {name: draw(st.integers(1, 3)) for name in names}
+    conditions: dict[str, dict[str, list[int]]] = {}
+    for index, name in enumerate(names):
+        for other in names[:index]:
+            if draw(st.integers(0, 3)) == 0:
+                allowed = draw(st.sets(st.integers(0, counts[other] - 1), min_size=1))
+                conditions.setdefault(name, {})[other] = sorted(allowed)
+    order = draw(st.permutations(names))
+    return ChoiceSpace({name: list(range(counts[name])) for name in order}, conditions=conditions)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_conditional_spaces())
+def test_any_conditions_follow_the_definition(space: ChoiceSpace) -> None:
+    expected = distinct(space)
+    rows = space.enumerate()
+    assert space.size == len(rows) == len(expected)
+    assert {
+        frozenset((k, str(v)) for k, v in space.decode(row).items()) for row in rows
+    } == expected
+    assert np.array_equal(space.canonicalize(rows), rows)
+    for row in rows:
+        assert np.array_equal(space.parse(space.format(row)), row)
