@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.constraints import CostFunction
 from weaknas.spaces.graphs import GraphBatch
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -24,6 +25,10 @@ for _node, (_source, _target) in enumerate(EDGES, start=1):
     _LINE_GRAPH[0, _node] = _source == 0
     _LINE_GRAPH[_node, 7] = _target == 3
     _LINE_GRAPH[_node, 1:7] = [start == _target for start, _ in EDGES]
+
+_EDGE = re.compile(r"(\w+)~([0-2])")
+# One, two and three edges: with all six among them, each is there once.
+_CELL = re.compile(r"\+".join(rf"\|(?:{_EDGE.pattern}\|){{{edges}}}" for edges in (1, 2, 3)))
 
 _CHANNELS = (16, 32, 64)
 _CELLS_PER_STAGE = 5
@@ -58,7 +63,9 @@ class NASBench201(SearchSpace):
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return the official string of one genotype, shape (6,)."""
-        names = [f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(genotype, EDGES, strict=True)]
+        names = [
+            f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(genotype, EDGES, strict=True)
+        ]
         return f"|{names[0]}|+|{'|'.join(names[1:3])}|+|{'|'.join(names[3:])}|"
 
     def parse(self, text: str) -> Genotypes:
@@ -69,14 +76,12 @@ class NASBench201(SearchSpace):
         InputError
             When the form is wrong or an operation is unknown.
         """
-        nodes = [re.findall(r"([^|~]+)~(\d+)", part) for part in text.strip().split("+")]
         found = {
             (int(source), target): name
-            for target, node in enumerate(nodes, start=1)
-            for name, source in node
+            for target, node in enumerate(text.strip().split("+"), start=1)
+            for name, source in _EDGE.findall(node)
         }
-        well_formed = set(found) == set(EDGES) and sum(map(len, nodes)) == len(EDGES)
-        if not well_formed or re.fullmatch(r"[\w|~+]+", text.strip()) is None:
+        if _CELL.fullmatch(text.strip()) is None or set(found) != set(EDGES):
             raise InputError(
                 f"malformed architecture string {text!r}; the form is |op~0|+|op~0|op~1|+"
                 f"|op~0|op~1|op~2| with op one of {', '.join(OPERATIONS)}"
@@ -118,7 +123,13 @@ class NASBench201(SearchSpace):
             ("input", "output", *OPERATIONS[1:]),
         )
 
-    def parameters(self, genotypes: npt.NDArray[np.integer], classes: int = 10) -> npt.NDArray[np.int64]:
+    def costs(self) -> dict[str, CostFunction]:
+        """Return ``macs`` and ``params`` of the network for CIFAR-10."""
+        return {"macs": self.macs, "params": self.parameters}
+
+    def parameters(
+        self, genotypes: npt.NDArray[np.integer], classes: int = 10
+    ) -> npt.NDArray[np.int64]:
         """Return the number of weights of each network in the published skeleton.
 
         Parameters
