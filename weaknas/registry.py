@@ -129,7 +129,13 @@ STRATEGIES = Registry(
     },
 )
 
-BENCHMARKS = Registry("benchmark", {"nasbench201": "weaknas.benchmarks:nasbench201"})
+BENCHMARKS = Registry(
+    "benchmark",
+    {
+        "nasbench101": "weaknas.benchmarks:nasbench101",
+        "nasbench201": "weaknas.benchmarks:nasbench201",
+    },
+)
 
 
 def list_spaces(pattern: str = "*") -> list[str]:
