@@ -8,7 +8,7 @@ from weaknas.encoders.one_hot import OneHotEncoder
 from weaknas.encoders.operation_counts import OperationCountsEncoder
 from weaknas.encoders.operation_pairs import OperationPairsEncoder
 from weaknas.encoders.ordinal import OrdinalEncoder
-from weaknas.encoders.path import PathEncoder, TruncatedPathEncoder
+from weaknas.encoders.path import PathCountsEncoder, PathEncoder, TruncatedPathEncoder
 
 __all__ = [
     "AdjacencyEncoder",
@@ -21,6 +21,7 @@ __all__ = [
     "OperationCountsEncoder",
     "OperationPairsEncoder",
     "OrdinalEncoder",
+    "PathCountsEncoder",
     "PathEncoder",
     "TruncatedPathEncoder",
 ]

@@ -70,8 +70,13 @@ class PathEncoder(GraphEncoder):
         known = np.isin(codes, self.codes_)
         column = np.searchsorted(self.codes_, codes)
         features = np.zeros((len(canonical), len(self.codes_)), dtype=np.float32)
-        features[rows[known], column[known]] = 1.0
+        self._mark(features, rows[known], column[known])
         return features
+
+    def _mark(
+        self, features: Features, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+    ) -> None:
+        features[rows, columns] = 1.0
 
     @staticmethod
     def _base(vocabulary: tuple[str, ...]) -> int:
@@ -112,6 +117,15 @@ class TruncatedPathEncoder(PathEncoder):
 
     def __init__(self, space: SearchSpace, length: int = 40) -> None:
         super().__init__(space, length)
+
+
+class PathCountsEncoder(PathEncoder):
+    """The path encoding with the number of paths that spell each sequence."""
+
+    def _mark(
+        self, features: Features, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+    ) -> None:
+        np.add.at(features, (rows, columns), np.float32(1.0))
 
 
 def _node_paths(reach: npt.NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:

@@ -46,10 +46,20 @@ class Scaling:
             # the mean squared distance of two rows is twice the total variance
             spread = 2.0 * float(variances[block].sum())
             self._scale[block] = 1.0 / np.sqrt(spread) if spread > 0 else 0.0
+        # Columns that are constant add nothing to any distance.
+        self._columns = np.flatnonzero(variances > 0)
+        if len(self._columns) == 0:
+            self._columns = np.arange(min(1, width))
+        position = np.full(width, -1)
+        position[self._columns] = np.arange(len(self._columns))
+        self.blocks = [position[block][position[block] >= 0] for block in self.blocks]
+        self._center, self._scale = self._center[self._columns], self._scale[self._columns]
 
     def __call__(self, features: Any) -> Singles:
-        """Return scaled features, shape (n, f)."""
-        return np.asarray((features - self._center) * self._scale, dtype=np.float32)
+        """Return scaled features without constant columns, shape (n, f)."""
+        return np.asarray(
+            (features[:, self._columns] - self._center) * self._scale, dtype=np.float32
+        )
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.hyperparameters_ = fit_hyperparameters(
             self._points, blocks, targets, start, self.max_iter
         )
-        self._kernel = Kernel(self.hyperparameters_, blocks, X.shape[1])
+        self._kernel = Kernel(self.hyperparameters_, blocks, self._points.shape[1])
         self._cholesky = Cholesky(self._kernel, self._points)
         self._cholesky.append(np.arange(len(X)))
         self._mean, self._residuals = self._cholesky.whiten(targets)

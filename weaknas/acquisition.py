@@ -16,7 +16,7 @@ from weaknas.predictors.pool import PoolModel
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-_SHORTLIST = 100  # candidates looked at for each one of a batch that is spread
+_SHORTLIST = 40  # candidates looked at for each one of a batch that is spread
 
 
 class Prediction:
@@ -96,17 +96,20 @@ class Acquisition(ABC):
         Deviations only shrink by that (Ginsbourger et al. 2010, kriging believer),
         and with them the values of all but the short list stay out of reach.
         """
-        mean, covariance = prediction.mean[short], covariance.astype(np.float64)
+        mean, variance = prediction.mean[short], np.diag(covariance).astype(np.float64)
         chosen: list[int] = []
+        updates: list[Floats] = []
         while True:
-            std = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+            std = np.sqrt(np.maximum(variance, 1e-12))
             values = self.values(mean, std, prediction.incumbent, rng)
             values[chosen] = -np.inf
-            chosen.append(int(np.argmax(values)))
+            index = int(np.argmax(values))
+            chosen.append(index)
             if len(chosen) == n:
                 return chosen
-            column = covariance[chosen[-1]]
-            covariance = covariance - np.outer(column, column) / (column[chosen[-1]] + noise)
+            column = covariance[index] - sum((u[index] * u for u in updates), np.zeros(len(short)))
+            updates.append(column / np.sqrt(max(column[index], 1e-12) + noise))
+            variance = variance - updates[-1] ** 2
 
     def describe(self) -> dict[str, Any]:
         """Return name and parameters as plain JSON types."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from weaknas.components import describe
 from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies import History
 
@@ -24,11 +27,14 @@ class Pool:
         Canonical, each architecture once.
     fingerprints : ndarray of int64, shape (n,)
     features : ndarray of float32, shape (n, f)
+    groups : list of slice, optional
+        Blocks of columns that belong together.
     """
 
     genotypes: Genotypes
     fingerprints: Fingerprints
     features: Any
+    groups: list[slice] | None = None
 
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:
@@ -62,8 +68,7 @@ class ListedCandidates(Candidates):
 
     def __init__(self, space: SearchSpace, encoder: Any) -> None:
         genotypes = space._distinct(space.enumerate())
-        features = encoder.fit(genotypes).transform(genotypes)
-        self._pool = Pool(genotypes, space.fingerprint(genotypes), features)
+        self._pool = _encode(space, genotypes, encoder.fit(genotypes))
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return the whole space."""
@@ -112,11 +117,32 @@ class GrownCandidates(Candidates):
                 offspring[again] = self.space.mutate(offspring[again], rng)
             drawn.append(offspring.astype(np.int16))
         pool = self.space._distinct(np.vstack(drawn))
-        return Pool(pool, self.space.fingerprint(pool), self.encoder.transform(pool))
+        return _encode(self.space, pool, self.encoder)
+
+
+def _encode(space: SearchSpace, genotypes: Genotypes, encoder: Any) -> Pool:
+    """Return the pool of canonical genotypes with an encoder that is fitted."""
+    features = encoder.transform(genotypes)
+    groups = getattr(encoder, "groups", None)
+    return Pool(genotypes, space.fingerprint(genotypes), features, groups)
+
+
+# Pools of listed spaces by encoder: an experiment runs many searches of one space.
+_LISTED: WeakKeyDictionary[SearchSpace, dict[str, ListedCandidates]] = WeakKeyDictionary()
 
 
 def default_candidates(space: SearchSpace, encoder: Any, seed: int = 0) -> Candidates:
-    """Return the whole space where it can be listed, else a pool that is grown each round."""
-    if space.is_listable:
+    """Return the whole space where it can be listed, else a pool that is grown each round.
+
+    Listed pools are shared between searches with the same space object and an
+    equal encoder of ours; they are not changed after they are made.
+    """
+    if not space.is_listable:
+        return GrownCandidates(space, encoder, seed=seed)
+    if not type(encoder).__module__.startswith("weaknas."):
         return ListedCandidates(space, encoder)
-    return GrownCandidates(space, encoder, seed=seed)
+    known = _LISTED.setdefault(space, {})
+    key = json.dumps(describe(encoder))
+    if key not in known:
+        known[key] = ListedCandidates(space, encoder)
+    return known[key]

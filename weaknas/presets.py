@@ -56,7 +56,7 @@ _PAPER_BY_SPACE = {"nasbench101": replace(_PAPER, encoder="adjacency", initial=1
 def default_encoder(space: SearchSpace) -> str:
     """Return the encoding of a space that the default predictor works with."""
     if space.has_graphs:
-        return "one-hot+path+operation-counts+graph-features+operation-pairs"
+        return "one-hot+path-counts+operation-counts+graph-features+operation-pairs"
     return "one-hot+ordinal" if space.ordered.any() else "one-hot"
 
 

@@ -60,8 +60,15 @@ class Registry:
         raise unknown(self.kind, name, self.names())
 
     def summary(self, name: str) -> str:
-        """Return the first line of the documentation of what a name stands for."""
-        return (self.load(name).__doc__ or "").strip().partition("\n")[0]
+        """Return the first line of the documentation of what a name stands for.
+
+        For a plug-in that cannot be loaded: why.
+        """
+        try:
+            documentation = self.load(name).__doc__ or ""
+        except InputError as error:
+            return f"({error})"
+        return documentation.strip().partition("\n")[0]
 
 
 def _import(path: str) -> Any:
@@ -95,6 +102,7 @@ ENCODERS = Registry(
         "operation-pairs": "weaknas.encoders:OperationPairsEncoder",
         "ordinal": "weaknas.encoders:OrdinalEncoder",
         "path": "weaknas.encoders:PathEncoder",
+        "path-counts": "weaknas.encoders:PathCountsEncoder",
         "truncated-path": "weaknas.encoders:TruncatedPathEncoder",
     },
 )
@@ -200,11 +208,15 @@ def get_encoder(name: str, space: SearchSpace, **options: Any) -> Any:
 
 def list_encoders_for(space: SearchSpace) -> list[str]:
     """Return the names of the encoders that work with a space."""
-    return [
-        name
-        for name in ENCODERS.names()
-        if getattr(ENCODERS.load(name), "supports", lambda _: True)(space)
-    ]
+    return [name for name in ENCODERS.names() if _encodes(name, space)]
+
+
+def _encodes(name: str, space: SearchSpace) -> bool:
+    try:
+        encoder = ENCODERS.load(name)
+    except InputError:  # a plug-in that cannot be loaded
+        return False
+    return bool(getattr(encoder, "supports", lambda _: True)(space))
 
 
 def get_predictor(name: str, **options: Any) -> Any:

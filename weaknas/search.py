@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
@@ -12,6 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from weaknas.acquisition import Acquisition, Prediction, get_acquisition
 from weaknas.candidates import Candidates, Pool, default_candidates
+from weaknas.components import describe
 from weaknas.errors import InputError
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.presets import get_preset
@@ -101,8 +101,8 @@ class WeakNAS(Strategy):
         """Return what decides the proposals, as plain JSON types."""
         return super().describe() | {
             "initial": self.initial,
-            "predictor": _describe(self.predictor),
-            "encoder": _describe(self.encoder),
+            "predictor": describe(self.predictor),
+            "encoder": describe(self.encoder),
             "acquisition": self.acquisition.describe(),
             "targets": self.targets,
         }
@@ -137,15 +137,14 @@ class WeakNAS(Strategy):
         pool = self._candidates.pool(self.history, self._rng)
         if pool is not self._pool:
             self._pool = pool
-            self._model = for_pool(self._fresh_predictor(), pool.features)
+            self._model = for_pool(self._fresh_predictor(pool.groups), pool.features)
         return pool
 
-    def _fresh_predictor(self) -> Any:
+    def _fresh_predictor(self, groups: list[slice] | None) -> Any:
         """A copy of the predictor, seeded, and told which columns belong together."""
         predictor = clone(self.predictor)
         parameters = predictor.get_params()
         seeds = {k: self._draw_seed() for k in parameters if k.split("__")[-1] == "random_state"}
-        groups = getattr(self.encoder, "groups", None)
         if "groups" in parameters and parameters["groups"] is None and groups is not None:
             predictor.set_params(groups=groups)
         return predictor.set_params(**seeds)
@@ -157,16 +156,3 @@ class WeakNAS(Strategy):
 @cache
 def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
-
-
-def _describe(component: Any) -> dict[str, Any]:
-    """Name and parameters of an estimator as plain JSON types."""
-    parameters = component.get_params() if hasattr(component, "get_params") else {}
-    parameters = {name: value for name, value in parameters.items() if name != "space"}
-    return {"name": type(component).__name__, "parameters": json.loads(json.dumps(parameters, default=_plain))}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    return _describe(value) if hasattr(value, "get_params") else repr(value)
