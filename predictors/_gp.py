@@ -87,7 +87,7 @@ class Hyperparameters:
 
     def to_vector(self) -> Floats:
         """Return the logarithms as one vector."""
-        return np.log(np.concatenate([[self.variance], self.lengths, [self.noise]]))
+        return np.asarray(np.log([self.variance, *self.lengths, self.noise]))
 
     @classmethod
     def from_vector(cls, vector: Floats) -> Hyperparameters:
@@ -133,7 +133,7 @@ class Kernel:
         polynomial *= r
         polynomial += 1
         polynomial *= decay
-        return polynomial
+        return np.asarray(polynomial, dtype=np.float32)
 
 
 def fit_hyperparameters(
@@ -174,7 +174,7 @@ def _squared_distances(block: Singles) -> Floats:
     norms = np.einsum("ij,ij->i", exact, exact)
     distances = norms[:, None] + norms - 2 * exact @ exact.T
     np.fill_diagonal(distances, 0.0)
-    return np.maximum(distances, 0.0)
+    return np.asarray(np.maximum(distances, 0.0))
 
 
 def negative_log_posterior(
@@ -247,7 +247,7 @@ class Cholesky:
         corner = np.linalg.cholesky(schur)
         self.factor = np.block([[self.factor, np.zeros((len(old), len(new)))], [across, corner]])
         self.rows = np.concatenate([self.rows, rows])
-        return across, corner
+        return across, np.asarray(corner, dtype=np.float64)
 
     def truncate(self, count: int) -> None:
         """Keep the first rows only."""

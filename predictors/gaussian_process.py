@@ -147,7 +147,7 @@ class GaussianProcessPool(PoolModel):
         mean = self._mean + residuals @ self._whitened[: len(residuals)]
         std = np.sqrt(np.maximum(self._variance, 1e-10))
         mean, std = mean.astype(np.float64), std.astype(np.float64)
-        return mean * self._scale + self._center, std * self._scale
+        return np.asarray(mean * self._scale + self._center), std * self._scale
 
     def condition(self, rows: Rows) -> None:
         """Take rows for queried: means stay, deviations shrink."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,7 +164,7 @@ def _log_unit_improvement(z: Floats) -> Floats:
     near = np.maximum(z, -5.0)
     exact = np.log(np.exp(-0.5 * near**2) / np.sqrt(2 * np.pi) + near * ndtr(near))
     tail = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) - np.log(z**2 + 2.0)
-    return np.where(z > -5.0, exact, tail)
+    return np.asarray(np.where(z > -5.0, exact, tail))
 
 
 @dataclass
@@ -243,11 +245,13 @@ class TopN(Acquisition):
         return np.concatenate([drawn, rest[prediction.available[rest]][: n - len(drawn)]])
 
 
-ACQUISITIONS = {
+ACQUISITIONS: dict[str, Callable[..., Acquisition]] = {
     "ei": ExpectedImprovement,
     "greedy": Greedy,
     "thompson": IndependentThompson,
     "top-n": TopN,
+    # the alternative schedule of the paper
+    "top-n-decay": partial(TopN, size=500, start=80_000),
     "ucb": UpperConfidenceBound,
 }
 
@@ -262,5 +266,4 @@ def get_acquisition(name: str, **options: Any) -> Acquisition:
     """
     if name not in ACQUISITIONS:
         raise unknown("acquisition", name, ACQUISITIONS)
-    acquisition: Acquisition = ACQUISITIONS[name](**options)
-    return acquisition
+    return ACQUISITIONS[name](**options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -37,7 +38,7 @@ class WeakNAS(Strategy):
     encoder : str or transformer, optional
         A registered name, several joined by ``+``, or any transformer of genotypes.
     acquisition : str or Acquisition, optional
-        ``"ei"``, ``"greedy"``, ``"top-n"``, ``"thompson"`` or ``"ucb"``.
+        A name in `weaknas.acquisition.ACQUISITIONS` or an object.
     batch_size : int, optional
         Architectures of a round.
     initial : int, optional
@@ -61,13 +62,13 @@ class WeakNAS(Strategy):
     def __init__(
         self,
         space: SearchSpace,
+        *,
         predictor: Any = None,
         encoder: Any = None,
         acquisition: str | Acquisition | None = None,
         batch_size: int | None = None,
         initial: int | None = None,
         seed: int = 0,
-        *,
         preset: str = "default",
         targets: str | None = None,
         candidates: Candidates | None = None,
@@ -84,7 +85,7 @@ class WeakNAS(Strategy):
         chosen = encoder if encoder is not None else settings.encoder
         self.encoder = get_encoder(chosen, space) if isinstance(chosen, str) else chosen
         how = acquisition if acquisition is not None else settings.acquisition
-        self.acquisition = get_acquisition(how) if isinstance(how, str) else how
+        self.acquisition = get_acquisition(how) if isinstance(how, str) else deepcopy(how)
         self.targets = targets or settings.targets
         self._transform = get_transform(self.targets)
         self._candidates = candidates
@@ -141,7 +142,7 @@ class WeakNAS(Strategy):
         return pool
 
     def _fresh_predictor(self, groups: list[slice] | None) -> Any:
-        """A copy of the predictor, seeded, and told which columns belong together."""
+        """Return a copy of the predictor, seeded, and told which columns belong together."""
         predictor = clone(self.predictor)
         parameters = predictor.get_params()
         seeds = {k: self._draw_seed() for k in parameters if k.split("__")[-1] == "random_state"}

@@ -24,7 +24,7 @@ def raw(scores: Floats) -> Floats:
 def standard(scores: Floats) -> Floats:
     """Return the scores, shape (n,), with mean 0 and standard deviation 1."""
     spread = float(scores.std())
-    return (scores - scores.mean()) / (spread if spread > 0 else 1.0)
+    return np.asarray((scores - scores.mean()) / (spread if spread > 0 else 1.0))
 
 
 def rank_normal(scores: Floats) -> Floats:
