@@ -1,0 +1,254 @@
+"""Encodings by hand, and against brute force on the official strings of NAS-Bench-201."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+import weaknas
+from weaknas.encoders import (
+    AdjacencyEncoder,
+    ConcatenatedEncoder,
+    GraphFeaturesEncoder,
+    OneHotEncoder,
+    OperationCountsEncoder,
+    OperationPairsEncoder,
+    OrdinalEncoder,
+    PathEncoder,
+    TruncatedPathEncoder,
+)
+from weaknas.errors import InputError
+from weaknas.spaces import ChoiceSpace
+from weaknas.spaces.nasbench201 import NASBench201
+from weaknas.spaces.nasbench201.space import OPERATIONS
+
+SPACE = NASBench201()
+ROWS = SPACE.sample(600, np.random.default_rng(0))
+REAL = OPERATIONS[1:]
+# |conv1~0|+|skip~0|none~1|+|none~0|pool~1|conv3~2|: two paths, conv1-pool and skip-conv3.
+# Its canonical form has the inner nodes in the other order.
+CELL = np.array([[2, 1, 0, 0, 4, 3]])
+
+
+def operation_paths(text):
+    """Every sequence of operations from the input to the output, from the official string."""
+    nodes = [re.findall(r"(\w+)~(\d)", node) for node in text.split("+")]
+
+    def walk(node):
+        if node == 0:
+            return [()]
+        return [
+            (*path, operation)
+            for operation, source in nodes[node - 1]
+            if operation != "none"
+            for path in walk(int(source))
+        ]
+
+    return walk(3)
+
+
+PATHS = [operation_paths(SPACE.format(row)) for row in ROWS]
+
+
+# -- decisions ------------------------------------------------------------------------------
+
+
+def test_one_hot_by_hand():
+    features = OneHotEncoder(SPACE).fit_transform(CELL)
+    assert features.shape == (1, 30)
+    assert features.dtype == np.float32
+    # canonical: 1 2 0 0 3 4
+    assert np.flatnonzero(features[0]).tolist() == [0 + 1, 5 + 2, 10, 15, 20 + 3, 25 + 4]
+
+
+def test_ordinal_by_hand():
+    space = ChoiceSpace({"width": [16, 32, 64], "kind": ["only"], "skip": [False, True]})
+    features = OrdinalEncoder(space).fit_transform(np.array([[1, 0, 1], [2, 0, 0]]))
+    np.testing.assert_array_equal(features, [[0.5, 0, 1], [1, 0, 0]])
+    assert OneHotEncoder(space).fit_transform(np.array([[2, 0, 1]])).tolist() == [
+        [0, 0, 1, 1, 0, 1]
+    ]
+
+
+# -- graphs ---------------------------------------------------------------------------------
+
+
+def test_adjacency_by_hand():
+    features = AdjacencyEncoder(SPACE).fit_transform(CELL)[0]
+    pairs = list(itertools.combinations(range(8), 2))
+    labels = features[len(pairs) :].reshape(8, 6)
+    # input, skip on 1<-0, conv1 on 2<-0, conv3 on 3<-1, pool on 3<-2, output
+    assert {pairs[i] for i in np.flatnonzero(features[: len(pairs)])} == {
+        (0, 1), (0, 2), (1, 5), (2, 6), (5, 7), (6, 7),
+    }  # fmt: skip
+    assert [tuple(pair) for pair in np.argwhere(labels).tolist()] == [
+        (0, 0), (1, 2), (2, 3), (5, 4), (6, 5), (7, 1),
+    ]  # fmt: skip
+
+
+def test_operation_counts_are_those_of_the_used_edges():
+    features = OperationCountsEncoder(SPACE).fit_transform(ROWS)
+    canonical = SPACE.canonicalize(ROWS)
+    expected = [[1, 1, *((row == op).sum() for op in range(1, 5))] for row in canonical]
+    np.testing.assert_array_equal(features, expected)
+
+
+def test_operation_pairs_by_brute_force():
+    features = OperationPairsEncoder(SPACE).fit_transform(ROWS).reshape(len(ROWS), 6, 6)
+    graphs = SPACE.graphs(ROWS)
+    for index in range(100):
+        counts = Counter(
+            (int(graphs.operations[index, a]), int(graphs.operations[index, b]))
+            for a, b in np.argwhere(graphs.adjacency[index])
+        )
+        found = {
+            (a, b): int(features[index, a, b]) for a, b in np.argwhere(features[index]).tolist()
+        }
+        assert found == counts
+
+
+def test_operation_pairs_by_hand():
+    features = OperationPairsEncoder(SPACE).fit_transform(CELL).reshape(6, 6)
+    expected = np.zeros((6, 6))
+    for pair in [(0, 3), (0, 2), (3, 5), (2, 4), (5, 1), (4, 1)]:
+        expected[pair] += 1
+    np.testing.assert_array_equal(features, expected)
+
+
+# -- paths ----------------------------------------------------------------------------------
+
+
+def test_path_encoding_by_brute_force():
+    columns = [
+        path for length in range(4) for path in itertools.product(REAL, repeat=length)
+    ]  # by length, then lexicographically
+    assert len(columns) == 1 + 4 + 16 + 64
+    features = PathEncoder(SPACE).fit_transform(ROWS)
+    expected = [[path in paths for path in columns] for paths in PATHS]
+    np.testing.assert_array_equal(features, expected)
+
+
+@pytest.mark.parametrize("length", [1, 7, 40, 85])
+def test_truncated_paths_are_the_most_frequent(length):
+    columns = [path for k in range(4) for path in itertools.product(REAL, repeat=k)]
+    counts = Counter(path for paths in PATHS for path in set(paths))
+    ranked = sorted(counts, key=lambda path: (-counts[path], columns.index(path)))[:length]
+    kept = sorted(map(columns.index, ranked))
+    encoder = PathEncoder(SPACE, length).fit(ROWS)
+    np.testing.assert_array_equal(
+        encoder.transform(ROWS), PathEncoder(SPACE).fit_transform(ROWS)[:, kept]
+    )
+    if length == 40:
+        np.testing.assert_array_equal(
+            TruncatedPathEncoder(SPACE).fit_transform(ROWS), encoder.transform(ROWS)
+        )
+
+
+def test_paths_that_were_never_seen_are_left_out():
+    nothing = np.zeros((1, 6), dtype=np.int16)
+    encoder = PathEncoder(SPACE, 3).fit(nothing)
+    assert encoder.transform(ROWS).shape == (len(ROWS), 0)
+    encoder.fit(np.vstack([nothing, CELL]))
+    assert encoder.transform(CELL).tolist() == [[1, 1]]
+    assert encoder.transform(nothing).tolist() == [[0, 0]]
+
+
+def test_path_encoder_says_what_is_wrong():
+    with pytest.raises(InputError, match="length must be at least 1, not 0"):
+        PathEncoder(SPACE, 0)
+    with pytest.raises(NotFittedError):
+        PathEncoder(SPACE).transform(ROWS)
+
+
+# -- graph features -------------------------------------------------------------------------
+
+
+def graph_features(graphs, index, operations):
+    """The features of one graph in the documented order, by listing every path."""
+    adjacency, labels = graphs.adjacency[index], graphs.operations[index]
+    last = len(labels) - 1
+    paths, pending = [], [[0]]
+    while pending:
+        path = pending.pop()
+        if path[-1] == last:
+            paths.append(path)
+        pending.extend([*path, int(node)] for node in np.flatnonzero(adjacency[path[-1]]))
+    values = []
+    for size in range(len(operations) + 1):
+        for subset in itertools.combinations(operations, size):
+            inside = [p for p in paths if all(labels[node] in subset for node in p[1:-1])]
+            lengths = [len(path) - 1 for path in inside]
+            values += [min(lengths, default=last + 1), max(lengths, default=0)]
+            values.append(np.log(1 + len(lengths)))
+    for operation in operations:
+        nodes = [int(node) for node in np.flatnonzero(labels == operation)]
+        values += [sum(adjacency[0, node] for node in nodes)]
+        values += [sum(adjacency[node, last] for node in nodes)]
+        for matrix in (adjacency.T, adjacency):
+            degrees = [int(matrix[node].sum()) for node in nodes]
+            values += [sum(degrees), max(degrees, default=0)]
+    return [*values, adjacency[0, last]]
+
+
+def test_graph_features_by_brute_force():
+    features = GraphFeaturesEncoder(SPACE).fit_transform(ROWS)
+    graphs = SPACE.graphs(ROWS)
+    expected = [graph_features(graphs, index, range(2, 6)) for index in range(150)]
+    np.testing.assert_allclose(features[:150], expected, rtol=1e-6)
+    assert features.shape == (len(ROWS), 16 * 3 + 4 * 6 + 1)
+
+
+# -- several, and by name -------------------------------------------------------------------
+
+
+def test_concatenation_keeps_blocks_in_order():
+    parts = [OneHotEncoder(SPACE), PathEncoder(SPACE, 10), OperationCountsEncoder(SPACE)]
+    encoder = ConcatenatedEncoder(parts).fit(ROWS)
+    features = encoder.transform(ROWS)
+    assert encoder.groups == [slice(0, 30), slice(30, 40), slice(40, 46)]
+    assert features.dtype == np.float32
+    for part, block in zip(parts, encoder.groups, strict=True):
+        np.testing.assert_array_equal(features[:, block], part.transform(ROWS))
+
+
+def test_several_names_are_joined():
+    encoder = weaknas.get_encoder("one-hot + path+operation-pairs", SPACE)
+    assert encoder.fit_transform(ROWS).shape == (len(ROWS), 30 + 85 + 36)
+    assert [block.stop - block.start for block in encoder.groups] == [30, 85, 36]
+    with pytest.raises(InputError, match="unknown encoder 'pth'; did you mean 'path'"):
+        weaknas.get_encoder("one-hot+pth", SPACE)
+
+
+def test_options_reach_the_encoder():
+    encoder = weaknas.get_encoder("path", SPACE, length=5)
+    assert encoder.fit_transform(ROWS).shape == (len(ROWS), 5)
+    assert encoder.get_params() == {"space": SPACE, "length": 5}
+
+
+@pytest.mark.parametrize("name", weaknas.list_encoders())
+def test_isomorphic_cells_are_encoded_alike(name):
+    encoder = weaknas.get_encoder(name, SPACE).fit(ROWS)
+    np.testing.assert_array_equal(
+        encoder.transform(ROWS), encoder.transform(SPACE.canonicalize(ROWS))
+    )
+
+
+def test_the_wrong_pair_lists_the_right_ones():
+    space = ChoiceSpace({"a": [1, 2, 3], "b": ["x", "y"]}, name="mine")
+    with pytest.raises(InputError) as caught:
+        weaknas.get_encoder("path", space)
+    message = str(caught.value)
+    assert "'path'" in message
+    assert "'mine'" in message
+    listed = re.search(r"encoders for it: ([^)]*)", message)[1].split(", ")
+    assert set(listed) >= {"one-hot", "ordinal"}
+    assert not {"path", "adjacency", "graph-features"} & set(listed)
+    for name in listed:
+        assert len(weaknas.get_encoder(name, space).fit_transform(space.enumerate())) == 6
+    with pytest.raises(InputError, match="'mine' does not offer it"):
+        PathEncoder(space)
