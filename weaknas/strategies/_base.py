@@ -79,6 +79,18 @@ class History:
         return self.genotypes[good], self.scores[good]
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that numpy does not take.
+
+    Raises
+    ------
+    InputError
+        When it is negative.
+    """
+    if seed < 0:
+        raise InputError(f"seed must not be negative, not {seed}")
+
+
 class Strategy(ABC):
     """Proposes architectures and learns from their scores.
 
@@ -102,8 +114,7 @@ class Strategy(ABC):
     def __init__(self, space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size}")
-        if seed < 0:
-            raise InputError(f"seed must not be negative, not {seed}")
+        check_seed(seed)
         self.space = space
         self.seed = seed
         self.batch_size = batch_size

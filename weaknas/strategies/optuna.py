@@ -12,6 +12,7 @@ import numpy as np
 
 from weaknas.errors import optional_import
 from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.strategies._base import check_seed
 from weaknas.strategies._stepwise import StepwiseStrategy
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class OptunaStrategy(StepwiseStrategy):
     integers : bool
         Make every decision an integer, for samplers that know no categories.
     """
+
+    tries = 20  # each is a proposal of the sampler, which may be slow
 
     def __init__(
         self,
@@ -120,7 +123,8 @@ def tpe(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStra
     """Optuna's tree-structured Parzen estimator with its default settings."""
     from optuna.samplers import TPESampler
 
-    return OptunaStrategy(space, TPESampler(seed=seed), seed=seed, batch_size=batch_size)
+    sampler = TPESampler(seed=_sampler_seed(seed))
+    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
 
 
 def gp(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
@@ -135,7 +139,7 @@ def gp(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrat
     from optuna.samplers import GPSampler
 
     with _quiet():
-        sampler = GPSampler(seed=seed)
+        sampler = GPSampler(seed=_sampler_seed(seed))
     return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
 
 
@@ -143,7 +147,8 @@ def nsga2(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaSt
     """Optuna's NSGA-II with its default settings."""
     from optuna.samplers import NSGAIISampler
 
-    return OptunaStrategy(space, NSGAIISampler(seed=seed), seed=seed, batch_size=batch_size)
+    sampler = NSGAIISampler(seed=_sampler_seed(seed))
+    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
 
 
 def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
@@ -161,8 +166,14 @@ def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaSt
     from optuna.samplers import CmaEsSampler
 
     with _quiet():
-        sampler = CmaEsSampler(seed=seed, with_margin=True)
+        sampler = CmaEsSampler(seed=_sampler_seed(seed), with_margin=True)
     return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size, integers=True)
+
+
+def _sampler_seed(seed: int) -> int:
+    """Any seed of ours as one of the 32 bits that Optuna's samplers take."""
+    check_seed(seed)
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 @contextmanager

@@ -1,0 +1,235 @@
+"""What every registered strategy keeps, whatever it does."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from weaknas.errors import InputError
+from weaknas.evaluators import Evaluation
+from weaknas.registry import STRATEGIES, get_space, get_strategy
+from weaknas.runner import Result, run
+from weaknas.spaces import Architecture, ChoiceSpace, SearchSpace
+from weaknas.strategies import Hyperband, Strategy
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDS = {"optuna-gp": "torch", "optuna-cmaes": "cmaes"}
+RESOURCES = (1.0, 3.0, 9.0)
+BUDGET = 40
+
+NAMES = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            name in NEEDS and find_spec(NEEDS[name]) is None,
+            reason=f"{NEEDS.get(name)} is not installed",
+        ),
+    )
+    for name in STRATEGIES.names()
+]
+every_strategy = pytest.mark.parametrize("name", NAMES)
+
+
+def small_space() -> ChoiceSpace:
+    return ChoiceSpace(
+        {"op": ["a", "b", "c"], "width": [8, 16, 32], "act": ["x", "y"], "skip": ["n", "y"]}
+    )
+
+
+def build(name: str, space: SearchSpace, seed: int = 0, **options: Any) -> Strategy:
+    factory = STRATEGIES.load(name)
+    if isinstance(factory, type) and issubclass(factory, Hyperband):
+        options["resources"] = RESOURCES
+    strategy: Strategy = get_strategy(name, space, seed=seed, **options)
+    return strategy
+
+
+class Judge:
+    """A smooth score with ripples at every fidelity; records what was paid."""
+
+    fidelities = RESOURCES[:-1]
+
+    def __init__(self, fails: int = 0) -> None:
+        self.fails = fails
+        self.paid: list[tuple[str, float | None]] = []
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        self.paid.append((architecture.id, fidelity))
+        code = sum((3 + i) ** 2 * v for i, v in enumerate(architecture.genotype))
+        if self.fails and code % self.fails == 0:
+            raise RuntimeError("out of luck")
+        blur = 0.0 if fidelity is None else math.sin(seed % 1000) / fidelity
+        return Evaluation(math.sin(code) + 0.1 * code + blur, cost=fidelity or RESOURCES[-1])
+
+    def describe(self) -> dict[str, Any]:
+        return {"judge": self.fails}
+
+
+def trail(result: Result) -> list[tuple[str, float | None, float | None]]:
+    return [
+        (t.architecture.id, t.evaluation.fidelity, t.score if t.is_ok else None)
+        for t in result.trials
+    ]
+
+
+def trails_of_all() -> dict[str, Any]:
+    """For another process: the trails of all strategies that can be built here."""
+    names = [n for n in STRATEGIES.names() if n not in NEEDS or find_spec(NEEDS[n])]
+    return {n: trail(run(build(n, small_space(), 3), Judge(), 25)) for n in names}
+
+
+@every_strategy
+def test_no_architecture_is_paid_twice(name: str) -> None:
+    space = get_space("nasbench201")
+    judge = Judge()
+    result = run(build(name, space, 1), judge, BUDGET)
+    codes = space.fingerprint(result.trials.genotypes).tolist()
+    levels = [trial.evaluation.fidelity for trial in result.trials]
+    assert len(set(zip(codes, levels, strict=True))) == len(codes) == BUDGET
+    assert [(t.architecture.id, t.evaluation.fidelity) for t in result.trials] == judge.paid
+    assert space.contains(result.trials.genotypes).all()
+
+
+@every_strategy
+def test_labels_that_were_not_paid_for_change_nothing(name: str) -> None:
+    first = run(build(name, small_space()), Judge(), 20)
+    paid = {(t.architecture.id, t.evaluation.fidelity) for t in first.trials}
+
+    class Poisoned(Judge):
+        def evaluate(
+            self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+        ) -> Evaluation:
+            honest = super().evaluate(architecture, seed=seed, fidelity=fidelity)
+            return honest if (architecture.id, fidelity) in paid else Evaluation(1e9)
+
+    assert trail(run(build(name, small_space()), Poisoned(), 20)) == trail(first)
+
+
+@every_strategy
+def test_the_seed_decides(name: str) -> None:
+    space = get_space("nasbench201")
+    first, again, other = (trail(run(build(name, space, s), Judge(), 15)) for s in (4, 4, 5))
+    assert first == again != other
+
+
+def test_every_strategy_does_the_same_in_another_process() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONHASHSEED"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
+    code = (
+        "import importlib.util, json, sys;"
+        "spec = importlib.util.spec_from_file_location('there', sys.argv[1]);"
+        "there = importlib.util.module_from_spec(spec);"
+        "spec.loader.exec_module(there);"
+        "print(json.dumps(there.trails_of_all()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, __file__], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads(json.dumps(trails_of_all()))
+
+
+@every_strategy
+def test_an_executor_changes_nothing(name: str) -> None:
+    several = isinstance(build(name, small_space()), Hyperband)
+    options = {} if several else {"batch_size": 4}
+    alone = run(build(name, small_space(), **options), Judge(), 24)
+    with ThreadPoolExecutor(3) as executor:
+        together = run(build(name, small_space(), **options), Judge(), 24, executor=executor)
+    assert trail(alone) == trail(together)
+
+
+@every_strategy
+@pytest.mark.parametrize("fails", [1, 3])
+def test_failed_evaluations_are_tolerated(name: str, fails: int) -> None:
+    result = run(build(name, small_space()), Judge(fails), 30)
+    if fails == 1:
+        assert result.trials.best is None
+    else:
+        assert result.best.is_ok
+        assert any(not trial.is_ok for trial in result.trials)
+    assert len(result.trials) == 30
+
+
+@every_strategy
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(name: str, tmp_path: Path) -> None:
+    class Killed(Judge):
+        def evaluate(
+            self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+        ) -> Evaluation:
+            if len(self.paid) == 13:
+                raise KeyboardInterrupt
+            return super().evaluate(architecture, seed=seed, fidelity=fidelity)
+
+    whole = run(build(name, small_space(), 2), Judge(), 25)
+    with pytest.raises(KeyboardInterrupt):
+        run(build(name, small_space(), 2), Killed(), 25, output=tmp_path)
+    judge = Judge()
+    rest = run(build(name, small_space(), 2), judge, 25, output=tmp_path)
+    assert trail(rest) == trail(whole)
+    assert len(judge.paid) == 25 - 13
+
+
+@every_strategy
+def test_a_small_space_is_exhausted_and_then_nothing_is_proposed(name: str) -> None:
+    space = small_space()
+    strategy, judge, asked = build(name, space), Judge(), []
+    while True:
+        level, batch = strategy.round_fidelity, strategy.ask(7)
+        if not batch:
+            break
+        asked.extend((architecture.id, level) for architecture in batch)
+        scores = [judge.evaluate(a, seed=0, fidelity=level).score for a in batch]
+        strategy.tell(batch, scores, level)
+    assert len(set(asked)) == len(asked)
+    at_full = {identity for identity, level in asked if level is None}
+    if len(strategy.fidelities) == 1:
+        assert len(at_full) == space.size
+    assert strategy.ask(3) == []
+
+
+@every_strategy
+def test_scores_from_elsewhere_are_learned_and_not_proposed(name: str) -> None:
+    space = small_space()
+    known = space.architectures(space.enumerate()[::2])
+    strategy = build(name, space)
+    strategy.tell(known, [float(i) for i in range(len(known))])
+    told = {architecture.id for architecture in known}
+    for _ in range(5):
+        batch, level = strategy.ask(1), strategy.round_fidelity
+        assert level is not None or not told & {architecture.id for architecture in batch}
+        strategy.tell(batch, [0.5], level)
+
+
+@every_strategy
+def test_bad_calls_are_refused(name: str) -> None:
+    strategy = build(name, small_space())
+    with pytest.raises(InputError, match="at least 1"):
+        strategy.ask(0)
+    with pytest.raises(InputError, match="1 architectures but 2 scores"):
+        strategy.tell(strategy.ask(1), [1.0, 2.0])
+    with pytest.raises(InputError, match="fidelity"):
+        strategy.tell(["op=a,width=8,act=x,skip=n"], [1.0], 777.0)
+    with pytest.raises(InputError, match="seed"):
+        build(name, small_space(), -1)
+    assert build(name, small_space(), 2**63).ask(1)
+
+
+@every_strategy
+def test_the_description_is_plain_json(name: str) -> None:
+    description = build(name, small_space(), 5).describe()
+    assert json.loads(json.dumps(description)) == description
+    assert description["seed"] == 5
+    assert np.isscalar(description["strategy"])
