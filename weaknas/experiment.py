@@ -233,14 +233,15 @@ def query_table(
     Columns: ``dataset, strategy, run, seed, query`` (from 1), ``round`` (from 0),
     ``architecture, id, status, score`` (what the search saw), ``cost`` (training
     seconds), ``fidelity``, ``mean_score`` (over all trainings), ``top`` (share of
-    the space that is at least as good), ``is_optimum``, ``incumbent_score`` and
-    ``regret`` (of the incumbent, by mean score), ``seconds`` (of the strategy in
-    the whole run).
+    the space that is at least as good), ``is_optimum`` (and at full training),
+    ``incumbent_score`` and ``regret`` (of the incumbent, by mean score), ``seconds``
+    (of the strategy in the whole run).
     """
     genotypes = np.array([trial.architecture.genotype for trial in trials], dtype=np.int16)
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
     true = truth.scores(genotypes)
-    chosen = incumbents(observed)
+    levels = np.array([trial.level for trial in trials])
+    chosen = incumbents(observed, levels)
     incumbent = np.where(chosen >= 0, true[chosen], np.nan)
     codes = benchmark.space.fingerprint(genotypes)
     columns: dict[str, Any] = {
@@ -255,7 +256,7 @@ def query_table(
         "fidelity": pa.array([trial.evaluation.fidelity for trial in trials], pa.float64()),
         "mean_score": true,
         "top": truth.top(true),
-        "is_optimum": np.isin(codes, truth.optimum.fingerprints),
+        "is_optimum": np.isin(codes, truth.optimum.fingerprints) & np.isinf(levels),
         "incumbent_score": incumbent,
         "regret": truth.optimum.score - incumbent,
     }

@@ -22,22 +22,31 @@ Floats = npt.NDArray[np.float64]
 _RESAMPLES = 5000
 
 
-def incumbents(observed: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def incumbents(
+    observed: npt.ArrayLike, levels: npt.ArrayLike | None = None
+) -> npt.NDArray[np.int64]:
     """Return the index of the best observed score so far, the first of equals.
 
     Parameters
     ----------
     observed : array of float, shape (n,)
         Observed scores in order of query; NaN for a query that failed.
+    levels : array of float, shape (n,), optional
+        Fidelity of each query; scores of the highest level so far alone count.
 
     Returns
     -------
     ndarray of int64, shape (n,)
         -1 as long as every query failed.
     """
-    scores = np.nan_to_num(np.asarray(observed, dtype=np.float64), nan=-np.inf)
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(scores)[:-1]])
-    return np.maximum.accumulate(np.where(scores > before, np.arange(len(scores)), -1))
+    scores = np.asarray(observed, dtype=np.float64)
+    heights = np.zeros_like(scores) if levels is None else np.asarray(levels, dtype=np.float64)
+    ranks = np.full(len(scores), -1)
+    good = np.isfinite(scores)
+    pairs = np.stack([heights[good], scores[good]], axis=1)
+    ranks[good] = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+    before = np.concatenate([[-1], np.maximum.accumulate(ranks)])[:-1]
+    return np.maximum.accumulate(np.where(ranks > before, np.arange(len(ranks)), -1))
 
 
 def regret_curve(observed: npt.ArrayLike, true: npt.ArrayLike, optimum: float) -> Floats:

@@ -1,0 +1,325 @@
+"""Experiments on a small table: the protocol, parallel runs, interruption and resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import weaknas
+from weaknas.errors import InputError
+from weaknas.evaluators import TabularBenchmark, evaluation_seed
+from weaknas.experiment import Experiment, Task, Truth, run_task
+from weaknas.results import compare, read_queries
+from weaknas.spaces import ChoiceSpace
+from weaknas.strategies import RandomSearch
+from weaknas.summary import checkpoints, collect
+from weaknas.workers import run_experiment
+
+BUDGET = 12
+
+
+def make_benchmark(labels="one-seed", shift=0.0):
+    """60 architectures, three noisy trainings each; the last column is the test result."""
+    space = ChoiceSpace({"a": list(range(5)), "b": list(range(4)), "c": list(range(3))}, name="toy")
+    rng = np.random.default_rng(0)
+    genotypes = space.enumerate()
+    mean = 50 + genotypes.sum(axis=1) + rng.normal(size=len(genotypes)) + shift
+    table = {
+        "genotype": genotypes,
+        "score": mean[:, None] + rng.normal(scale=0.5, size=(len(genotypes), 3)),
+        "seconds": 10.0 + genotypes[:, 0],
+        "test": mean[::-1],
+    }
+    return TabularBenchmark(
+        space, table, labels=labels, cost="seconds", test="test", name="toy/small"
+    )
+
+
+class Raising(RandomSearch):
+    """Raises in the third round."""
+
+    def _propose(self, n):
+        if len(self.history) > 1:
+            raise RuntimeError("the model did not fit")
+        return super()._propose(n)
+
+
+class Slow(RandomSearch):
+    """Leaves time to interrupt."""
+
+    def _propose(self, n):
+        time.sleep(0.02)
+        return super()._propose(n)
+
+
+def make_experiment(**changes):
+    values = {
+        "space": "toy",
+        "benchmarks": {"small": make_benchmark},
+        "strategies": {"random": RandomSearch, "ten": partial(RandomSearch, batch_size=10)},
+        "runs": 4,
+        "budget": BUDGET,
+        "seed": 3,
+    }
+    return Experiment(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished experiment; not to be changed."""
+    folder = tmp_path_factory.mktemp("experiment") / "out"
+    compare(make_experiment(runs=1), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(finished, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return compare_tables(make_experiment(strategies={"slow": Slow}, runs=6))
+
+
+def without_times(table):
+    return table.drop_columns(["seconds"])
+
+
+def test_a_run_follows_the_protocol():
+    experiment, benchmark = make_experiment(), make_benchmark()
+    truth = Truth(benchmark)
+    table = run_task(experiment, Task("small", "random", 2), benchmark, truth).to_pydict()
+    assert table["query"] == list(range(1, BUDGET + 1))
+    seed = experiment.run_seed(2)
+    space, optimum = benchmark.space, benchmark.optimum()
+    best = None
+    for n in range(BUDGET):
+        architecture = space.architecture(table["architecture"][n])
+        label = benchmark.evaluate(architecture, seed=evaluation_seed(seed, architecture))
+        assert table["score"][n] == label.score
+        assert table["cost"][n] == label.cost
+        true = benchmark.true_scores(np.array([architecture.genotype]))[0]
+        assert table["mean_score"][n] == true
+        best = max(best or (-math.inf, 0), (label.score, true), key=lambda pair: pair[0])
+        assert table["regret"][n] == pytest.approx(optimum.score - best[1])
+        assert table["is_optimum"][n] == (architecture.id == optimum.architecture.id)
+    everything = benchmark.true_scores(space.enumerate())
+    at_least = [(everything >= score).mean() for score in table["mean_score"]]
+    np.testing.assert_allclose(table["top"], at_least)
+
+
+def test_every_strategy_sees_the_same_labels_in_a_run():
+    table = compare_tables(make_experiment(budget=60))
+    label = {}
+    for row in table.select(["run", "architecture", "score"]).to_pylist():
+        key = row["run"], row["architecture"]
+        assert label.setdefault(key, row["score"]) == row["score"]
+    assert len(label) == 4 * 60
+    firsts = [label[run, table["architecture"][0].as_py()] for run in range(4)]
+    assert len(set(firsts)) > 1  # the training that is shown differs between runs
+
+
+def compare_tables(experiment, jobs=1):
+    outcomes = run_experiment(experiment, experiment.tasks(), jobs)
+    tables = {outcome.task: outcome.queries for outcome in outcomes}
+    return without_times(pa.concat_tables([tables[task] for task in experiment.tasks()]))
+
+
+def test_results_do_not_depend_on_the_number_of_processes():
+    experiment = make_experiment()
+    assert compare_tables(experiment, 1).equals(compare_tables(experiment, 3))
+
+
+def test_optimum_by_test_scores():
+    benchmark = make_benchmark()
+    truth = Truth(benchmark, "test")
+    rows = benchmark.space.enumerate()
+    assert truth.optimum.score == benchmark.true_scores(rows, "test").max()
+    description = truth.describe()
+    assert description["random_score"] == pytest.approx(benchmark.true_scores(rows, "test").mean())
+    no_test = TabularBenchmark(benchmark.space, {"genotype": rows, "score": rows.sum(axis=1)})
+    with pytest.raises(InputError, match="no test results"):
+        Truth(no_test, "test")
+
+
+def test_summary_counts_a_run_that_did_not_find_the_optimum_as_its_budget(tmp_path):
+    summary = compare(make_experiment(runs=8), tmp_path / "out")
+    queries = read_queries(tmp_path / "out").to_pylist()
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert list(summary["strategies"][0]["regret_at"]) == ["10", "12"]
+    for item in summary["strategies"]:
+        counts, regrets = [], []
+        for run in range(8):
+            rows = [r for r in queries if r["strategy"] == item["strategy"] and r["run"] == run]
+            hits = [row["query"] for row in rows if row["is_optimum"]]
+            counts.append(hits[0] if hits else None)
+            regrets.append(rows[9]["regret"])
+        full = [BUDGET if count is None else count for count in counts]
+        assert item["found_rate"] == np.mean([count is not None for count in counts])
+        assert item["queries_to_optimum"]["mean"] == pytest.approx(np.mean(full))
+        assert item["queries_to_optimum"]["median"] == np.median(full)
+        assert item["regret_at"]["10"]["mean"] == pytest.approx(np.mean(regrets))
+        low, high = item["queries_to_optimum"]["ci95"]
+        assert low <= item["queries_to_optimum"]["mean"] <= high
+    json.dumps(summary, allow_nan=False)
+
+
+def test_checkpoints_end_with_the_budget():
+    assert checkpoints(300) == [10, 25, 50, 100, 150, 200, 300]
+    assert checkpoints(30) == [10, 25, 30]
+    assert checkpoints(5) == [5]
+
+
+def test_a_strategy_that_raises_does_not_stop_the_others(tmp_path):
+    strategies = {"random": RandomSearch, "raising": Raising}
+    summary = compare(make_experiment(strategies=strategies, runs=2), tmp_path)
+    assert [item["strategy"] for item in summary["strategies"]] == ["random"]
+    failures = [(item["strategy"], item["run"]) for item in summary["failures"]]
+    assert failures == [("raising", 0), ("raising", 1)]
+    assert "the model did not fit" in summary["failures"][0]["error"]
+
+
+def test_a_run_that_ends_early_keeps_its_last_regret():
+    table = pa.table(
+        {
+            "dataset": ["d"] * 3,
+            "strategy": ["s"] * 3,
+            "run": [0, 1, 1],
+            "query": [1, 1, 2],
+            "regret": [0.5, 2.0, 1.0],
+            "is_optimum": [False, False, True],
+            "cost": [1.0, 1.0, 3.0],
+            "top": [0.1, 0.2, 0.3],
+            "seconds": [1.0, 2.0, 2.0],
+            "incumbent_score": [5.0, 6.0, 7.0],
+        }
+    )
+    runs = collect(table, "d", "s", 3)
+    np.testing.assert_array_equal(runs.regret, [[0.5, 0.5, 0.5], [2.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(runs.queries, [3, 2])
+    np.testing.assert_array_equal(runs.cost, [[1, np.nan, np.nan], [1, 4, np.nan]])
+
+
+def test_fewer_runs_of_a_slow_strategy_are_the_first_ones(tmp_path):
+    experiment = make_experiment(runs_of={"ten": 2})
+    compare(experiment, tmp_path)
+    rows = read_queries(tmp_path).select(["strategy", "run", "seed"]).to_pylist()
+    assert {row["run"] for row in rows if row["strategy"] == "ten"} == {0, 1}
+    assert {row["seed"] for row in rows if row["run"] == 1} == {experiment.run_seed(1)}
+
+
+def test_two_data_sets_give_two_summaries_and_ranks():
+    benchmarks = {"one": make_benchmark, "two": partial(make_benchmark, shift=5.0)}
+    summary = compare(make_experiment(benchmarks=benchmarks, runs=2))
+    assert [part["dataset"] for part in summary["datasets"]] == ["one", "two"]
+    assert sum(summary["ranks"]["average"].values()) == pytest.approx(3.0)
+
+
+def test_a_finished_experiment_is_not_run_again(folder):
+    first = json.loads((folder / "summary.json").read_text())
+    seen = []
+    assert compare(make_experiment(runs=1), folder, progress=seen.append) == first
+    assert len(seen) == 2
+    assert all(outcome.seconds == 0 for outcome in seen)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"seed": 4}, "seed = 3, not 4"),
+        ({"budget": 20}, "budget = 12, not 20"),
+        ({"benchmarks": {"small": partial(make_benchmark, "mean")}}, "small.labels"),
+        ({"strategies": {"random": partial(RandomSearch, batch_size=2)}}, "strategies"),
+    ],
+)
+def test_another_experiment_in_the_same_folder_is_refused(finished, changes, difference):
+    before = (finished / "queries.parquet").read_bytes()
+    with pytest.raises(InputError, match=difference):
+        compare(make_experiment(**({"runs": 1} | changes)), finished)
+    assert (finished / "queries.parquet").read_bytes() == before
+
+
+def test_damaged_files_are_named(folder):
+    (folder / "queries.parquet").write_bytes(b"PAR1 but not for long")
+    with pytest.raises(InputError, match=r"queries\.parquet is damaged"):
+        compare(make_experiment(runs=1), folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        compare(make_experiment(runs=1), folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"runs": 0}, "at least 1, not 0"),
+        ({"strategies": {}}, "at least one"),
+        ({"runs_of": {"tenn": 2}}, "did you mean 'ten'"),
+        ({"optimum": "best"}, "allowed: validation, test"),
+        ({"seed": -1}, "not -1"),
+    ],
+)
+def test_wrong_designs_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        make_experiment(**changes)
+
+
+def test_budget_above_the_space_is_refused_before_anything_runs():
+    with pytest.raises(InputError, match="above the 60"):
+        compare(make_experiment(budget=61))
+    with pytest.raises(InputError, match="at least 1, not 0"):
+        compare(make_experiment(), jobs=0)
+
+
+_SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import test_experiment
+from weaknas.results import compare
+
+if __name__ == "__main__":
+    strategies = {{"slow": test_experiment.Slow}}
+    compare(test_experiment.make_experiment(strategies=strategies, runs=6), {folder!r}, jobs=2)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_experiment_continues_to_the_same_results(tmp_path, how, uninterrupted):
+    folder = tmp_path / "out"
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT.format(tests=os.path.dirname(__file__), folder=str(folder)))
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(weaknas.__file__))}
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        env=environment,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.time() + 60
+    while not list(folder.glob("runs/*.parquet")) and time.time() < end:
+        time.sleep(0.01)
+    os.killpg(process.pid, how)
+    process.wait(60)
+    kept = {(row["run"]) for row in read_queries(folder).select(["run"]).to_pylist()}
+    assert 0 < len(kept) < 6
+    if how == signal.SIGINT:
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["strategies"][0]["runs"] == len(kept)
+    subprocess.run([sys.executable, str(script)], env=environment, check=True, timeout=120)
+    assert not (folder / "runs").exists()
+    resumed = without_times(pq.read_table(folder / "queries.parquet"))
+    assert resumed.equals(uninterrupted)
