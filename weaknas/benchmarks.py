@@ -9,14 +9,26 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import unknown
+from weaknas.errors import InputError, unknown
+from weaknas.evaluators._table_file import read_table_file
+from weaknas.evaluators.nasbench301 import NASBench301, find_models
 from weaknas.evaluators.tabular import LABELS, Labels, TabularBenchmark
+from weaknas.files import data_folders
 from weaknas.spaces import SearchSpace
+from weaknas.spaces.darts import DARTS
+from weaknas.spaces.darts.table import read_random_sample
+from weaknas.spaces.graph import GraphNetworks
+from weaknas.spaces.graph import table as graph_table
 from weaknas.spaces.nasbench101 import NASBench101
 from weaknas.spaces.nasbench101 import table as nasbench101_table
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.spaces.nasbench201.table import ROWS, Location, load_table, locate_table
+from weaknas.spaces.nats_size import NATSSize
+from weaknas.spaces.nats_size import table as nats_size_table
 from weaknas.spaces.tables import Columns
+from weaknas.spaces.toml import read_space_file
+
+_DARTS_SAMPLE = "darts_214_random_cifar10.csv"
 
 
 def nasbench201(
@@ -108,6 +120,172 @@ def _build_nasbench101(
     columns = {name: _repeat(v, repeats) if "@" in name else v for name, v in columns.items()}
     space = NASBench101()
     return _build(space, space.size, columns, location.path, labels, dataset)
+
+
+@lru_cache(maxsize=9)
+def graph(dataset: str = "cora", labels: Labels = "one-seed") -> TabularBenchmark:
+    """Return the table of NAS-Bench-Graph; a second call returns the same object.
+
+    Parameters
+    ----------
+    dataset : str
+        One of the nine graphs, see `weaknas.spaces.graph.table.DATASETS`.
+    labels : {"one-seed", "mean"}
+        No difference: the package holds the mean of three trainings.
+
+    Returns
+    -------
+    TabularBenchmark
+        Scores are validation accuracies in percent (``proteins``: area under the ROC
+        curve). ``proteins`` was trained with five of the nine operations, and the
+        space is restricted to them.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, the package is not installed or its file damaged.
+    """
+    return TabularBenchmark(
+        GraphNetworks(),
+        graph_table.load_table(dataset),
+        "valid_accuracy",
+        labels=labels,
+        test="test_accuracy",
+        partial=dataset == "proteins",
+        name=f"graph/{dataset}",
+    )
+
+
+def nats_size(dataset: str = "cifar10", labels: Labels = "one-seed") -> TabularBenchmark:
+    """Return the table of the size space of NATS-Bench; a second call returns the same object.
+
+    Parameters
+    ----------
+    dataset : {"cifar10", "cifar100", "imagenet16-120"}
+    labels : {"one-seed", "mean"}
+        What a query shows.
+
+    Returns
+    -------
+    TabularBenchmark
+        Scores are validation accuracies in percent after 90 epochs; lower fidelities
+        are the schedules of 1 and 12 epochs. A partial table restricts the space to
+        the networks it holds, with a warning.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, or the table is not imported or damaged.
+    """
+    path = nats_size_table.locate_table(dataset)
+    return _build_nats_size(dataset, labels, path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=6)
+def _build_nats_size(dataset: str, labels: Labels, path: Path, changed: int) -> TabularBenchmark:
+    columns = nats_size_table.load_table(dataset)
+    columns.pop("index")
+    repeats = columns["valid_accuracy"].shape[1]
+    columns = {name: _repeat(v, repeats) if "@" in name else v for name, v in columns.items()}
+    space = NATSSize()
+    return _build(space, space.size, columns, path, labels, dataset)
+
+
+def darts(
+    dataset: str = "cifar10", labels: Labels = "one-seed", source: str = "auto"
+) -> TabularBenchmark | NASBench301:
+    """Return a benchmark of the DARTS space: surrogate models, or 214 measured architectures.
+
+    Parameters
+    ----------
+    dataset : {"cifar10"}
+    labels : {"one-seed", "mean"}
+        What a query shows.
+    source : {"auto", "nasbench301", "sample"}
+        ``"nasbench301"`` is the surrogate of the user's package and models, ``"sample"``
+        the file ``darts/darts_214_random_cifar10.csv`` of a data folder, 214 random
+        architectures with test accuracies (there are no validation ones);
+        ``"auto"`` the first of them that is there.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, or what is needed is not there.
+    """
+    if dataset != "cifar10":
+        raise unknown("dataset", dataset, ["cifar10"])
+    if source not in ("auto", "nasbench301", "sample"):
+        raise unknown("source", source, ["auto", "nasbench301", "sample"])
+    found = [path for f in data_folders() if (path := f / "darts" / _DARTS_SAMPLE).is_file()]
+    if source == "nasbench301" or (source == "auto" and find_models().is_dir()):
+        return NASBench301(labels=labels)
+    if not found:
+        places = ", ".join(str(folder / "darts") for folder in data_folders())
+        raise InputError(
+            f"no benchmark of the space 'darts' in {places}: neither nb_models_1.0, the models of"
+            f" NAS-Bench-301, nor {_DARTS_SAMPLE}; the space itself can be searched with an"
+            " evaluator of yours"
+        )
+    columns = read_random_sample(found[0])
+    message = f"{found[0]}: 214 measured architectures of the space; the search stays inside"
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return TabularBenchmark(
+        DARTS(), columns, "test_accuracy", labels=labels, partial=True, name="darts/cifar10"
+    )
+
+
+def from_file(
+    path: str, labels: Labels = "one-seed", dataset: str | None = None
+) -> TabularBenchmark:
+    """Return the benchmark of a TOML file that describes a space and its table.
+
+    Parameters
+    ----------
+    path : str
+        See `weaknas.spaces.toml`; the table is CSV or Parquet.
+    labels : {"one-seed", "mean"}
+        What a query shows, where the table has several trainings of an architecture.
+    dataset : None
+        There is one table.
+
+    Raises
+    ------
+    InputError
+        When something is wrong in either file, or the file describes no table.
+    """
+    described = read_space_file(path)
+    space, table = described.space, described.table
+    if dataset is not None:
+        raise InputError(f"{path} has one table and takes no data set, not {dataset!r}")
+    if table is None:
+        raise InputError(
+            f"{path} describes no [table] to look scores up in; a space without one is searched"
+            " from Python with an evaluator"
+        )
+    columns = read_table_file(
+        table.path, space.variables, (table.objective, table.cost, table.test)
+    )
+    try:
+        benchmark = TabularBenchmark(
+            space,
+            columns,
+            table.objective,
+            maximize=table.maximize,
+            labels=labels,
+            cost=table.cost,
+            test=table.test,
+            partial=True,
+            name=f"{space.name}/{table.path.stem}",
+        )
+    except InputError as error:
+        raise InputError(f"{table.path}: {error}") from error
+    if benchmark.space.size < space.size:
+        message = (
+            f"{table.path}: partial, {benchmark.space.size} of {space.size} architectures;"
+            " the search stays inside"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return benchmark
 
 
 # -- shared pieces ------------------------------------------------------------------------

@@ -86,9 +86,12 @@ def _load(entry: EntryPoint) -> Any:
 SPACES = Registry(
     "space",
     {
+        "darts": "weaknas.spaces.darts:DARTS",
+        "graph": "weaknas.spaces.graph:GraphNetworks",
         "mobilenetv3": "weaknas.spaces.mobilenetv3:MobileNetV3",
         "nasbench101": "weaknas.spaces.nasbench101:NASBench101",
         "nasbench201": "weaknas.spaces.nasbench201:NASBench201",
+        "nats-size": "weaknas.spaces.nats_size:NATSSize",
     },
 )
 
@@ -96,6 +99,7 @@ ENCODERS = Registry(
     "encoder",
     {
         "adjacency": "weaknas.encoders:AdjacencyEncoder",
+        "costs": "weaknas.encoders:CostsEncoder",
         "graph-features": "weaknas.encoders:GraphFeaturesEncoder",
         "one-hot": "weaknas.encoders:OneHotEncoder",
         "operation-counts": "weaknas.encoders:OperationCountsEncoder",
@@ -104,6 +108,7 @@ ENCODERS = Registry(
         "path": "weaknas.encoders:PathEncoder",
         "path-counts": "weaknas.encoders:PathCountsEncoder",
         "truncated-path": "weaknas.encoders:TruncatedPathEncoder",
+        "variables": "weaknas.encoders:VariablesEncoder",
     },
 )
 
@@ -140,8 +145,11 @@ STRATEGIES = Registry(
 BENCHMARKS = Registry(
     "benchmark",
     {
+        "darts": "weaknas.benchmarks:darts",
+        "graph": "weaknas.benchmarks:graph",
         "nasbench101": "weaknas.benchmarks:nasbench101",
         "nasbench201": "weaknas.benchmarks:nasbench201",
+        "nats-size": "weaknas.benchmarks:nats_size",
     },
 )
 
@@ -171,15 +179,24 @@ def list_benchmarks(pattern: str = "*") -> list[str]:
     return BENCHMARKS.names(pattern)
 
 
+def is_space_file(name: str) -> bool:
+    """Tell whether a name stands for a TOML file, rather than for something registered."""
+    return name.endswith(".toml")
+
+
 def get_space(name: str, **options: Any) -> SearchSpace:
-    """Return a search space by name.
+    """Return a search space by name, or the one that a TOML file describes.
 
     Raises
     ------
     InputError
-        When the name is unknown.
+        When the name is unknown, or the file missing or malformed.
     """
-    space: SearchSpace = SPACES.load(name)(**options)
+    space: SearchSpace
+    if is_space_file(name):
+        space = _import("weaknas.spaces.toml:read_space")(name, **options)
+    else:
+        space = SPACES.load(name)(**options)
     return space
 
 
@@ -244,9 +261,13 @@ def get_strategy(name: str, space: SearchSpace, **options: Any) -> Any:
 def get_benchmark(name: str, **options: Any) -> Any:
     """Return a benchmark by name, e.g. ``get_benchmark("nasbench201", dataset="cifar100")``.
 
+    A name that ends in ``.toml`` is a file that describes a space and its table.
+
     Raises
     ------
     InputError
         When the name, the data set or an option is unknown.
     """
+    if is_space_file(name):
+        return _import("weaknas.benchmarks:from_file")(name, **options)
     return BENCHMARKS.load(name)(**options)

@@ -1,4 +1,4 @@
-"""Reading the official files of NAS-Bench-201 and NATS-Bench (topology).
+"""Reading the official files of NAS-Bench-201 and NATS-Bench (topology and size).
 
 All releases hold one record an architecture, with a state for each training
 schedule (called ``200`` and ``12`` epochs in NATS-Bench, ``full`` and ``less``
@@ -38,7 +38,6 @@ Values: TypeAlias = npt.NDArray[np.floating]
 Progress: TypeAlias = Callable[[int, int], None]
 
 _MEMBER = re.compile(r"(\d{1,6})(-FULL|-SIMPLE)?\.(pickle\.pbz2|pth)")
-_SCHEDULES = {"": ("200", "full"), "@12": ("12", "less")}
 _CURVE = "_accuracy_curve"
 
 
@@ -63,6 +62,32 @@ DATASETS = {
 }
 
 
+class Layout(NamedTuple):
+    """What is particular to the files of one space.
+
+    Parameters
+    ----------
+    parse : callable
+        Architecture string to genotype, shape (d,).
+    schedules : dict of str to tuple of str
+        Suffix of the columns of a training schedule, ``""`` for the full one, to
+        what the schedule is called in the files.
+    parameters : callable, optional
+        Genotypes, shape (n, d), and number of classes to number of weights, shape (n,).
+    """
+
+    parse: Callable[[str], npt.NDArray[np.int16]]
+    schedules: dict[str, tuple[str, ...]]
+    parameters: Callable[[npt.NDArray[np.int16], int], npt.NDArray[np.int64]] | None = None
+
+
+TOPOLOGY = Layout(
+    NASBench201().parse,
+    {"": ("200", "full"), "@12": ("12", "less")},
+    lambda genotypes, classes: NASBench201().parameters(genotypes, classes),
+)
+
+
 class _Record(NamedTuple):
     """One architecture as the files have it; `origin` is what errors call it."""
 
@@ -79,7 +104,9 @@ class _Row(NamedTuple):
     values: dict[str, Values]
 
 
-def read_official(path: Path, progress: Progress | None = None) -> dict[str, Columns]:
+def read_official(
+    path: Path, progress: Progress | None = None, layout: Layout = TOPOLOGY
+) -> dict[str, Columns]:
     """Read a release and return the columns of each data set, rows by official index.
 
     Parameters
@@ -88,6 +115,8 @@ def read_official(path: Path, progress: Progress | None = None) -> dict[str, Col
         A file or folder, see the module.
     progress : callable, optional
         Called with what is done and what there is, in files of a folder, else in bytes.
+    layout : Layout
+        Default: the topology space, NAS-Bench-201.
 
     Returns
     -------
@@ -101,13 +130,13 @@ def read_official(path: Path, progress: Progress | None = None) -> dict[str, Col
     """
     rows: dict[str, list[_Row]] = {dataset: [] for dataset in DATASETS}
     for record in _records(path, progress or (lambda _done, _total: None)):
-        for dataset, row in _read_record(record).items():
+        for dataset, row in _read_record(record, layout).items():
             rows[dataset].append(row)
     tables = {}
     for dataset in list(rows):
         ordered = sorted(rows.pop(dataset), key=lambda row: row.number)
         if ordered:
-            tables[dataset] = _stack(ordered, DATASETS[dataset].classes)
+            tables[dataset] = _stack(ordered, DATASETS[dataset].classes, layout)
     if not tables:
         raise InputError(f"{path}: holds no results of {', '.join(DATASETS)}")
     return tables
@@ -188,10 +217,10 @@ def _release_records(release: Any, origin: str) -> Iterator[_Record]:
 # -- from records to rows ------------------------------------------------------------------
 
 
-def _read_record(record: _Record) -> dict[str, _Row]:
+def _read_record(record: _Record, layout: Layout) -> dict[str, _Row]:
     try:
-        states = _states(record.states)
-        genotype = NASBench201().parse(next(iter(states.values()))["arch_str"])
+        states = _states(record.states, layout)
+        genotype = layout.parse(next(iter(states.values()))["arch_str"])
         values = {dataset: _measure(states, spec) for dataset, spec in DATASETS.items()}
     except (
         InputError,
@@ -210,18 +239,17 @@ def _read_record(record: _Record) -> dict[str, _Row]:
     }
 
 
-def _states(states: dict[str, Any]) -> dict[str, Any]:
+def _states(states: dict[str, Any], layout: Layout) -> dict[str, Any]:
     """Return the states by the suffix of their columns."""
     found = {
         suffix: states[name]
-        for suffix, names in _SCHEDULES.items()
+        for suffix, names in layout.schedules.items()
         for name in names
         if name in states
     }
     if "" not in found:
-        raise InputError(
-            f"schedules {', '.join(map(str, states))}; the topology space has 12 and 200 epochs"
-        )
+        known = ", ".join(name for names in layout.schedules.values() for name in names)
+        raise InputError(f"schedules {', '.join(map(str, states))}; those of the space are {known}")
     return found
 
 
@@ -302,14 +330,15 @@ def _latency(training: dict[str, Any]) -> float:
 # -- from rows to columns --------------------------------------------------------------------
 
 
-def _stack(rows: list[_Row], classes: int) -> Columns:
+def _stack(rows: list[_Row], classes: int, layout: Layout) -> Columns:
     """Return columns; where an architecture has fewer trainings than others there is NaN."""
     genotypes = np.stack([row.genotype for row in rows])
     columns: Columns = {
         "index": np.array([row.number for row in rows], dtype=np.int32),
         "genotype": genotypes,
-        "parameters": NASBench201().parameters(genotypes, classes),
     }
+    if layout.parameters is not None:
+        columns["parameters"] = layout.parameters(genotypes, classes)
     for name in dict.fromkeys(name for row in rows for name in row.values):
         stacked = _pad([row.values.pop(name, np.empty(0)) for row in rows])
         # A curve that is known at its end alone says no more than the final accuracy.

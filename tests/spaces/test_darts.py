@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import itertools
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import weaknas
 from weaknas.errors import InputError
+from weaknas.evaluators.nasbench301 import NASBench301
 from weaknas.spaces.darts import DARTS, OPERATIONS
-from weaknas.testing import space_checks
+from weaknas.testing import check_evaluator, space_checks
 
 SPACE = DARTS()
 # DARTS (second order), as published with the paper's code.
@@ -191,3 +195,92 @@ def test_measured_genotypes_are_read(shared_data: Callable[[str], Path]) -> None
     for pair in first["normal"].replace("|", ",").split(","):
         operation, source = pair.split("~")
         assert f"('{operation}', {source})" in text
+
+
+# -- benchmarks --------------------------------------------------------------------------
+
+
+def test_measured_genotypes_are_a_benchmark(
+    shared_data: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shared_data("darts/darts_214_random_cifar10.csv").parent.parent
+    monkeypatch.setenv("WEAKNAS_DATA", str(folder))
+    with pytest.warns(RuntimeWarning, match="214 measured architectures"):
+        benchmark = weaknas.get_benchmark("darts")
+    assert benchmark.space.size == 214
+    result = weaknas.run(weaknas.get_strategy("random", benchmark.space), benchmark, budget=214)
+    assert result.regret == 0
+
+
+def test_a_missing_benchmark_says_what_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEAKNAS_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"neither nb_models_1\.0.* nor darts_214"):
+        weaknas.get_benchmark("darts")
+    with pytest.raises(InputError, match=r"holds no xgb_v1\.0; download"):
+        weaknas.get_benchmark("darts", source="nasbench301")
+
+
+def test_damaged_measurements_are_refused(tmp_path: Path) -> None:
+    from weaknas.spaces.darts.table import read_random_sample
+
+    path = tmp_path / "sample.csv"
+    path.write_text("id,normal,reduce,test_acc_best,test_acc_epoch600\n0,skip_connect~0,x,1,1\n")
+    with pytest.raises(InputError, match=r"sample\.csv, line 2: not a measured genotype"):
+        read_random_sample(path)
+
+
+# Answers like an ensemble of the package: by the numbering of the nodes, noise included.
+_PACKAGE = """
+import numpy as np
+
+class Surrogate:
+    def predict(self, config, representation, with_noise):
+        assert representation == "genotype"
+        assert config.normal_concat == config.reduce_concat == [2, 3, 4, 5]
+        known = [len(op) + 10 * source for op, source in config.normal]
+        mean = 90 + float(np.arange(8) @ known) / 1000
+        return mean + (np.random.normal(0, 0.2) if with_noise else 0.0)
+
+def load_ensemble(path):
+    return Surrogate()
+"""
+
+
+@pytest.fixture(name="models")
+def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "darts" / "nb_models_1.0"
+    (folder / "xgb_v1.0").mkdir(parents=True)
+    (folder / "lgb_runtime_v1.0").mkdir()
+    (tmp_path / "nasbench301.py").write_text(_PACKAGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "nasbench301", raising=False)
+    monkeypatch.setenv("WEAKNAS_DATA", str(tmp_path))
+    return folder
+
+
+@pytest.mark.parametrize("labels", ["one-seed", "mean"])
+def test_surrogate_is_an_evaluator(labels: Any, models: Path) -> None:
+    check_evaluator(weaknas.get_benchmark("darts", labels=labels), SPACE)
+
+
+def test_surrogate_sees_canonical_forms_and_draws_noise_by_the_seed(models: Path) -> None:
+    benchmark = NASBench301(models)
+    rng = np.random.default_rng(0)
+    row = SPACE.sample(1, rng)[0]
+    one, other = SPACE.architectures(np.stack([row, renumbered(row, rng)]))
+    first = benchmark.evaluate(one, seed=1)
+    assert first == benchmark.evaluate(other, seed=1)
+    assert first.score != benchmark.evaluate(one, seed=2).score
+    mean = NASBench301(models, labels="mean").evaluate(one, seed=1).score
+    drawn = [benchmark.evaluate(one, seed=s).score for s in range(400)]
+    assert np.mean(drawn) == pytest.approx(mean, abs=0.05)
+    with pytest.raises(InputError, match="full trainings only"):
+        benchmark.evaluate(one, seed=1, fidelity=50)
+
+
+def test_a_missing_package_is_said(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nasbench301", None)
+    with pytest.raises(InputError, match="nasbench301 cannot be imported"):
+        NASBench301(models)

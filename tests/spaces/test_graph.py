@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import weaknas
 from weaknas.errors import InputError
 from weaknas.spaces.graph import LINKS, OPERATIONS, GraphNetworks
 from weaknas.spaces.graph import table as tables
@@ -141,3 +142,14 @@ def test_other_files_are_refused(
     monkeypatch.setattr(tables, "_folder", lambda: tmp_path)
     with pytest.raises(InputError, match=r"cora\.bench: not a table"):
         tables.load_table("cora")
+
+
+def test_benchmarks_search_whole_spaces(official: Any) -> None:
+    cora = weaknas.get_benchmark("graph", dataset="cora")
+    assert cora.space.size == SPACE.size
+    assert cora is weaknas.get_benchmark("graph", dataset="cora")
+    proteins = weaknas.get_benchmark("graph", dataset="proteins")
+    assert proteins.space.size == 2021
+    best = cora.optimum()
+    index = int(np.argmax(tables.load_table("cora")["valid_accuracy"]))
+    assert best.score == tables.load_table("cora")["valid_accuracy"][index]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import shlex
 import sys
 import time
@@ -17,8 +15,8 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
-from weaknas.experiment import Experiment, StrategyFactory
-from weaknas.registry import SPACES, STRATEGIES, get_benchmark, get_strategy
+from weaknas.experiment import Experiment, parse_strategy
+from weaknas.registry import SPACES, get_benchmark, is_space_file
 from weaknas.results import compare as run_comparison
 from weaknas.summary import by_dataset
 from weaknas.workers import Outcome
@@ -74,7 +72,7 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
         options.optimum,  # type: ignore[arg-type]  # checked there
         parse_runs_of(options.runs_of),
     )
-    with _Progress(experiment, options.jobs) as progress:
+    with ComparisonProgress(experiment, options.jobs) as progress:
         summary = run_comparison(
             experiment,
             options.output,
@@ -88,33 +86,6 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
         print_summary(summary)
         if options.output is not None:
             print(f"results in {options.output}; figures: weaknas report {options.output}")
-
-
-def parse_strategy(label: str) -> StrategyFactory:
-    """Return the strategy of a label such as ``weaknas:preset=paper:batch_size=10``.
-
-    Values that read as Python numbers, booleans or None are those; all others are text.
-
-    Raises
-    ------
-    InputError
-        When the strategy or an option is unknown.
-    """
-    name, *pairs = label.split(":")
-    factory = STRATEGIES.load(name)
-    parameters = inspect.signature(factory).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.name not in ("space", "seed")]
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        key = key.replace("-", "_")
-        if not equals:
-            raise InputError(f"an option of a strategy is key=value; {pair!r} in {label!r} is not")
-        if key not in known and not takes_any:
-            raise unknown(f"option of the strategy {name!r}", key, known)
-        options[key] = _value(value)
-    return partial(get_strategy, name, **options)
 
 
 def parse_runs_of(text: str) -> dict[str, int]:
@@ -142,18 +113,8 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return value if value is None or isinstance(value, bool | int | float) else text
-
-
 def _benchmarks(space: str, options: Options) -> dict[str, Any]:
-    if space not in SPACES.names():
+    if space not in SPACES.names() and not is_space_file(space):
         raise unknown("space", space, SPACES.names())
     build = partial(get_benchmark, space, labels=options.labels)
     if options.dataset is None:
@@ -161,7 +122,7 @@ def _benchmarks(space: str, options: Options) -> dict[str, Any]:
     return {name: partial(build, dataset=name) for name in _split(options.dataset)}
 
 
-class _Progress:
+class ComparisonProgress:
     """A bar on standard error with the time that is left, by the mean time of each strategy."""
 
     def __init__(self, experiment: Experiment, jobs: int) -> None:
@@ -191,7 +152,7 @@ class _Progress:
         )
         self._task = self._bar.add_task("runs", total=len(tasks), left="")
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> ComparisonProgress:
         self._bar.start()
         return self
 
@@ -199,6 +160,7 @@ class _Progress:
         self._bar.stop()
 
     def __call__(self, outcome: Outcome) -> None:
+        """Count a run and tell of its failure."""
         name = outcome.task.strategy
         self._left[name] -= 1
         if outcome.seconds > 0:  # not one of an earlier call

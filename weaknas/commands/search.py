@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import build_strategy, print_json
 from weaknas.errors import InputError, unknown
-from weaknas.registry import SPACES, get_benchmark
+from weaknas.registry import SPACES, get_benchmark, is_space_file
 from weaknas.runner import Result, run
 from weaknas.trials import Trial
 
@@ -64,7 +64,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     Parameters
     ----------
     space
-        Name of the search space; see `weaknas list spaces`.
+        Name of the search space, see `weaknas list spaces`, or a TOML file that describes one.
     """
     benchmark = _benchmark(space, options)
     strategy = build_strategy(
@@ -99,7 +99,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
 
 
 def _benchmark(space: str, options: Options) -> Any:
-    if space not in SPACES.names():
+    if space not in SPACES.names() and not is_space_file(space):
         raise unknown("space", space, SPACES.names())
     if options.evaluator not in _EVALUATORS:
         raise unknown("evaluator", options.evaluator, _EVALUATORS)

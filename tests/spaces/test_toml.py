@@ -1,0 +1,189 @@
+"""Spaces and tables that a TOML file describes, in Python and on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import weaknas
+from weaknas.errors import InputError
+
+SPACE = """
+name = "mine"
+
+[choices]
+op = ["skip", "conv3", "conv5"]
+width = [16, 32, 64]
+
+[conditions]
+width = { op = ["conv3", "conv5"] }
+"""
+TABLE = """
+[table]
+path = "results.csv"
+objective = "accuracy"
+cost = "seconds"
+test = "test_accuracy"
+"""
+ROWS = """op,width,accuracy,seconds,test_accuracy,note
+skip,,50.0,1,49.0,no width
+conv3,16,60.5,2,61.0,
+conv3,16,61.5,2,61.0,again
+conv3,32,70,3,69.0,
+conv3,64,71,4,70.0,
+conv5,16,65,5,65.0,
+conv5,32,80,6,79.0,
+conv5,64,75,7,81.0,
+"""
+
+
+@pytest.fixture(name="write")
+def _write(tmp_path: Path) -> Any:
+    def write(space: str = SPACE + TABLE, rows: str = ROWS, name: str = "results.csv") -> str:
+        (tmp_path / name).write_text(rows, encoding="utf-8")
+        (tmp_path / "mine.toml").write_text(space, encoding="utf-8")
+        return str(tmp_path / "mine.toml")
+
+    return write
+
+
+def test_space_of_a_file(write: Any) -> None:
+    space = weaknas.get_space(write())
+    assert space.name == "mine"
+    assert space.size == 7
+    assert space.format(space.parse("op=skip")) == "op=skip"
+    assert space.ordered.tolist() == [False, True]
+
+
+def test_benchmark_of_a_file(write: Any) -> None:
+    benchmark = weaknas.get_benchmark(write(), labels="mean")
+    assert benchmark.name == "mine/results"
+    assert benchmark.optimum().architecture.text == "op=conv5,width=32"
+    assert benchmark.optimum("test_accuracy").architecture.text == "op=conv5,width=64"
+    twice = benchmark.evaluate(benchmark.space.architecture("op=conv3,width=16"), seed=0)
+    assert (twice.score, twice.cost) == (61.0, 2.0)
+    result = weaknas.run(weaknas.WeakNAS(benchmark.space, seed=0), benchmark, budget=7)
+    assert result.regret == 0
+
+
+def test_parquet_with_repeated_trainings(write: Any, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    path = write(SPACE + '[table]\npath = "t.parquet"\nobjective = "error"\nmaximize = false\n')
+    space = weaknas.get_space(path)
+    choices = [space.decode(row) for row in space.enumerate()]
+    errors = np.random.default_rng(0).random((7, 2))
+    columns = {
+        "op": [choice["op"] for choice in choices],
+        "width": [choice.get("width") for choice in choices],
+        "error": errors.tolist(),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    benchmark = weaknas.get_benchmark(path)
+    assert benchmark.optimum().score == pytest.approx(-errors.mean(axis=1).min())
+    seen = {
+        benchmark.evaluate(benchmark.space.architecture("op=skip"), seed=s).score for s in range(9)
+    }
+    assert seen == {-value for value in errors[0]}
+
+
+def test_a_partial_table_is_searched_and_said(write: Any) -> None:
+    with pytest.warns(RuntimeWarning, match="partial, 2 of 7 architectures"):
+        benchmark = weaknas.get_benchmark(write(rows="\n".join(ROWS.splitlines()[:3])))
+    assert benchmark.space.size == 2
+
+
+def weaknas_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "weaknas", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_command_line_searches_a_file(write: Any) -> None:
+    done = weaknas_command("search", write(), "--budget", "7", "--labels", "mean", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["best"]["architecture"] == "op=conv5,width=32"
+    assert found["regret"] == 0
+    assert found["dataset"] == "results"
+
+
+def test_command_line_says_what_is_wrong_in_one_line(write: Any) -> None:
+    done = weaknas_command("search", write("choices = 3"))
+    assert done.returncode == 2
+    assert "[choices] must be a table" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ("", r"\[choices\] is missing or empty"),
+        ("choises = 1", "unknown key 'choises'; did you mean 'choices'"),
+        ("[choices]\na = 1", "the values of 'a' must be a list"),
+        ("[choices]\na = [[1]]", "the values of 'a' must be a list"),
+        ("[choices]\na = [1, 1]", "empty or repeat"),
+        ("[choices]\na = [1", "cannot be read"),
+        ("name = 3\n[choices]\na = [1, 2]", "name must be a text"),
+        (SPACE.replace('conv5"] }', 'conv7"] }'), "unknown value of 'op' in the condition"),
+        (SPACE + "[table]\npath = 'x.csv'", r"\[table\] lacks objective"),
+        (SPACE + TABLE + "maximise = true", "did you mean 'maximize'"),
+        (SPACE + TABLE + "maximize = 1", "maximize of .table. must be true or false"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(space: str, message: str, write: Any) -> None:
+    path = write(space)
+    with pytest.raises(InputError, match=message) as caught:
+        weaknas.get_space(path)
+    assert str(caught.value).startswith(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("space", "rows", "message"),
+    [
+        (SPACE, ROWS, r"describes no \[table\]"),
+        (SPACE + TABLE, ROWS.replace("accuracy,", "score,", 1), "unknown column 'accuracy'"),
+        (
+            SPACE + TABLE,
+            ROWS.replace("skip,,", "skip,16,"),
+            "exists only where op is conv3 or conv5",
+        ),
+        (SPACE + TABLE, ROWS.replace("conv3,16", "conv7,16"), "unknown value of 'op' 'conv7'"),
+        (SPACE + TABLE, ROWS.replace("70,3", "?,3"), "column 'accuracy' is not numeric"),
+        (SPACE + TABLE, ROWS + "conv3,16", "row 10 has 2 cells"),
+        (SPACE + TABLE, "", "no rows"),
+        (SPACE + TABLE, ROWS.replace("note", "op"), "there twice"),
+        (SPACE + TABLE.replace(".csv", ".txt"), ROWS, "unknown type of table file '.txt'"),
+        (SPACE + TABLE.replace("results", "result"), ROWS, "no such file"),
+        (SPACE + TABLE.replace(".csv", ".parquet"), ROWS, "no such file"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(
+    space: str, rows: str, message: str, write: Any
+) -> None:
+    path = write(space, rows)
+    with pytest.raises(InputError, match=message) as caught:
+        weaknas.get_benchmark(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_parquet_is_refused(write: Any, tmp_path: Path) -> None:
+    path = write(SPACE + TABLE.replace(".csv", ".parquet"))
+    (tmp_path / "results.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(InputError, match=r"results\.parquet: cannot be read"):
+        weaknas.get_benchmark(path)
+
+
+def test_missing_files_and_data_sets_are_refused(write: Any) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.toml: no such file"):
+        weaknas.get_space("nowhere.toml")
+    with pytest.raises(InputError, match="takes no data set, not 'cifar10'"):
+        weaknas.get_benchmark(write(), dataset="cifar10")
