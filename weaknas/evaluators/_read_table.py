@@ -30,8 +30,6 @@ def read_table(space: SearchSpace, table: Any) -> tuple[Genotypes, dict[str, Val
         the space, or a column is no array of numbers of the right length.
     """
     columns = _columns(space, table)
-    if not columns:
-        raise InputError("the table is empty")
     genotypes = _take_genotypes(space, columns)
     if len(genotypes) == 0:
         raise InputError("the table has no rows")
@@ -49,6 +47,8 @@ def _columns(space: SearchSpace, table: Any) -> dict[str, Any]:
         return _named_columns(table, list(table.columns))
     if not isinstance(table, Mapping):
         raise InputError(f"a table is a mapping or has columns; {type(table).__name__} is neither")
+    if not table:
+        raise InputError("the table is empty")
     identifying = {"architecture", "genotype", *space.variables}
     if identifying & {key for key in table if isinstance(key, str)}:
         return _named_columns(table, list(table))

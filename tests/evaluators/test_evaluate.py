@@ -1,0 +1,146 @@
+"""Evaluations that fail, lie or are of the wrong kind become trials, never crashes."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+import weaknas
+from weaknas.errors import InputError
+from weaknas.evaluators import (
+    Evaluation,
+    FunctionEvaluator,
+    as_evaluator,
+    evaluate_safely,
+    evaluation_seed,
+)
+from weaknas.spaces import ChoiceSpace
+from weaknas.trials import Trial
+
+SPACE = ChoiceSpace({"a": list("xyz"), "b": [1, 2]})
+ONE, OTHER = SPACE.architectures(SPACE.enumerate()[:2])
+
+
+def evaluate(function):
+    return evaluate_safely(as_evaluator(function), ONE, seed=0)
+
+
+def returns(value):
+    return lambda _: value
+
+
+def raises(error):
+    def function(_):
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "value", [0.5, 1, True, np.float32(0.5), np.int64(3), np.array(2.0), np.array([2.0])[0]]
+)
+def test_numbers(value):
+    evaluation = evaluate(returns(value))
+    assert evaluation == Evaluation(float(value))
+    assert type(evaluation.score) is float
+
+
+@pytest.mark.parametrize(
+    ("function", "status", "message"),
+    [
+        (returns(math.nan), "invalid", "the score is nan"),
+        (returns(math.inf), "invalid", "the score is inf"),
+        (returns(-math.inf), "invalid", "the score is -inf"),
+        (returns(None), "failed", "TypeError"),
+        (returns("good"), "failed", "ValueError"),
+        (returns(np.ones(3)), "failed", "TypeError"),
+        (raises(ValueError("line one\nline two")), "failed", "ValueError: line one line two"),
+        (raises(MemoryError()), "out-of-memory", "out of memory"),
+        (raises(MemoryError("CUDA")), "out-of-memory", "CUDA"),
+        (returns(Evaluation(1.0, cost=math.nan)), "invalid", "the cost is nan"),
+        (returns(Evaluation(1.0, metrics={"a": "b"})), "failed", "ValueError"),
+        (returns(Evaluation(1.0, metrics=None)), "failed", "AttributeError"),
+        (returns(Evaluation.failure("timeout", "60 s", 60.0)), "timeout", "60 s"),
+        # a score beside a failure is not one
+        (returns(Evaluation(0.9, status="timeout", message="late")), "timeout", "late"),
+    ],
+)
+def test_failures(function, status, message):
+    evaluation = evaluate(function)
+    assert evaluation.status == status
+    assert message in evaluation.message
+    assert "\n" not in evaluation.message
+    assert not evaluation.is_ok
+    assert math.isnan(evaluation.score)
+    assert math.isfinite(evaluation.cost)
+    json.dumps(Trial(0, 0, ONE, evaluation).to_dict(), allow_nan=False)
+
+
+def test_the_cost_of_a_failure_is_kept():
+    assert evaluate(returns(Evaluation(math.nan, cost=3.0))).cost == 3.0
+    assert evaluate(returns(Evaluation.failure("timeout", "", 60.0))).cost == 60.0
+
+
+def test_interrupts_are_not_failures():
+    for error in (KeyboardInterrupt(), SystemExit(1)):
+        with pytest.raises(type(error)):
+            evaluate(raises(error))
+
+
+def test_numbers_of_numpy_become_plain():
+    given = Evaluation(
+        np.float32(0.5), {"a": np.int32(3), "b": np.nan}, np.float64(2), np.int64(12)
+    )
+    evaluation = evaluate(returns(given))
+    assert evaluation == Evaluation(0.5, {"a": 3.0}, 2.0, 12.0)
+    json.dumps(Trial(0, 0, ONE, evaluation).to_dict(), allow_nan=False)
+
+
+class NotAnEvaluation:
+    def evaluate(self, architecture, *, seed, fidelity=None):
+        return 0.5
+
+    def describe(self):
+        return {}
+
+
+def test_an_evaluator_that_returns_a_plain_number():
+    evaluation = evaluate_safely(NotAnEvaluation(), ONE, seed=0)
+    assert evaluation.status == "failed"
+    assert "AttributeError" in evaluation.message
+
+
+@pytest.mark.parametrize("value", [3, None, "name", [1]])
+def test_what_is_no_evaluator(value):
+    with pytest.raises(InputError, match="is neither"):
+        as_evaluator(value)
+
+
+def test_functions_are_described_by_name():
+    def train(architecture, epochs=1):
+        return 0.0
+
+    assert as_evaluator(train).describe()["function"].endswith("train")
+    assert as_evaluator(partial(train, epochs=2)).describe() == {"function": "partial"}
+    benchmark = weaknas.TabularBenchmark(
+        SPACE, {"genotype": SPACE.enumerate(), "score": np.arange(6)}
+    )
+    assert as_evaluator(benchmark) is benchmark
+    assert isinstance(as_evaluator(train), FunctionEvaluator)
+
+
+def test_evaluation_seeds_depend_on_run_and_architecture_alone():
+    assert evaluation_seed(0, ONE) == evaluation_seed(0, ONE) == 8224978028083428068
+    assert len({evaluation_seed(s, a) for s in range(100) for a in (ONE, OTHER)}) == 200
+    assert all(0 <= evaluation_seed(s, ONE) < 2**63 for s in range(100))
+
+
+def test_isomorphic_architectures_have_one_seed():
+    cells = weaknas.get_space("nasbench201").architectures(
+        np.array([[3, 0, 0, 0, 1, 0], [3, 4, 0, 0, 1, 0], [0, 3, 0, 0, 0, 1]])
+    )
+    assert len({evaluation_seed(7, cell) for cell in cells}) == 1
