@@ -3,16 +3,19 @@
 from weaknas.encoders._base import Encoder, Features, GraphEncoder
 from weaknas.encoders.adjacency import AdjacencyEncoder
 from weaknas.encoders.concatenation import ConcatenatedEncoder
+from weaknas.encoders.costs import CostsEncoder
 from weaknas.encoders.graph_features import GraphFeaturesEncoder
 from weaknas.encoders.one_hot import OneHotEncoder
 from weaknas.encoders.operation_counts import OperationCountsEncoder
 from weaknas.encoders.operation_pairs import OperationPairsEncoder
 from weaknas.encoders.ordinal import OrdinalEncoder
 from weaknas.encoders.path import PathCountsEncoder, PathEncoder, TruncatedPathEncoder
+from weaknas.encoders.variables import VariablesEncoder
 
 __all__ = [
     "AdjacencyEncoder",
     "ConcatenatedEncoder",
+    "CostsEncoder",
     "Encoder",
     "Features",
     "GraphEncoder",
@@ -24,4 +27,5 @@ __all__ = [
     "PathCountsEncoder",
     "PathEncoder",
     "TruncatedPathEncoder",
+    "VariablesEncoder",
 ]

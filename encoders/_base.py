@@ -68,7 +68,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def groups(self) -> list[slice]:
-        """The blocks of columns that belong together, after `fit`; one block by default."""
+        """The blocks of columns that belong together; one block by default."""
         return [slice(None)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +13,7 @@ from weaknas.encoders._base import Features
 
 
 class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The columns of several encoders, one block each.
+    """The columns of several encoders, side by side; `groups` are the blocks of each in turn.
 
     Parameters
     ----------
@@ -26,11 +25,14 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
 
     def fit(self, genotypes: npt.NDArray[np.integer], y: Any = None) -> Self:
         """Fit every encoder."""
-        widths = [0]
+        self.groups = []
+        width = 0
         for encoder in self.encoders:
-            width = np.shape(encoder.fit(genotypes, y).transform(genotypes[:1]))[1]
-            widths.append(widths[-1] + width)
-        self.groups = [slice(a, b) for a, b in pairwise(widths)]
+            columns = np.arange(np.shape(encoder.fit(genotypes, y).transform(genotypes[:1]))[1])
+            for group in getattr(encoder, "groups", [slice(None)]):
+                block = columns[group] + width
+                self.groups.append(slice(int(block[0]), int(block[-1]) + 1))
+            width += len(columns)
         self.n_features_in_ = np.shape(genotypes)[1]
         return self
 

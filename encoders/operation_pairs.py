@@ -9,10 +9,11 @@ from weaknas.encoders._base import Features, GraphEncoder
 
 
 class OperationPairsEncoder(GraphEncoder):
-    """One column an ordered pair of operations: the number of edges between them.
+    """One column an ordered pair of operations: the root of the number of edges between them.
 
-    Input and output count as operations. This is the first iteration of the
-    Weisfeiler-Lehman edge kernel (Shervashidze et al., JMLR 2011, sec. 3.3).
+    Input and output count as operations. The counts are the first iteration of
+    the Weisfeiler-Lehman edge kernel (Shervashidze et al., JMLR 2011, sec. 3.3);
+    distances between their square roots are Hellinger distances.
     """
 
     def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
@@ -22,4 +23,6 @@ class OperationPairsEncoder(GraphEncoder):
         )
         followed = graphs.adjacency.astype(np.float32) @ labels
         pairs = labels.transpose(0, 2, 1) @ followed
-        return np.asarray(pairs.reshape(len(pairs), len(graphs.vocabulary) ** 2))
+        return np.asarray(
+            np.sqrt(pairs.reshape(len(pairs), len(graphs.vocabulary) ** 2)), dtype=np.float32
+        )

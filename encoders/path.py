@@ -120,12 +120,27 @@ class TruncatedPathEncoder(PathEncoder):
 
 
 class PathCountsEncoder(PathEncoder):
-    """The path encoding with the number of paths that spell each sequence."""
+    """Path encoding by counts: the square root of the number of paths that spell a sequence.
+
+    Distances between square roots of counts are Hellinger distances: architectures
+    with very many paths do not outweigh all else.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    length : int
+        Number of columns: the sequences most frequent among the architectures
+        given to `fit`.
+    """
+
+    def __init__(self, space: SearchSpace, length: int = 100) -> None:
+        super().__init__(space, length)
 
     def _mark(
         self, features: Features, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
     ) -> None:
         np.add.at(features, (rows, columns), np.float32(1.0))
+        np.sqrt(features, out=features)
 
 
 def _node_paths(reach: npt.NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:

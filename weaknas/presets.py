@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weaknas.errors import unknown
-from weaknas.registry import get_predictor
+from weaknas.registry import ENCODERS, get_predictor
 from weaknas.spaces import SearchSpace
 
 
@@ -53,11 +53,22 @@ _PAPER = Preset("mlp", "one-hot", "top-n", "standard", 10, 10, _PAPER_PREDICTORS
 _PAPER_BY_SPACE = {"nasbench101": replace(_PAPER, encoder="adjacency", initial=100)}
 
 
+# Blocks of the default encoding, those of them that a space supports.
+_GRAPH_BLOCKS = (
+    "one-hot",
+    "path-counts",
+    "operation-counts",
+    "graph-features",
+    "operation-pairs",
+    "costs",
+)
+_CHOICE_BLOCKS = ("variables", "one-hot", "costs")
+
+
 def default_encoder(space: SearchSpace) -> str:
     """Return the encoding of a space that the default predictor works with."""
-    if space.has_graphs:
-        return "one-hot+path-counts+operation-counts+graph-features+operation-pairs"
-    return "one-hot+ordinal" if space.ordered.any() else "one-hot"
+    blocks = _GRAPH_BLOCKS if space.has_graphs else _CHOICE_BLOCKS
+    return "+".join(name for name in blocks if ENCODERS.load(name).supports(space))
 
 
 def _default(space: SearchSpace) -> Preset:

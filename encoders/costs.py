@@ -1,0 +1,25 @@
+"""What an architecture costs, as far as formulas know."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.encoders._base import Encoder, Features
+from weaknas.spaces import SearchSpace
+from weaknas.spaces.constraints import costs_of
+
+
+class CostsEncoder(Encoder):
+    """One column a cost of the space (multiply-adds, parameters, ...): its logarithm."""
+
+    needs = "a space with costs"
+
+    @classmethod
+    def supports(cls, space: SearchSpace) -> bool:
+        """Tell whether the space has costs."""
+        return bool(costs_of(space))
+
+    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+        columns = [cost(canonical) for cost in costs_of(self.space).values()]
+        return np.log1p(np.stack(columns, axis=1)).astype(np.float32)
