@@ -47,6 +47,9 @@ _SHAPE = (len(CELLS), _NODES, 2, 2)  # cell, node, input, (predecessor, operatio
 _SOURCES = _NODES + 2
 _PAIRS = {k: np.array(list(combinations(range(k), 2))) for k in range(2, _SOURCES)}
 _ORDERS = np.array(list(permutations(range(_NODES))))
+# What the sources 0 to 5 are called after the nodes were put in each order.
+_NAMES = np.array([[0, 1, *(2 + np.argsort(order))] for order in _ORDERS])
+_CHUNK = 1000  # cells whose numberings are compared at a time
 
 # Nodes of the graph of a cell: its two inputs, then two operations and their sum a node.
 _WIDTH = 2 + 3 * _NODES
@@ -188,26 +191,26 @@ class DARTS(SearchSpace):
 
     def _renumber(self, cells: npt.NDArray[np.integer]) -> tuple[Genotypes, npt.NDArray[np.bool_]]:
         """Canonical genotypes, and whether they have no cycle; predecessors may come later."""
+        count = len(self.operations)
+        inputs, acyclic = np.empty((0, 2 * _NODES), dtype=np.int64), np.empty(0, dtype=bool)
         flat = cells.reshape(-1, _NODES, 2, 2).astype(np.int64)
-        best = flat.copy()
-        best_code = np.full(len(flat), np.iinfo(np.int64).max)
-        for order in _ORDERS:
-            names = np.concatenate([[0, 1], 2 + np.argsort(order)])
-            trial = flat[:, order].copy()
-            trial[..., 0] = names[trial[..., 0]]
-            later = trial[..., 0] >= np.arange(2, _SOURCES)[:, None]
-            swap = trial[:, :, 0, 0] > trial[:, :, 1, 0]
-            trial[swap] = trial[swap][:, ::-1]
-            code = np.zeros(len(flat), dtype=np.int64)
-            for node in range(_NODES):
-                for column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-                    base = len(self.operations) if column[1] else _SOURCES
-                    code = code * base + trial[:, node, *column]
-            code[later.any(axis=(1, 2))] = np.iinfo(np.int64).max
-            better = code < best_code
-            best[better], best_code[better] = trial[better], code[better]
-        acyclic = (best_code < np.iinfo(np.int64).max).reshape(-1, len(CELLS)).all(axis=1)
-        return _rows(best.reshape(len(cells), *_SHAPE)), np.asarray(acyclic)
+        for start in range(0, len(flat), _CHUNK):
+            # All numberings of each cell: (cells, numberings, nodes, inputs).
+            source, operation = np.moveaxis(flat[start : start + _CHUNK, _ORDERS], -1, 0)
+            source = _NAMES[np.arange(len(_ORDERS))[:, None, None], source]
+            later = (source >= np.arange(2, _SOURCES)[:, None]).any(axis=(2, 3))
+            one, other = np.moveaxis(source * count + operation, -1, 0)
+            keys = np.stack([np.minimum(one, other), np.maximum(one, other)], axis=-1)
+            keys = keys.reshape(*later.shape, 2 * _NODES)
+            code = keys @ (_SOURCES * count) ** np.arange(2 * _NODES)[::-1]
+            code[later] = np.iinfo(np.int64).max
+            best = code.argmin(axis=1)
+            line = np.arange(len(best))
+            inputs = np.vstack([inputs, keys[line, best]])
+            acyclic = np.append(acyclic, ~later[line, best])
+        rows = np.stack([inputs // count, inputs % count], axis=-1)
+        whole = acyclic.reshape(len(cells), len(CELLS)).all(axis=1)
+        return _rows(rows.reshape(len(cells), *_SHAPE)), np.asarray(whole)
 
     # -- drawing and moving ---------------------------------------------------------
 
