@@ -70,6 +70,8 @@ class OptunaStrategy(StepwiseStrategy):
         self._open: dict[int, list[Trial]] = {}
         with _quiet():
             self._study = optuna.create_study(sampler=sampler, direction="maximize")
+        # Samplers that list a space stop the study at its end; here it ends by itself.
+        self._study.stop = lambda: None  # type: ignore[method-assign]
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""

@@ -1,0 +1,114 @@
+"""Neighbourhoods, moves and restarts as White et al. (2021) define them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from weaknas.runner import run
+from weaknas.spaces import Architecture, ChoiceSpace
+from weaknas.strategies import LocalSearch
+
+SPACE = ChoiceSpace({"a": [1, 2, 3, 4], "b": ["x", "y", "z"], "c": ["x", "y"], "d": ["x", "y"]})
+Row = tuple[int, ...]
+
+
+def landscape(seed: int) -> dict[Row, float]:
+    values = np.random.default_rng(seed).integers(0, 20, size=SPACE.size)  # with ties
+    rows = [tuple(row) for row in SPACE.enumerate().tolist()]
+    return dict(zip(rows, values.astype(float).tolist(), strict=True))
+
+
+def neighbors(row: Row) -> set[Row]:
+    rows = [tuple(other) for other in SPACE.enumerate().tolist()]
+    return {o for o in rows if sum(x != y for x, y in zip(o, row, strict=True)) == 1}
+
+
+def walk(strategy: LocalSearch, scores: dict[Row, float], budget: int) -> list[Row]:
+    def score(architecture: Architecture) -> float:
+        return scores[architecture.genotype]
+
+    return [t.architecture.genotype for t in run(strategy, score, budget).trials]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 50])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_trials_are_those_of_algorithm_1(seed: int, batch_size: int) -> None:
+    scores = landscape(seed)
+    trials = walk(LocalSearch(SPACE, seed=seed, batch_size=batch_size), scores, SPACE.size)
+    known: set[Row] = set()
+    starts, at = 0, 0
+    while at < len(trials):
+        current = trials[at]  # random, and new
+        assert current not in known
+        known.add(current)
+        starts, at = starts + 1, at + 1
+        while True:
+            new = neighbors(current) - known
+            assert set(trials[at : at + len(new)]) == new
+            known |= new
+            at += len(new)
+            highest = max(scores[row] for row in neighbors(current))
+            if highest <= scores[current]:
+                break
+            best = [row for row in neighbors(current) if scores[row] == highest]
+            if len(best) > 1:  # a tie: the next trials show which was taken
+                following = set(trials[at : at + 1])
+                best = [row for row in best if following <= neighbors(row) - known] or best
+            current = best[0]
+            if len(best) > 1:
+                return  # cannot be told from outside any more
+    assert known == set(scores)
+    assert starts >= 1
+
+
+def test_by_hand() -> None:
+    space = ChoiceSpace({"a": ["0", "1"], "b": ["0", "1", "2"]})
+    # 00 -> 01 (best of 10, 01, 02) -> 02 is known and worse, 11 is new and best -> 10
+    # and 01 are known, 12 is new and worse: a local optimum; nothing is left.
+    scores = {(0, 0): 1.0, (1, 0): 0.0, (0, 1): 3.0, (0, 2): 2.0, (1, 1): 4.0, (1, 2): 0.5}
+    strategy = LocalSearch(space, seed=0)
+    strategy.tell(space.architectures(np.array([[0, 0]])), [1.0])
+    order = []
+    while batch := strategy.ask():
+        order.append(batch[0].genotype)
+        strategy.tell(batch, [scores[batch[0].genotype]])
+    assert set(order[:3]) == {(1, 0), (0, 1), (0, 2)}
+    assert order[3:] == [(1, 1), (1, 2)]
+
+
+def test_a_restart_is_random_and_uses_what_is_known() -> None:
+    space = ChoiceSpace({"a": ["0", "1"], "b": ["0", "1"], "c": ["0", "1"]})
+    strategy = LocalSearch(space, seed=3)
+    rows = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    strategy.tell(space.architectures(rows[:1]), [9.0])
+    strategy.tell(space.architectures(rows[1:]), [1.0, 1.0, 1.0])  # 000 is a local optimum
+    (start,) = strategy.ask()
+    assert start.genotype in {(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1)}
+    strategy.tell([start], [5.0])
+    (following,) = strategy.ask()
+    assert sum(x != y for x, y in zip(following.genotype, start.genotype, strict=True)) == 1
+
+
+@pytest.mark.parametrize("first_improvement", [True, False])
+def test_first_improvement_moves_at_once(first_improvement: bool) -> None:
+    space = ChoiceSpace({f"x{i}": ["a", "b", "c"] for i in range(6)})
+    strategy = LocalSearch(space, seed=1, first_improvement=first_improvement)
+    start = strategy.ask()[0]
+    strategy.tell([start], [0.0])
+    better = strategy.ask()[0]
+    strategy.tell([better], [1.0])
+    around = space.architectures(
+        space.neighbors(np.array((better if first_improvement else start).genotype))
+    )
+    assert set(strategy.ask(11)) == set(around) - {start, better}
+
+
+def test_failed_neighbours_are_never_moved_to() -> None:
+    space = ChoiceSpace({"a": ["0", "1", "2"]})
+    strategy = LocalSearch(space, seed=0)
+    strategy.tell(space.architectures(np.array([[0]])), [1.0])
+    strategy.tell(space.architectures(np.array([[1]])), [np.nan])
+    strategy.tell(space.architectures(np.array([[2]])), [np.nan])
+    assert strategy._height is None  # a local optimum: the next would be a restart
+    assert strategy.ask() == []

@@ -1,0 +1,122 @@
+"""The adapter: parameters, memory, silence."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+from weaknas.errors import MissingDependencyError
+from weaknas.runner import run
+from weaknas.spaces import Architecture, ChoiceSpace, SubsetSpace
+from weaknas.strategies import optuna as adapter
+from weaknas.strategies.optuna import OptunaStrategy
+
+SPACE = ChoiceSpace({"op": ["a", "b", "c"], "width": [8, 16, 32], "skip": ["n", "y"]})
+
+
+class Stubborn(optuna.samplers.BaseSampler):
+    """Proposes one point for ever."""
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+        return 1
+
+
+def test_decisions_become_categories_or_integers() -> None:
+    study = OptunaStrategy(SPACE, optuna.samplers.RandomSampler(seed=0))._distributions
+    assert study == {
+        "op": CategoricalDistribution(range(3)),
+        "width": IntDistribution(0, 2),
+        "skip": CategoricalDistribution(range(2)),
+    }
+    integers = OptunaStrategy(SPACE, Stubborn(), integers=True)._distributions
+    assert all(isinstance(value, IntDistribution) for value in integers.values())
+
+
+def test_duplicates_are_answered_from_memory_and_then_drawn_at_random() -> None:
+    strategy = OptunaStrategy(SPACE, Stubborn(), seed=0)
+    (first,) = strategy.ask()
+    assert first.genotype == (1, 1, 1)
+    strategy.tell([first], [3.5])
+    (second,) = strategy.ask()
+    assert second != first
+    values = [trial.value for trial in strategy._study.trials]
+    assert values == [3.5] * (1 + strategy.tries)
+    strategy.tell([second], [1.0])
+    told = strategy._study.trials[-1]  # one that its sampler never proposed
+    assert told.value == 1.0
+    assert tuple(told.params[name] for name in SPACE.variables) == second.genotype
+
+
+def test_proposals_of_what_is_pending_wait_for_its_score() -> None:
+    strategy = OptunaStrategy(SPACE, Stubborn(), seed=0, batch_size=3)
+    batch = strategy.ask()
+    assert len(set(batch)) == 3
+    strategy.tell(batch, [1.0, 2.0, 3.0])
+    states = {trial.state for trial in strategy._study.trials}
+    assert states == {optuna.trial.TrialState.COMPLETE}
+
+
+def test_failures_and_outsiders_count_as_the_worst_so_far() -> None:
+    inside = SPACE.enumerate()
+    inside = inside[(inside != 1).any(axis=1)]  # without what the sampler wants
+    strategy = OptunaStrategy(SubsetSpace(SPACE, inside), Stubborn(), seed=0)
+    first, second = strategy.ask(2)
+    assert {trial.state for trial in strategy._study.trials} == {optuna.trial.TrialState.FAIL}
+    strategy.tell([first], [2.0])
+    strategy.tell([second], [np.nan])
+    assert [t.value for t in strategy._study.trials[-2:]] == [2.0, 2.0]
+    strategy.ask()
+    assert strategy._study.trials[-1].value == 2.0
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_any_sampler_works() -> None:
+    def score(architecture: Architecture) -> float:
+        return float(sum(architecture.genotype))
+
+    for sampler in (
+        optuna.samplers.QMCSampler(seed=0),
+        optuna.samplers.BruteForceSampler(seed=0),
+        optuna.samplers.TPESampler(seed=0, multivariate=True),
+    ):
+        result = run(OptunaStrategy(SPACE, sampler), score, SPACE.size)
+        assert result.best.score == 5
+
+
+def test_optuna_is_silent_here_and_nowhere_else(
+    caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(logging.INFO)
+    optuna.logging.enable_propagation()
+    try:
+        strategy = adapter.tpe(SPACE)
+        strategy.tell(strategy.ask(), [1.0])
+        assert optuna.logging.get_verbosity() == logging.INFO
+        assert not caplog.records
+        assert not recwarn.list
+        optuna.create_study()
+        assert "created" in caplog.text
+    finally:
+        optuna.logging.disable_propagation()
+        optuna.logging.set_verbosity(before)
+
+
+@pytest.mark.parametrize(("build", "package"), [(adapter.gp, "torch"), (adapter.cmaes, "cmaes")])
+def test_a_missing_package_is_named(
+    build: Any, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(MissingDependencyError, match=rf"{package}.*weaknas\[optuna\]"):
+        build(SPACE)
