@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -13,6 +16,7 @@ import pyarrow as pa
 
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
+from weaknas.registry import STRATEGIES, get_strategy
 from weaknas.runner import check_budget, run
 from weaknas.statistics import incumbents
 from weaknas.strategies import Strategy
@@ -261,3 +265,40 @@ def query_table(
         "regret": truth.optimum.score - incumbent,
     }
     return pa.table(columns)
+
+
+def parse_strategy(label: str) -> StrategyFactory:
+    """Return the strategy of a label such as ``weaknas:preset=paper:batch_size=10``.
+
+    Values that read as Python numbers, booleans or None are those; all others are text.
+
+    Raises
+    ------
+    InputError
+        When the strategy or an option is unknown.
+    """
+    name, *pairs = label.split(":")
+    factory = STRATEGIES.load(name)
+    parameters = inspect.signature(factory).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.name not in ("space", "seed")]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        key = key.replace("-", "_")
+        if not equals:
+            raise InputError(f"an option of a strategy is key=value; {pair!r} in {label!r} is not")
+        if key not in known and not takes_any:
+            raise unknown(f"option of the strategy {name!r}", key, known)
+        options[key] = _value(value)
+    return partial(get_strategy, name, **options)
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text

@@ -59,12 +59,12 @@ def _styled(draw: Callable[_Parameters, Any]) -> Callable[_Parameters, Any]:
 
 
 @_styled
-def save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path, forms: Sequence[str] = ("png", "svg")) -> None:
     """Write a figure as ``path.png`` and ``path.svg``, without dates in the files."""
-    for form, metadata in (("png", {}), ("svg", {"Date": None})):
-        write = partial(
-            figure.savefig, format=form, metadata=metadata, bbox_inches="tight", pad_inches=0.05
-        )
+    for form in forms:
+        metadata = {"Date": None} if form == "svg" else {}
+        options = {"metadata": metadata, "bbox_inches": "tight", "pad_inches": 0.05}
+        write = partial(figure.savefig, format=form, **options)
         write_atomically(path.with_name(f"{path.name}.{form}"), write)
 
 
@@ -301,6 +301,42 @@ def plot_search(
         axis.set_ylim(low - 0.05 * (high - low or 1.0), high + 0.08 * (high - low or 1.0))
     axis.set(xlabel="query", ylabel="score")
     axis.set_xlim(0, len(observed) + 1)
+    return _finish(figure)
+
+
+@_styled
+def plot_intervals(
+    panels: Mapping[str, Sequence[tuple[str, str, float, tuple[float, float]]]], xlabel: str
+) -> Any:
+    """Draw means and their intervals, one line a label, one panel a group of labels.
+
+    Parameters
+    ----------
+    panels : mapping of str to sequence of (label, series, mean, (low, high))
+        Series, e.g. data sets, are told apart by colour.
+    xlabel : str
+    """
+    groups = {title: list(dict.fromkeys(r[0] for r in rows)) for title, rows in panels.items()}
+    series = list(dict.fromkeys(row[1] for rows in panels.values() for row in rows))
+    heights = [len(labels) for labels in groups.values()]
+    size = (7.0, 0.24 * sum(heights) + 0.45 * len(heights) + 0.8)
+    figure = optional_import("matplotlib.figure", "plot").Figure(
+        size, dpi=150, layout="constrained"
+    )
+    ratios = {"height_ratios": heights}
+    axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, gridspec_kw=ratios)[:, 0]
+    for axis, (title, rows) in zip(axes, panels.items(), strict=True):
+        labels = groups[title]
+        for label, name, mean, (low, high) in rows:
+            number = series.index(name)
+            color = _COLORS[number % len(_COLORS)]
+            place = labels.index(label) + 0.5 * ((number + 0.5) / len(series) - 0.5)
+            axis.plot([low, high], [place, place], color=color, lw=1.5)
+            axis.plot([mean], [place], "o", color=color, ms=4, label=name)
+        axis.set_yticks(range(len(labels)), labels)
+        axis.set_ylim(len(labels) - 0.4, -0.6)
+        axis.set_title(title, loc="left")
+    axes[-1].set_xlabel(xlabel)
     return _finish(figure)
 
 

@@ -1,0 +1,92 @@
+"""What the scripts share: arguments, experiments on NAS-Bench-201, and where results go."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from weaknas.commands.compare import ComparisonProgress, print_summary
+from weaknas.errors import InputError
+from weaknas.experiment import Experiment, Target, parse_strategy
+from weaknas.files import write_json
+from weaknas.registry import get_benchmark
+from weaknas.results import compare, versions
+
+SPACE = "nasbench201"
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the options of all scripts."""
+    made = argparse.ArgumentParser(description=description.partition("\n")[0])
+    made.add_argument("--quick", action="store_true", help="seconds: few runs, small budget")
+    made.add_argument("--jobs", type=int, default=2, help="processes")
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument(
+        "--work", type=Path, default=Path("runs"), help="runs are kept here; continued if cut short"
+    )
+    made.add_argument(
+        "--results", type=Path, default=Path(__file__).parent / "results", help="JSON and PNG"
+    )
+    return made
+
+
+def run(
+    arguments: argparse.Namespace,
+    name: str,
+    strategies: Sequence[str],
+    *,
+    datasets: Sequence[str] = DATASETS,
+    labels: str = "one-seed",
+    optimum: Target = "validation",
+    runs: int = 100,
+    budget: int = 300,
+    runs_of: Mapping[str, int] | None = None,
+    jobs: int | None = None,
+) -> tuple[dict[str, Any], Path]:
+    """Compare strategies; return the summary and the folder of the runs."""
+    experiment = Experiment(
+        SPACE,
+        {
+            dataset: partial(get_benchmark, SPACE, dataset=dataset, labels=labels)
+            for dataset in datasets
+        },
+        {label: parse_strategy(label) for label in strategies},
+        runs,
+        budget,
+        arguments.seed,
+        optimum,
+        runs_of or {},
+    )
+    folder = arguments.work / f"{name}-quick" if arguments.quick else arguments.work / name
+    processes = arguments.jobs if jobs is None else jobs
+    with ComparisonProgress(experiment, processes) as progress:
+        summary = compare(experiment, folder, jobs=processes, command=command(), progress=progress)
+    print_summary(summary)
+    return summary, folder
+
+
+def save(arguments: argparse.Namespace, name: str, content: Mapping[str, Any]) -> Path:
+    """Write a result with the command and the versions that made it."""
+    path: Path = arguments.results / f"{name}.json"
+    write_json(path, {"command": command(), "versions": versions(), **content})
+    print(f"results in {path}")
+    return path
+
+
+def start(main: Callable[[], None]) -> None:
+    """Run a script; bad input is one line and no traceback."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def command() -> str:
+    """Return the command line, the script by its name in the repository."""
+    return shlex.join(["python", f"scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]])

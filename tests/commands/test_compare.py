@@ -1,0 +1,115 @@
+"""``weaknas compare`` and ``weaknas report`` as they are called."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from weaknas import cli
+from weaknas.commands.compare import parse_runs_of
+from weaknas.errors import InputError
+from weaknas.experiment import parse_strategy
+from weaknas.spaces import ChoiceSpace
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as end:
+        cli.main(list(arguments))
+    return end.value.code
+
+
+def test_strategies_carry_options():
+    space = ChoiceSpace({"a": [0, 1, 2], "b": [0, 1, 2]}, name="toy")
+    factory = parse_strategy("weaknas:preset=paper:predictor=xgboost:batch-size=7")
+    strategy = factory(space, seed=5)
+    assert strategy.batch_size == 7
+    assert strategy.seed == 5
+    assert type(strategy.predictor).__name__ == "XGBoost"
+    assert (
+        strategy.describe()["acquisition"]
+        == (parse_strategy("weaknas:preset=paper")(space, seed=0).describe()["acquisition"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("randon", "did you mean 'random'"),
+        ("random:batchsize=3", "did you mean 'batch_size'"),
+        ("random:batch_size", "key=value"),
+    ],
+)
+def test_wrong_labels_are_explained(label, message):
+    with pytest.raises(InputError, match=message):
+        parse_strategy(label)
+
+
+def test_numbers_of_runs_follow_the_last_equals_sign():
+    assert parse_runs_of("random=3, weaknas:preset=paper=5") == {
+        "random": 3,
+        "weaknas:preset=paper": 5,
+    }
+    with pytest.raises(InputError, match="'random=x'"):
+        parse_runs_of("random=x")
+
+
+def test_compare_and_report_on_nasbench201(tmp_path, capsys):
+    folder = tmp_path / "out"
+    arguments = ["compare", "nasbench201", "--dataset", "cifar100", "--strategies"]
+    arguments += [
+        "random,random:batch_size=20",
+        "--runs",
+        "3",
+        "--runs-of",
+        "random:batch_size=20=2",
+    ]
+    arguments += ["--budget", "20", "--output", str(folder)]
+    assert call(*arguments, "--json") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (summary["space"], summary["dataset"]) == ("nasbench201", "cifar100")
+    assert (summary["runs"], summary["budget"]) == (3, 20)
+    assert [item["runs"] for item in summary["strategies"]] == [3, 2]
+    assert {"mean", "median", "p90", "ci95"} == set(summary["strategies"][0]["queries_to_optimum"])
+    assert pq.read_table(folder / "queries.parquet").num_rows == 5 * 20
+    config = json.loads((folder / "config.json").read_text())
+    assert config["command"].startswith("weaknas ")
+    assert config["experiment"]["versions"]["numpy"] == np.__version__
+    assert len(config["experiment"]["seeds"]) == 3
+
+    assert call(*arguments) == 0  # finished: only shown
+    shown = capsys.readouterr().out
+    assert "nasbench201/cifar100" in shown
+    assert "queries" in shown
+
+    assert call(*arguments, "--seed", "1") == 2
+    assert "seed = 0, not 1" in capsys.readouterr().err
+
+    pytest.importorskip("matplotlib")
+    assert call("report", str(folder)) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nasbench21"], "did you mean 'nasbench201'"),
+        (["nasbench201", "--dataset", "cifar11"], "did you mean 'cifar10'"),
+        (["nasbench201", "--strategies", "random,random"], "'random' is given 2 times"),
+        (["nasbench201", "--strategies", ""], "at least one"),
+        (["nasbench201", "--labels", "two"], "unknown labels 'two'"),
+        (["nasbench201", "--runs-of", "tpe=3"], "unknown strategy of the comparison 'tpe'"),
+        (["nasbench201", "--budget", "0"], "at least 1 query, not 0"),
+        (["nasbench201", "--jobs", "0", "--budget", "5"], "at least 1, not 0"),
+    ],
+)
+def test_bad_input_is_named(arguments, message, capsys):
+    assert call("compare", *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_report_of_nothing(tmp_path, capsys):
+    assert call("report", str(tmp_path)) == 2
+    assert "neither a comparison" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""Every script runs with --quick and leaves results that tell how they were made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("[!_]*.py"))
+
+
+def run(script, folder, *options):
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--quick", "--jobs", "1"]
+    command += ["--work", str(folder / "work"), "--results", str(folder / "results"), *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    results = {path.stem: json.loads(path.read_text()) for path in folder.glob("results/*.json")}
+    return done, results, {path.name for path in folder.glob("results/*.png")}
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    return run("compare_nasbench201", tmp_path_factory.mktemp("compare"), "--labels", "one-seed")
+
+
+def test_comparison(comparison):
+    done, results, figures = comparison
+    assert done.returncode == 0, done.stderr
+    result = results["compare-nasbench201-one-seed"]
+    names = [part["dataset"] for part in result["summary"]["datasets"]]
+    assert names == ["cifar10", "cifar100", "imagenet16-120"]
+    assert result["command"].startswith("python scripts/compare_nasbench201.py --quick")
+    assert {"python", "numpy", "weaknas"} <= set(result["versions"])
+    assert "compare-nasbench201-one-seed-regret.png" in figures
+
+
+def test_ablation(tmp_path):
+    done, results, figures = run("ablation", tmp_path)
+    assert done.returncode == 0, done.stderr
+    groups = results["ablation"]["groups"]
+    measured = {item["strategy"] for item in results["ablation"]["summary"]["strategies"]}
+    assert measured == {name for names in groups.values() for name in names}
+    assert figures == {"ablation.png"}
+
+
+def test_benchmark_speed(tmp_path):
+    done, results, _ = run("benchmark_speed", tmp_path, "--against", "random")
+    assert done.returncode == 0, done.stderr
+    result = results["benchmark-speed"]
+    seconds = result["seconds_per_run"]
+    assert result["ratio"] == pytest.approx(seconds["random"] / seconds["weaknas"], abs=0.006)
+    assert 50 < result["peak_memory_mb"] < 5000
+    assert result["throughput_runs"] == 6
+
+
+def test_bad_input_is_one_line(tmp_path):
+    done, _, _ = run("benchmark_speed", tmp_path, "--against", "randon")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: unknown strategy 'randon'")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_has_help(script):
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--help"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
