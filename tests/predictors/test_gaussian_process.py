@@ -1,0 +1,247 @@
+"""The Gaussian process against scikit-learn's, finite differences and a fresh fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+from weaknas.predictors import _gp
+from weaknas.predictors.gaussian_process import GaussianProcess, GaussianProcessPool
+from weaknas.predictors.pool import for_pool
+
+RNG = np.random.default_rng(0)
+# binary, real, constant and repeated columns, as encodings of architectures have
+FEATURES = np.hstack(
+    [
+        RNG.integers(0, 2, size=(300, 6)),
+        RNG.normal(size=(300, 4)) * [1, 5, 0.1, 1],
+        np.full((300, 1), 3.0),
+    ]
+).astype(np.float32)
+FEATURES[:, 5] = FEATURES[:, 0]
+GROUPS = [slice(0, 6), slice(6, 11)]
+LABELS = 70 + 3 * np.sin(FEATURES[:, 6]) + FEATURES[:, 0] * FEATURES[:, 1] + RNG.normal(size=300)
+
+
+def scaled(features, reference, groups):
+    """Every block centred and divided by the root mean square distance of its rows."""
+    blocks = []
+    for group in groups:
+        block = reference[:, group].astype(np.float64)
+        distances = ((block[:, None] - block[None]) ** 2).sum(axis=2)
+        blocks.append((features[:, group] - block.mean(axis=0)) / np.sqrt(distances.mean()))
+    return np.hstack(blocks)
+
+
+def reference_process(hyper, groups, width):
+    """scikit-learn's process with the same kernel; a length scale a column does for blocks."""
+    lengths = np.ones(width)
+    for group, length in zip(groups, hyper.lengths, strict=True):
+        lengths[group] = length
+    kernel = ConstantKernel(hyper.variance) * Matern(lengths, nu=2.5)
+    return GaussianProcessRegressor(kernel, alpha=hyper.noise + 1e-6, optimizer=None)
+
+
+def predict_by_reference(hyper, groups, train, labels, test):
+    center, scale = labels.mean(), labels.std()
+    targets = (labels - center) / scale
+    process = reference_process(hyper, groups, train.shape[1])
+    covariance = process.kernel(train) + (hyper.noise + 1e-6) * np.eye(len(train))
+    weights = np.linalg.solve(covariance, np.ones(len(train)))
+    constant = weights @ targets / weights.sum()  # generalised least squares
+    process.fit(train, targets - constant)
+    mean, std = process.predict(test, return_std=True)
+    return (mean + constant) * scale + center, std * scale
+
+
+@pytest.mark.parametrize("groups", [None, GROUPS, [np.array([6, 7]), np.array([0, 1, 2])]])
+def test_posterior_is_that_of_scikit_learn(groups):
+    train, test = FEATURES[:80], FEATURES[80:]
+    model = GaussianProcess(groups).fit(train, LABELS[:80])
+    blocks = [slice(0, 11)] if groups is None else groups
+    order = np.concatenate([np.arange(11)[block] for block in blocks])
+    places = np.split(
+        np.arange(len(order)), np.cumsum([len(np.arange(11)[b]) for b in blocks])[:-1]
+    )
+    mean, std = predict_by_reference(
+        model.hyperparameters_,
+        places,
+        scaled(train[:, order], train[:, order], places),
+        LABELS[:80],
+        scaled(test[:, order], train[:, order], places),
+    )
+    found_mean, found_std = model.predict(test, return_std=True)
+    np.testing.assert_allclose(found_mean, mean, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(found_std, std, rtol=2e-3)
+    np.testing.assert_array_equal(model.predict(test), found_mean)
+
+
+def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
+    hyper = _gp.Hyperparameters(1.7, np.array([0.8, 2.5]), 0.03)
+    train = scaled(FEATURES[:50], FEATURES, GROUPS)
+    targets = np.random.default_rng(1).normal(size=50)
+    distances = np.stack(
+        [((train[:, None, g] - train[None, :, g]) ** 2).sum(axis=2) for g in GROUPS]
+    )
+    center, width = np.array([0.1, 0.2, 0.3, -3.0]), np.array([1.5, 0.5, 0.6, 2.0])
+    value, _ = _gp.negative_log_posterior(hyper.to_vector(), distances, targets, center, width)
+    process = reference_process(hyper, GROUPS, 11)
+    covariance = process.kernel(train) + (hyper.noise + 1e-6) * np.eye(50)
+    weights = np.linalg.solve(covariance, np.ones(50))
+    process.fit(train, targets - weights @ targets / weights.sum())
+    likelihood = process.log_marginal_likelihood_value_ + 25 * np.log(2 * np.pi)
+    logarithms = np.log([1.7, 0.8, 2.5, 0.03])
+    priors = 0.5 * (((logarithms - center) / width) ** 2).sum()
+    assert value == pytest.approx(-likelihood + priors, rel=1e-8)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+@settings(max_examples=20, deadline=None)
+def test_gradient_by_finite_differences(seed, blocks):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(blocks, 12, 3))
+    distances = ((points[:, :, None] - points[:, None]) ** 2).sum(axis=3)
+    targets = rng.normal(size=12)
+    center, width = rng.normal(size=blocks + 2), rng.uniform(0.5, 2, size=blocks + 2)
+    vector = rng.normal(size=blocks + 2)
+
+    def value(v):
+        return _gp.negative_log_posterior(v, distances, targets, center, width)[0]
+
+    _, gradient = _gp.negative_log_posterior(vector, distances, targets, center, width)
+    numeric = approx_fprime(vector, value, 1e-6)
+    np.testing.assert_allclose(gradient, numeric, rtol=2e-4, atol=2e-4)
+
+
+def test_fitting_raises_the_posterior():
+    data = scaled(FEATURES[:60], FEATURES, GROUPS).astype(np.float32)
+    targets = (LABELS[:60] - LABELS[:60].mean()) / LABELS[:60].std()
+    blocks = [np.arange(6), np.arange(6, 11)]
+    start = _gp.Hyperparameters.typical(2)
+    fitted = _gp.fit_hyperparameters(data, blocks, targets, start, 30)
+    # the blocks matter differently: the noise of the labels and the sine are found
+    assert fitted.noise > start.noise
+    again = _gp.fit_hyperparameters(data, blocks, targets, fitted, 30)
+    np.testing.assert_allclose(again.to_vector(), fitted.to_vector(), atol=0.05)
+
+
+def test_it_learns():
+    model = GaussianProcess(GROUPS).fit(FEATURES[:200], LABELS[:200])
+    mean, std = model.predict(FEATURES[200:], return_std=True)
+    residuals = mean - LABELS[200:]
+    assert residuals.std() < 0.75 * LABELS[200:].std()
+    assert (std > 0).all()
+
+
+@pytest.mark.parametrize("labels", [[5.0, 5.0, 5.0], [1.0, 1.0, 2.0]])
+def test_constant_features_and_labels(labels):
+    model = GaussianProcess().fit(np.ones((3, 4)), labels)
+    mean, std = model.predict(np.ones((2, 4)), return_std=True)
+    np.testing.assert_allclose(mean, np.mean(labels), atol=1e-5)
+    assert np.isfinite(std).all()
+
+
+# -- on a pool ------------------------------------------------------------------------------
+
+POINTS = scaled(FEATURES, FEATURES, GROUPS)
+
+
+def fresh(hyper, rows, conditioned, labels):
+    """Mean and deviation over the pool, from scikit-learn and from scratch."""
+    mean, std = predict_by_reference(hyper, GROUPS, POINTS[rows], labels, POINTS)
+    if len(conditioned):
+        everything = np.concatenate([rows, conditioned])
+        ones = np.zeros(len(everything))
+        ones[0] = 1  # any labels: the deviation does not depend on them
+        _, wide = predict_by_reference(hyper, GROUPS, POINTS[everything], ones, POINTS)
+        std = wide / ones.std() * labels.std()
+    return mean, std
+
+
+rounds = st.lists(
+    st.tuples(st.integers(1, 6), st.lists(st.integers(0, 299), max_size=4, unique=True)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(rounds, st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_any_sequence_of_rounds_equals_a_fresh_fit(sequence, seed):
+    order = np.random.default_rng(seed).permutation(300)
+    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    count = 2
+    for added, conditioned in sequence:
+        count += added
+        rows = order[:count]
+        extra = np.array([row for row in conditioned if row not in rows], dtype=np.int64)
+        model.fit(rows, LABELS[rows])
+        for row in extra:
+            model.condition(np.array([row]))
+        mean, std = model.predict()
+        expected_mean, expected_std = fresh(model._kernel.hyper, rows, extra, LABELS[rows])
+        np.testing.assert_allclose(mean, expected_mean, atol=5e-3 * LABELS[rows].std())
+        np.testing.assert_allclose(std, expected_std, atol=5e-3 * LABELS[rows].std())
+
+
+@given(st.lists(st.lists(st.integers(0, 40), min_size=2, max_size=12, unique=True), min_size=2))
+@settings(max_examples=20, deadline=None)
+def test_rows_may_come_in_any_order_and_go_again(batches):
+    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=3)
+    for batch in batches[:6]:
+        rows = np.array(batch)
+        model.fit(rows, LABELS[rows])
+    mean, std = model.predict()
+    expected_mean, expected_std = fresh(model._kernel.hyper, rows, rows[:0], LABELS[rows])
+    spread = max(LABELS[rows].std(), 1e-3)
+    np.testing.assert_allclose(mean, expected_mean, atol=1e-2 * spread)
+    np.testing.assert_allclose(std, expected_std, atol=1e-2 * spread)
+
+
+def test_covariance_is_that_of_the_posterior():
+    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    rows, some = np.arange(40), np.arange(100, 130)
+    model.fit(rows, LABELS[rows])
+    covariance, noise = model.covariance(some)
+    hyper = model._kernel.hyper
+    process = reference_process(hyper, GROUPS, 11).fit(POINTS[rows], LABELS[rows])
+    _, expected = process.predict(POINTS[some], return_cov=True)
+    variance = LABELS[rows].var()
+    np.testing.assert_allclose(covariance, expected * variance, atol=2e-3 * variance)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), model.predict()[1][some], rtol=1e-2)
+    assert noise == pytest.approx(hyper.noise * variance)
+    # conditioning on one of them is one step of elimination
+    model.condition(some[:1])
+    column = covariance[0]
+    after = np.diag(covariance) - column**2 / (column[0] + noise)
+    np.testing.assert_allclose(model.predict()[1][some] ** 2, after, atol=2e-3 * variance)
+
+
+def test_conditioning_keeps_the_mean_and_shrinks_deviations():
+    model = for_pool(GaussianProcess(GROUPS), FEATURES)
+    assert isinstance(model, GaussianProcessPool)
+    rows = np.arange(30)
+    model.fit(rows, LABELS[rows])
+    mean, std = model.predict()
+    model.condition(np.array([100, 101]))
+    later_mean, later_std = model.predict()
+    np.testing.assert_array_equal(later_mean, mean)
+    assert (later_std <= std + 1e-6).all()
+    assert later_std[100] < 0.9 * std[100]
+    model.fit(rows, LABELS[rows])  # what was only conditioned on is forgotten
+    np.testing.assert_allclose(model.predict()[1], std, rtol=1e-3)
+
+
+def test_hyperparameters_come_anew_when_the_data_have_grown_by_a_quarter():
+    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    seen = []
+    for count in range(20, 40):
+        model.fit(np.arange(count), LABELS[:count])
+        seen.append(tuple(model._kernel.hyper.to_vector()))
+    changes = [20 + i for i in range(1, 20) if seen[i] != seen[i - 1]]
+    assert changes == [25, 32]
