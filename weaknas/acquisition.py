@@ -163,7 +163,7 @@ def _log_unit_improvement(z: Floats) -> Floats:
     """Return log(phi(z) + z Phi(z)), for z below -5 by its asymptotic series."""
     near = np.maximum(z, -5.0)
     exact = np.log(np.exp(-0.5 * near**2) / np.sqrt(2 * np.pi) + near * ndtr(near))
-    tail = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) - np.log(z**2 + 2.0)
+    tail = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) - np.log(z**2 + 3.0)
     return np.asarray(np.where(z > -5.0, exact, tail))
 
 
