@@ -222,6 +222,29 @@ def test_fewer_runs_of_a_slow_strategy_are_the_first_ones(tmp_path):
     assert {row["seed"] for row in rows if row["run"] == 1} == {experiment.run_seed(1)}
 
 
+def test_a_run_ends_when_its_training_seconds_are_spent():
+    experiment = make_experiment(budget_cost=60.0, runs=2)
+    for row in (
+        compare_tables(experiment)
+        .group_by(["strategy", "run"])
+        .aggregate([("cost", "sum"), ("cost", "max"), ("query", "max")])
+        .to_pylist()
+    ):
+        if row["strategy"] == "random":  # one query a round
+            assert 60 <= row["cost_sum"] < 60 + row["cost_max"]
+        assert row["query_max"] < BUDGET
+    with pytest.raises(InputError, match="above 0 seconds"):
+        compare(make_experiment(budget_cost=0.0))
+
+
+def test_a_benchmark_without_an_optimum_is_refused():
+    class Surrogate:
+        name = "surrogate"
+
+    with pytest.raises(InputError, match="does not know its best architecture"):
+        Truth(Surrogate())
+
+
 def test_two_data_sets_give_two_summaries_and_ranks():
     benchmarks = {"one": make_benchmark, "two": partial(make_benchmark, shift=5.0)}
     summary = compare(make_experiment(benchmarks=benchmarks, runs=2))

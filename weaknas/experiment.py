@@ -17,7 +17,7 @@ import pyarrow as pa
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.registry import STRATEGIES, get_strategy
-from weaknas.runner import check_budget, run
+from weaknas.runner import Budget, run
 from weaknas.statistics import incumbents
 from weaknas.strategies import Strategy
 from weaknas.trials import Trial
@@ -66,6 +66,9 @@ class Experiment:
         chooses its incumbent by, is always the objective of the benchmark.
     runs_of : mapping of str to int
         Other numbers of runs for some strategies, fewer where they are slow.
+    budget_cost : float, optional
+        Seconds of training after which a run ends too, see `weaknas.run`: the
+        common measure where strategies train at several fidelities.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class Experiment:
     seed: int = 0
     optimum: Target = "validation"
     runs_of: Mapping[str, int] = field(default_factory=dict)
+    budget_cost: float | None = None
 
     def __post_init__(self) -> None:
         if not self.benchmarks or not self.strategies:
@@ -132,7 +136,7 @@ class Experiment:
         datasets, settings = {}, {}
         for dataset in self.benchmarks:
             benchmark = self.load(dataset)
-            check_budget(self.budget, benchmark.space)
+            Budget(self.budget, self.budget_cost).check(benchmark.space)
             truth = Truth(benchmark, self.optimum)
             datasets[dataset] = benchmark.describe() | truth.describe()
             for name in self.strategies:
@@ -143,6 +147,7 @@ class Experiment:
             "strategies": settings,
             "runs": self.runs,
             "budget": self.budget,
+            "budget_cost": self.budget_cost,
             "seed": self.seed,
             "optimum": self.optimum,
             "seeds": [self.run_seed(run) for run in range(self.runs)],
@@ -170,10 +175,16 @@ class Truth:
     Raises
     ------
     InputError
-        When test results are asked for and the benchmark has none.
+        When the benchmark does not know its optimum, or has no test results and
+        they are asked for.
     """
 
     def __init__(self, benchmark: TabularBenchmark, optimum: Target = "validation") -> None:
+        if not hasattr(benchmark, "optimum"):
+            raise InputError(
+                f"the benchmark {benchmark.name!r} does not know its best architecture,"
+                " so there is no regret to compare by"
+            )
         if optimum == "test" and benchmark.test is None:
             raise InputError(
                 f"the benchmark {benchmark.name!r} has no test results;"
@@ -223,7 +234,7 @@ def run_task(
     begin = time.perf_counter()
     strategy = experiment.strategies[task.strategy](benchmark.space, seed=seed)
     building = time.perf_counter() - begin
-    result = run(strategy, benchmark, experiment.budget)
+    result = run(strategy, benchmark, experiment.budget, budget_cost=experiment.budget_cost)
     key = {"dataset": task.dataset, "strategy": task.strategy, "run": task.run, "seed": seed}
     seconds = building + result.seconds_strategy
     return query_table(key | {"seconds": seconds}, list(result.trials), benchmark, truth)

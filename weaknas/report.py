@@ -96,10 +96,13 @@ def comparison_page(folder: Path) -> Page:
 
 def _comparison_facts(record: dict[str, Any]) -> dict[str, str]:
     config = record["experiment"]
+    cost = config["budget_cost"]
+    limit = "" if cost is None else f" or {cost:g} seconds of training"
     return {
         "command": record["command"] or "called from Python",
         "begun": record["created"],
-        "protocol": f"{config['runs']} runs of {config['budget']} queries, seed {config['seed']};"
+        "protocol": f"{config['runs']} runs of {config['budget']} queries{limit}, seed"
+        f" {config['seed']};"
         f" optimum and regret by the mean {config['optimum']} score over all trainings;"
         " the incumbent is the query with the best observed validation score",
         "versions": _join(config["versions"]),

@@ -37,6 +37,8 @@ class Options:
     "Other numbers of runs for some strategies: `optuna-gp=10,smac=5`."
     budget: int = 300
     "Queries of a run."
+    budget_cost: float | None = None
+    "Seconds of training after which a run ends too, for strategies with several fidelities."
     seed: int = 0
     "Of everything that is random; run k of every strategy sees the same labels."
     labels: str = "one-seed"
@@ -71,6 +73,7 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
         options.seed,
         options.optimum,  # type: ignore[arg-type]  # checked there
         parse_runs_of(options.runs_of),
+        options.budget_cost,
     )
     with ComparisonProgress(experiment, options.jobs) as progress:
         summary = run_comparison(
