@@ -41,11 +41,10 @@ class Pool:
         return np.argsort(self.fingerprints, kind="stable")
 
     def locate(self, fingerprints: Fingerprints) -> npt.NDArray[np.int64]:
-        """Return the rows of fingerprints, shape (m,), that are all in the pool."""
-        rows: npt.NDArray[np.int64] = self._order[
-            np.searchsorted(self.fingerprints, fingerprints, sorter=self._order)
-        ]
-        return rows
+        """Return the rows of fingerprints, shape (m,), without those that are not in the pool."""
+        position = np.searchsorted(self.fingerprints, fingerprints, sorter=self._order)
+        rows: npt.NDArray[np.int64] = self._order[np.minimum(position, len(self._order) - 1)]
+        return np.asarray(rows[self.fingerprints[rows] == fingerprints])
 
 
 class Candidates(ABC):

@@ -28,4 +28,7 @@ def describe(component: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    return describe(value) if hasattr(value, "get_params") else repr(value)
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return describe(value)
+    # The text of a function has its address, which is another one in every process.
+    return getattr(value, "__qualname__", None) or repr(value)
