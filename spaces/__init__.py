@@ -3,6 +3,7 @@
 from weaknas.spaces._base import LISTABLE_LIMIT, Fingerprints, Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.choices import ChoiceSpace
+from weaknas.spaces.constrained import ConstrainedSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.subset import SubsetSpace
 
@@ -10,6 +11,7 @@ __all__ = [
     "LISTABLE_LIMIT",
     "Architecture",
     "ChoiceSpace",
+    "ConstrainedSpace",
     "Fingerprints",
     "Genotypes",
     "GraphBatch",

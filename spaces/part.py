@@ -1,0 +1,123 @@
+"""What the parts of a space share: its structure, and moves that stay inside."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces.graphs import GraphBatch
+
+_TRIES = 8
+
+
+class PartOfSpace(SearchSpace):
+    """Some architectures of a space, with its structure.
+
+    Moves stay inside; encoders, graphs, string forms and ids are those of the
+    whole space, and so is all else that a part does not say (costs, decode, ...).
+
+    Parameters
+    ----------
+    whole : SearchSpace
+    """
+
+    def __init__(self, whole: SearchSpace) -> None:
+        self.whole = whole
+        self.name = whole.name
+        self.variables = whole.variables
+        self.cardinalities = whole.cardinalities
+        self.ordered = whole.ordered
+
+    @abstractmethod
+    def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes are in this part."""
+
+    @abstractmethod
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw architectures of this part, with replacement; shape (n, d)."""
+
+    # -- as in the whole space --------------------------------------------------------
+
+    def format(self, genotype: npt.NDArray[np.integer]) -> str:
+        """Return the string form in the whole space."""
+        return self.whole.format(genotype)
+
+    def parse(self, text: str) -> Genotypes:
+        """Read the string form of the whole space."""
+        return self.whole.parse(text)
+
+    def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Return the canonical forms in the whole space."""
+        return self.whole.canonicalize(genotypes)
+
+    def fingerprint(self, genotypes: npt.NDArray[np.integer]) -> Fingerprints:
+        """Return the fingerprints in the whole space."""
+        return self.whole.fingerprint(genotypes)
+
+    def canonical_ids(self, genotypes: npt.NDArray[np.integer]) -> list[str]:
+        """Return the ids in the whole space."""
+        return self.whole.canonical_ids(genotypes)
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether the whole space has graphs."""
+        return self.whole.has_graphs
+
+    def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:
+        """Return the graphs of the whole space."""
+        return self.whole.graphs(genotypes)
+
+    # -- moves that stay inside ---------------------------------------------------------
+
+    def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Mutate as in the whole space, again where that leads outside; in the end mend."""
+        given = np.asarray(genotypes)
+        return self._inside(lambda rows: self.whole.mutate(given[rows], rng), len(given), rng)
+
+    def crossover(
+        self,
+        first: npt.NDArray[np.integer],
+        second: npt.NDArray[np.integer],
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        """Cross as in the whole space, again where that leads outside; in the end mend."""
+        one, other = np.asarray(first), np.asarray(second)
+        return self._inside(
+            lambda rows: self.whole.crossover(one[rows], other[rows], rng), len(one), rng
+        )
+
+    def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
+        """Return the neighbours that are inside; there may be none."""
+        rows = self.whole.neighbors(genotype)
+        return rows[self.contains(rows)]
+
+    def _inside(
+        self,
+        draw: Callable[[npt.NDArray[np.intp]], Genotypes],
+        n: int,
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        rows = draw(np.arange(n))
+        for _ in range(_TRIES):
+            outside = np.flatnonzero(~self.contains(rows))
+            if len(outside) == 0:
+                return rows
+            rows[outside] = draw(outside)
+        outside = np.flatnonzero(~self.contains(rows))
+        rows[outside] = self._mend(rows[outside], rng)
+        return rows
+
+    def _mend(self, genotypes: Genotypes, rng: np.random.Generator) -> Genotypes:
+        """Return an architecture of this part for each one outside it."""
+        return self.sample(len(genotypes), rng)
+
+    def __getattr__(self, name: str) -> Any:
+        # What only the whole space knows (parameters, macs, choices, decode, ...).
+        if name.startswith("_") or name == "whole":
+            raise AttributeError(name)
+        return getattr(self.whole, name)
