@@ -126,9 +126,11 @@ PREDICTORS = Registry(
 STRATEGIES = Registry(
     "strategy",
     {
+        "bananas": "weaknas.strategies.configured:bananas",
         "bohb": "weaknas.strategies:BOHB",
         "hyperband": "weaknas.strategies:Hyperband",
         "local-search": "weaknas.strategies:LocalSearch",
+        "npenas": "weaknas.strategies.configured:npenas",
         "optuna-cmaes": "weaknas.strategies.optuna:cmaes",
         "optuna-gp": "weaknas.strategies.optuna:gp",
         "optuna-nsga2": "weaknas.strategies.optuna:nsga2",

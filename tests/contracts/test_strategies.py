@@ -17,6 +17,7 @@ import pytest
 
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
+from weaknas.predictors.mlp import MLP
 from weaknas.registry import STRATEGIES, get_space, get_strategy
 from weaknas.runner import Result, run
 from weaknas.spaces import Architecture, ChoiceSpace, SearchSpace
@@ -51,6 +52,8 @@ def build(name: str, space: SearchSpace, seed: int = 0, **options: Any) -> Strat
     if isinstance(factory, type) and issubclass(factory, Hyperband):
         options["resources"] = RESOURCES
     strategy: Strategy = get_strategy(name, space, seed=seed, **options)
+    if name in {"bananas", "npenas"}:  # a network that is fitted in no time
+        strategy.predictor = MLP(hidden=(8,), max_iter=10, members=2)
     return strategy
 
 
