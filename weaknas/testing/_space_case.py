@@ -33,10 +33,18 @@ class SpaceCase:
         """Return a new generator, the same each time."""
         return np.random.default_rng(self.seed)
 
-    @cached_property
+    # Copies are handed out: an implementation that changes what it is given must
+    # not change what the next check looks at.
+
+    @property
     def drawn(self) -> Genotypes:
         """A sample of the space."""
-        return self.space.sample(400, self.rng())
+        return self._drawn.copy()
+
+    @property
+    def related(self) -> Genotypes:
+        """Architectures among which many are isomorphic: mutants, and canonical forms."""
+        return self._related.copy()
 
     @property
     def few(self) -> Genotypes:
@@ -44,8 +52,11 @@ class SpaceCase:
         return self.drawn[:_FEW]
 
     @cached_property
-    def related(self) -> Genotypes:
-        """Architectures among which many are isomorphic: mutants, and canonical forms."""
+    def _drawn(self) -> Genotypes:
+        return self.space.sample(400, self.rng())
+
+    @cached_property
+    def _related(self) -> Genotypes:
         if self.space.is_listable and self.space.size <= 20_000:
             rows = self.space.enumerate()
             return rows[self.rng().permutation(len(rows))[:3000]]

@@ -52,7 +52,12 @@ def encoder_checks(factory: Callable[[SearchSpace], Any], space: SearchSpace) ->
 class _Case:
     def __init__(self, factory: Callable[[SearchSpace], Any], space: SearchSpace) -> None:
         self.factory, self.space = factory, space
-        self.genotypes = SpaceCase(space, 0, None, None).drawn[:120]
+        self._drawn = SpaceCase(space, 0, None, None).drawn[:120]
+
+    @property
+    def genotypes(self) -> npt.NDArray[np.int16]:
+        """What is encoded; a copy each time, which an encoder may spoil."""
+        return self._drawn.copy()
 
     def fitted(self) -> Any:
         """Return a new encoder, fitted to the genotypes."""
