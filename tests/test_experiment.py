@@ -56,6 +56,13 @@ class Raising(RandomSearch):
         return super()._propose(n)
 
 
+class Dying(RandomSearch):
+    """Takes its process with it."""
+
+    def _propose(self, n):
+        os._exit(1)
+
+
 class Slow(RandomSearch):
     """Leaves time to interrupt."""
 
@@ -191,6 +198,14 @@ def test_a_strategy_that_raises_does_not_stop_the_others(tmp_path):
     failures = [(item["strategy"], item["run"]) for item in summary["failures"]]
     assert failures == [("raising", 0), ("raising", 1)]
     assert "the model did not fit" in summary["failures"][0]["error"]
+
+
+def test_a_process_that_dies_ends_the_experiment_with_what_was_measured(tmp_path):
+    strategies = {"random": RandomSearch, "dying": Dying}
+    with pytest.raises(ChildProcessError, match="finished runs are kept"):
+        compare(make_experiment(strategies=strategies, runs=2), tmp_path)
+    rows = read_queries(tmp_path).select(["strategy", "run"]).to_pylist()
+    assert {(row["strategy"], row["run"]) for row in rows} == {("random", 0)}
 
 
 def test_a_run_that_ends_early_keeps_its_last_regret():

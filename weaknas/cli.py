@@ -20,6 +20,7 @@ app = App(
     help="Predictor-based, progressive neural architecture search.",
     help_epilogue="Example: `weaknas search nasbench201 --dataset cifar100 --budget 150`",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # handled below
 )
 # Name: where it is, and its line of help. Imported when called or asked for help.
 _COMMANDS = {

@@ -18,7 +18,7 @@ from weaknas.errors import InputError
 from weaknas.experiment import Experiment, Task
 from weaknas.files import write_atomically, write_json
 from weaknas.summary import summarize
-from weaknas.trials import _differences
+from weaknas.trials import differences
 from weaknas.workers import Outcome, run_experiment
 
 FORMAT_VERSION = 1
@@ -234,7 +234,7 @@ def _split(queries: pa.Table) -> Iterator[tuple[Task, pa.Table]]:
 
 
 def _refuse_other(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    for key, old, new in _differences(theirs, ours):
+    for key, old, new in differences(theirs, ours):
         raise InputError(
             f"{folder} holds a comparison with {key} = {old}, not {new};"
             " choose another output folder or the same configuration"

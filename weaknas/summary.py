@@ -127,8 +127,9 @@ def summarize(
 
     For one data set: ``space, dataset, runs, budget, budget_cost, seed, labels,
     optimum, optimum_score, random_score, strategies, failures``. Each of
-    ``strategies`` has ``strategy, runs, found_rate, queries_to_optimum {mean, median, p90, ci95}, regret_at``
-    ``{"50": {mean, ci95}, ...}, seconds_per_run, relative_improvement, wilcoxon``.
+    ``strategies`` has ``strategy, runs, found_rate, queries_to_optimum {mean, median,
+    p90, ci95}, regret_at {"50": {mean, ci95}, ...}, seconds_per_run,
+    relative_improvement, wilcoxon``.
     A run that did not find the optimum counts as its full budget. For several data
     sets: ``space, datasets``, a list of these, and ``ranks`` over them.
 

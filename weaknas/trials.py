@@ -302,17 +302,17 @@ class Journal:
         )
 
     def _compare(self, theirs: Any) -> None:
-        for key, old, new in _differences(theirs, self.config):
+        for key, old, new in differences(theirs, self.config):
             raise InputError(
                 f"{self.path.parent} holds a run with {key} = {old}, not {new};"
                 " choose another output folder or the same configuration"
             )
 
 
-def _differences(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """All leaves in which two configurations differ."""
+def differences(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, old and new value of all leaves in which two configurations differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(set(old) | set(new)):
-            yield from _differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))
+            yield from differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))
     elif old != new:
         yield prefix, json.dumps(old), json.dumps(new)

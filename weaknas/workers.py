@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def run_experiment(
     ------
     InputError
         When `jobs` is below 1.
-    concurrent.futures.process.BrokenProcessPool
+    ChildProcessError
         When a process dies, e.g. for want of memory.
     """
     if jobs < 1:
@@ -66,6 +67,11 @@ def run_experiment(
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                "a process ended without a word, perhaps for want of memory; finished runs are"
+                " kept, the same call continues"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - others:

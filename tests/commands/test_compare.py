@@ -110,6 +110,15 @@ def test_bad_input_is_named(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_interruption_says_what_is_kept(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("weaknas.commands.compare.run_comparison", interrupted)
+    assert call("compare", "nasbench201", "--strategies", "random") == 130
+    assert "what was measured is kept" in capsys.readouterr().err
+
+
 def test_report_of_nothing(tmp_path, capsys):
     assert call("report", str(tmp_path)) == 2
     assert "neither a comparison" in capsys.readouterr().err
