@@ -104,6 +104,21 @@ def test_first_improvement_moves_at_once(first_improvement: bool) -> None:
     assert set(strategy.ask(11)) == set(around) - {start, better}
 
 
+def test_first_improvement_does_not_prefer_what_is_known() -> None:
+    space = ChoiceSpace({name: ["0", "1"] for name in "abcd"})
+    summit, beside = space.architectures(np.array([[1, 1, 0, 0], [1, 0, 0, 0]]))
+    at_once, runs = 0, 200
+    for seed in range(runs):
+        strategy = LocalSearch(space, seed=seed, first_improvement=True)
+        strategy.tell([summit], [5.0])
+        while strategy._height is not None:  # until it is known for a local optimum
+            strategy.tell(strategy.ask(), [0.0])
+        strategy.tell([beside], [1.0])  # a start beside it; three neighbours are new
+        at_once += strategy._height is None
+    # The known one comes first in one of four orders: it is moved to, and that is all.
+    assert abs(at_once / runs - 1 / 4) < 3.5 * np.sqrt(3 / 16 / runs)
+
+
 def test_failed_neighbours_are_never_moved_to() -> None:
     space = ChoiceSpace({"a": ["0", "1", "2"]})
     strategy = LocalSearch(space, seed=0)

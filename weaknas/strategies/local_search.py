@@ -23,8 +23,8 @@ class LocalSearch(Strategy):
     ----------
     space : SearchSpace
     first_improvement : bool
-        Move to the first neighbour that is better, without looking at the others
-        (the paper's ``query_until_lower``).
+        Move to the first neighbour, in random order, that is better, without looking
+        at the others (the paper's ``query_until_lower``).
     seed : int
     batch_size : int
         Largest number of neighbours in a round.
@@ -69,16 +69,19 @@ class LocalSearch(Strategy):
     def _climb(self) -> bool:
         """Take a step if it is known where to; tell whether there may be another."""
         assert self._height is not None
-        scores = {code: self.history.score_of(code) for code in self._neighbors}
-        known = {code: value for code, value in scores.items() if value is not None}
-        better = [code for code, value in known.items() if value > self._height]
-        if len(known) < len(scores) and not (self.first_improvement and better):
-            return False
-        if not better:
+        best, height = None, self._height
+        for code in self._neighbors:
+            score = self.history.score_of(code)
+            if score is None:
+                return False
+            if score > height:
+                best, height = code, score
+                if self.first_improvement:
+                    break
+        if best is None:
             self._height, self._neighbors = None, {}
             return False
-        target = better[0] if self.first_improvement else max(better, key=known.__getitem__)
-        self._move(self._neighbors[target], known[target])
+        self._move(self._neighbors[best], height)
         return True
 
     def _move(self, genotype: Genotypes, score: float) -> None:
