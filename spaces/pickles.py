@@ -25,8 +25,8 @@ from weaknas.errors import InputError
 #: ``"module.name"`` as a pickle spells it, to what is called in its place.
 AllowList: TypeAlias = Mapping[str, Callable[..., Any]]
 
-_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-_TORCH_PROTOCOL = 1001
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+TORCH_PROTOCOL = 1001
 
 
 class Opaque:
@@ -110,12 +110,15 @@ PLAIN_AND_TENSORS: AllowList = MappingProxyType(
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
-    """Knows the allowed names only; a reference to outside data becomes `Opaque`."""
+    """Knows the allowed names only, and hands references to outside data on."""
 
-    def __init__(self, stream: IO[bytes], name: str, allow: AllowList) -> None:
+    def __init__(
+        self, stream: IO[bytes], name: str, allow: AllowList, outside: Callable[[Any], Any]
+    ) -> None:
         super().__init__(stream)
         self._name = name
         self._allow = allow
+        self._outside = outside
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -126,12 +129,16 @@ class _RestrictedUnpickler(pickle.Unpickler):
                 " nothing was run"
             ) from None
 
-    def persistent_load(self, pid: Any) -> Opaque:
-        return Opaque()
+    def persistent_load(self, pid: Any) -> Any:
+        return self._outside(pid)
 
 
 def load_restricted(
-    file: Path | IO[bytes], allow: AllowList = PLAIN, *, name: str | None = None
+    file: Path | IO[bytes],
+    allow: AllowList = PLAIN,
+    *,
+    name: str | None = None,
+    outside: Callable[[Any], Any] = Opaque,
 ) -> Any:
     """Read one pickle, refusing every global name that is not allowed.
 
@@ -143,6 +150,8 @@ def load_restricted(
         ``"module.name"`` to what is called in its place.
     name : str, optional
         How errors call the file; default: its own name.
+    outside : callable
+        Called with what a reference to data outside the pickle says.
 
     Raises
     ------
@@ -150,11 +159,11 @@ def load_restricted(
         When a name is refused, or the file is missing or no whole pickle.
     """
     name = name or str(file if isinstance(file, Path) else getattr(file, "name", "pickle"))
-    with _reporting(name):
+    with reporting(name):
         if not isinstance(file, Path):
-            return _RestrictedUnpickler(file, name, allow).load()
+            return _RestrictedUnpickler(file, name, allow, outside).load()
         with file.open("rb") as stream:
-            return _RestrictedUnpickler(stream, name, allow).load()
+            return _RestrictedUnpickler(stream, name, allow, outside).load()
 
 
 def load_container(stream: io.BufferedReader[Any], name: str) -> Any:
@@ -174,7 +183,7 @@ def load_container(stream: io.BufferedReader[Any], name: str) -> Any:
     InputError
         As for `load_restricted`.
     """
-    with _reporting(name):
+    with reporting(name):
         head = stream.peek(4)
         if head.startswith(b"BZh"):
             # The pickle reader is fast on streams that it can peek into.
@@ -182,13 +191,13 @@ def load_container(stream: io.BufferedReader[Any], name: str) -> Any:
         elif head.startswith(b"PK\3\4"):
             return _load_zip(stream, name)
         first = load_restricted(stream, PLAIN_AND_TENSORS, name=name)
-        return first if first != _TORCH_MAGIC else _load_sequence(stream, name)
+        return first if first != TORCH_MAGIC else _load_sequence(stream, name)
 
 
 def _load_sequence(stream: IO[bytes], name: str) -> Any:
     """Read what follows the magic number: protocol, byte order, the object; then come weights."""
     protocol = load_restricted(stream, name=name)
-    if protocol != _TORCH_PROTOCOL:
+    if protocol != TORCH_PROTOCOL:
         raise InputError(f"{name}: torch.save protocol {protocol!r} is not known")
     load_restricted(stream, name=name)
     return load_restricted(stream, PLAIN_AND_TENSORS, name=name)
@@ -204,7 +213,7 @@ def _load_zip(stream: IO[bytes], name: str) -> Any:
 
 
 @contextmanager
-def _reporting(name: str) -> Iterator[None]:
+def reporting(name: str) -> Iterator[None]:
     """Turn whatever reading a bad file raises into an error that names it."""
     try:
         yield

@@ -19,6 +19,8 @@ from weaknas.spaces.darts import DARTS
 from weaknas.spaces.darts.table import read_random_sample
 from weaknas.spaces.graph import GraphNetworks
 from weaknas.spaces.graph import table as graph_table
+from weaknas.spaces.mobilenetv3 import MobileNetV3
+from weaknas.spaces.mobilenetv3 import table as mobilenet_table
 from weaknas.spaces.nasbench101 import NASBench101
 from weaknas.spaces.nasbench101 import table as nasbench101_table
 from weaknas.spaces.nasbench201 import NASBench201
@@ -285,6 +287,48 @@ def from_file(
             " the search stays inside"
         )
         warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return benchmark
+
+
+def mobilenetv3(
+    dataset: str = "imagenet", labels: Labels = "one-seed", path: str | None = None
+) -> TabularBenchmark:
+    """Return measured subnets of once-for-all, width 1.0 at resolution 224, as a benchmark.
+
+    Parameters
+    ----------
+    dataset : {"imagenet"}
+    labels : {"one-seed", "mean"}
+        No difference: a subnet of a supernet is measured, not trained.
+    path : str, optional
+        The CSV, see `weaknas.spaces.mobilenetv3.table.read_table`; default:
+        ``mobilenet/ofa_mbv3_w1.0_r224_dynas.csv`` in a data folder.
+
+    Returns
+    -------
+    TabularBenchmark
+        Scores are top-1 accuracies on ImageNet's validation images in percent. The
+        space is restricted to the measured subnets, which other searches found:
+        they are no random sample.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, or the table is missing or damaged.
+    """
+    if dataset != "imagenet":
+        raise unknown("dataset", dataset, ["imagenet"])
+    space, found = MobileNetV3(), mobilenet_table.locate_table(path)
+    benchmark = TabularBenchmark(
+        space,
+        mobilenet_table.read_table(space, found),
+        "top1",
+        labels=labels,
+        partial=True,
+        name="mobilenetv3/imagenet",
+    )
+    message = f"{found}: {benchmark.space.size} measured subnets; the search stays inside"
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
     return benchmark
 
 

@@ -149,6 +149,7 @@ BENCHMARKS = Registry(
     {
         "darts": "weaknas.benchmarks:darts",
         "graph": "weaknas.benchmarks:graph",
+        "mobilenetv3": "weaknas.benchmarks:mobilenetv3",
         "nasbench101": "weaknas.benchmarks:nasbench101",
         "nasbench201": "weaknas.benchmarks:nasbench201",
         "nats-size": "weaknas.benchmarks:nats_size",

@@ -1,0 +1,87 @@
+"""Subnets of once-for-all whose ImageNet accuracy was measured."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from weaknas.errors import InputError
+from weaknas.files import data_folders
+from weaknas.spaces.mobilenetv3.space import MobileNetV3
+from weaknas.spaces.tables import Columns
+
+_FILE = Path("mobilenet") / "ofa_mbv3_w1.0_r224_dynas.csv"
+_COLUMNS = ("ks", "e", "d", "r", "top1_mean", "macs", "params")
+
+
+def locate_table(path: str | Path | None = None) -> Path:
+    """Return the path that is given, else that of the table in a data folder.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+    """
+    folders = data_folders()
+    for candidate in [Path(path)] if path is not None else [f / _FILE for f in folders]:
+        if candidate.is_file():
+            return candidate
+    places = path or ", ".join(str(folder / _FILE) for folder in folders)
+    raise InputError(
+        f"no table of measured subnets at {places}; it is a CSV with the columns"
+        f" {', '.join(_COLUMNS)}"
+    )
+
+
+def read_table(space: MobileNetV3, path: Path) -> Columns:
+    """Read measured subnets.
+
+    Parameters
+    ----------
+    space : MobileNetV3
+        Of the width and resolution that were measured.
+    path : Path
+        A CSV with the columns ``ks``, ``e`` (a digit for each of 20 layers, 0 where
+        there is none), ``d``, ``r``, ``top1_mean`` (percent), ``macs`` and ``params``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``genotype`` (n, d), ``top1``, ``macs`` and ``params`` (n,).
+
+    Raises
+    ------
+    InputError
+        When the file is of another form, or its costs are not those of the space,
+        as with another width; the message has the line.
+    """
+    rows, values = [], []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
+        for line in reader:
+            try:
+                rows.append(space.parse(",".join(line[name] for name in _COLUMNS[:4])))
+                values.append([float(line[name]) for name in _COLUMNS[4:]])
+            except (TypeError, ValueError) as error:
+                where = f"{path}, line {reader.line_num}"
+                raise InputError(f"{where}: not a measured subnet ({error})") from error
+    if not rows:
+        raise InputError(f"{path}: no line has a subnet")
+    genotypes = np.stack(rows)
+    top1, macs, params = np.array(values).T
+    for name, stated, counted in (
+        ("macs", macs, space.macs(genotypes)),
+        ("params", params, space.parameters(genotypes)),
+    ):
+        wrong = np.flatnonzero(stated != counted)
+        if len(wrong):
+            raise InputError(
+                f"{path}: row {wrong[0] + 1} has {stated[wrong[0]]:.0f} {name}, where the net of"
+                f" width {space.width:g} has {counted[wrong[0]]}"
+            )
+    return {"genotype": genotypes, "top1": top1, "macs": macs, "params": params}
