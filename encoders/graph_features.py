@@ -11,7 +11,10 @@ import numpy.typing as npt
 from weaknas.encoders._base import Features, GraphEncoder
 from weaknas.spaces import GraphBatch
 
-_ALL_SUBSETS_UP_TO = 4  # operations; with more, subsets of one and two and the whole
+# Operations up to which all subsets are looked at; with more, those of one and two
+# and the whole; with many more, those of one and the whole.
+_ALL_SUBSETS_UP_TO = 4
+_PAIRS_UP_TO = 12
 
 
 class GraphFeaturesEncoder(GraphEncoder):
@@ -48,6 +51,8 @@ def _subsets(operations: list[int]) -> list[list[int]]:
     sizes: list[int] = list(range(len(operations) + 1))
     if len(operations) > _ALL_SUBSETS_UP_TO:
         sizes = [1, 2, len(operations)]
+    if len(operations) > _PAIRS_UP_TO:
+        sizes.remove(2)
     return [list(s) for s in chain.from_iterable(combinations(operations, k) for k in sizes)]
 
 
