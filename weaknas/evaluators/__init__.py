@@ -8,6 +8,7 @@ from weaknas.evaluators._base import (
     evaluate_safely,
     evaluation_seed,
 )
+from weaknas.evaluators.ofa_predictor import OFAPredictor
 from weaknas.evaluators.tabular import LABELS, Optimum, TabularBenchmark
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "FunctionEvaluator",
+    "OFAPredictor",
     "Optimum",
     "TabularBenchmark",
     "as_evaluator",
