@@ -80,6 +80,23 @@ def test_unknown_names(get, wrong, closest):
     assert "allowed: " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("get", "closest"),
+    [
+        (lambda: weaknas.get_predictor("xgboost", n_estimator=3), "n_estimators"),
+        (lambda: weaknas.get_benchmark("nasbench201", data_set="cifar10"), "dataset"),
+        (lambda: weaknas.get_encoder("path", weaknas.get_space("nasbench201"), lenght=3), "length"),
+        (
+            lambda: weaknas.get_strategy("weaknas", weaknas.get_space("nasbench201"), batch=3),
+            "batch_size",
+        ),
+    ],
+)
+def test_unknown_options(get, closest):
+    with pytest.raises(InputError, match=f"unknown option of the .*; did you mean '{closest}'"):
+        get()
+
+
 # -- plug-ins -------------------------------------------------------------------------------
 
 

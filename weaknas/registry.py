@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
+import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ class Registry:
     @property
     def group(self) -> str:
         """Name of the entry point group."""
-        return f"weaknas.{self.kind}s"
+        plural = f"{self.kind[:-1]}ies" if self.kind.endswith("y") else f"{self.kind}s"
+        return f"weaknas.{plural}"
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the names that match a shell-style pattern, sorted."""
@@ -58,6 +60,23 @@ class Registry:
             if entry.name == name:
                 return _load(entry)
         raise unknown(self.kind, name, self.names())
+
+    def build(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call what a name stands for.
+
+        Raises
+        ------
+        InputError
+            When the name or an option is unknown.
+        """
+        factory = self.load(name)
+        known = inspect.signature(factory).parameters.values()
+        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known):
+            names = [parameter.name for parameter in known][len(arguments) :]
+            for option in options:
+                if option not in names:
+                    raise unknown(f"option of the {self.kind} {name!r}", option, names)
+        return factory(*arguments, **options)
 
     def summary(self, name: str) -> str:
         """Return the first line of the documentation of what a name stands for.
@@ -199,7 +218,7 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     if is_space_file(name):
         space = _import("weaknas.spaces.toml:read_space")(name, **options)
     else:
-        space = SPACES.load(name)(**options)
+        space = SPACES.build(name, **options)
     return space
 
 
@@ -223,7 +242,7 @@ def get_encoder(name: str, space: SearchSpace, **options: Any) -> Any:
             f"the encoder {name!r} needs {encoder.needs}, which {space.name!r} is not"
             f" (encoders for it: {fitting})"
         )
-    return encoder(space, **options)
+    return ENCODERS.build(name, space, **options)
 
 
 def list_encoders_for(space: SearchSpace) -> list[str]:
@@ -245,9 +264,9 @@ def get_predictor(name: str, **options: Any) -> Any:
     Raises
     ------
     InputError
-        When the name is unknown.
+        When the name or an option is unknown.
     """
-    return PREDICTORS.load(name)(**options)
+    return PREDICTORS.build(name, **options)
 
 
 def get_strategy(name: str, space: SearchSpace, **options: Any) -> Any:
@@ -256,9 +275,9 @@ def get_strategy(name: str, space: SearchSpace, **options: Any) -> Any:
     Raises
     ------
     InputError
-        When the name is unknown.
+        When the name or an option is unknown.
     """
-    return STRATEGIES.load(name)(space, **options)
+    return STRATEGIES.build(name, space, **options)
 
 
 def get_benchmark(name: str, **options: Any) -> Any:
@@ -273,4 +292,4 @@ def get_benchmark(name: str, **options: Any) -> Any:
     """
     if is_space_file(name):
         return _import("weaknas.benchmarks:from_file")(name, **options)
-    return BENCHMARKS.load(name)(**options)
+    return BENCHMARKS.build(name, **options)
