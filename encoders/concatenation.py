@@ -31,7 +31,8 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
             columns = np.arange(np.shape(encoder.fit(genotypes, y).transform(genotypes[:1]))[1])
             for group in getattr(encoder, "groups", [slice(None)]):
                 block = columns[group] + width
-                self.groups.append(slice(int(block[0]), int(block[-1]) + 1))
+                if len(block):  # an encoder may have found nothing to tell
+                    self.groups.append(slice(int(block[0]), int(block[-1]) + 1))
             width += len(columns)
         self.n_features_in_ = np.shape(genotypes)[1]
         return self

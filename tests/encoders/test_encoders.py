@@ -14,13 +14,16 @@ import weaknas
 from weaknas.encoders import (
     AdjacencyEncoder,
     ConcatenatedEncoder,
+    CostsEncoder,
     GraphFeaturesEncoder,
     OneHotEncoder,
     OperationCountsEncoder,
     OperationPairsEncoder,
     OrdinalEncoder,
+    PathCountsEncoder,
     PathEncoder,
     TruncatedPathEncoder,
+    VariablesEncoder,
 )
 from weaknas.errors import InputError
 from weaknas.spaces import ChoiceSpace
@@ -75,6 +78,25 @@ def test_ordinal_by_hand():
     ]
 
 
+def test_variables_by_hand():
+    space = ChoiceSpace({"width": [16, 32, 64], "kind": ["a", "b"], "skip": [0, 1, 2, 3, 4]})
+    encoder = VariablesEncoder(space)
+    features = encoder.fit_transform(np.array([[1, 0, 4], [2, 1, 1]]))
+    np.testing.assert_array_equal(features, [[0.5, 1, 0, 1], [1, 0, 1, 0.25]])
+    assert encoder.groups == [slice(0, 1), slice(1, 3), slice(3, 4)]
+
+
+def test_costs_by_hand():
+    features = CostsEncoder(SPACE).fit_transform(ROWS)
+    known = {
+        tuple(np.log1p(f(SPACE.canonicalize(ROWS)).astype(float)))
+        for f in (SPACE.parameters, SPACE.macs)
+    }
+    found = {tuple(column) for column in features.T.astype(float)}
+    assert len(found) == len(known)
+    np.testing.assert_allclose(sorted(found), sorted(known), rtol=1e-6)
+
+
 # -- graphs ---------------------------------------------------------------------------------
 
 
@@ -107,9 +129,9 @@ def test_operation_pairs_by_brute_force():
             for a, b in np.argwhere(graphs.adjacency[index])
         )
         found = {
-            (a, b): int(features[index, a, b]) for a, b in np.argwhere(features[index]).tolist()
+            (a, b): features[index, a, b] ** 2 for a, b in np.argwhere(features[index]).tolist()
         }
-        assert found == counts
+        assert found == pytest.approx(counts)
 
 
 def test_operation_pairs_by_hand():
@@ -165,6 +187,18 @@ def test_path_encoder_says_what_is_wrong():
         PathEncoder(SPACE).transform(ROWS)
 
 
+def test_path_counts_by_brute_force():
+    columns = [path for k in range(4) for path in itertools.product(REAL, repeat=k)]
+    counts = np.array([[paths.count(path) for path in columns] for paths in PATHS])
+    assert counts.max() > 1
+    features = PathCountsEncoder(SPACE, 85).fit_transform(ROWS)
+    used = counts.any(axis=0)
+    np.testing.assert_allclose(features**2, counts[:, used], rtol=1e-6)
+    often = np.argsort(-(counts > 0).sum(axis=0), kind="stable")[:12]
+    few = PathCountsEncoder(SPACE, 12).fit_transform(ROWS)
+    np.testing.assert_allclose(few**2, counts[:, np.sort(often)], rtol=1e-6)
+
+
 # -- graph features -------------------------------------------------------------------------
 
 
@@ -214,6 +248,16 @@ def test_concatenation_keeps_blocks_in_order():
     assert features.dtype == np.float32
     for part, block in zip(parts, encoder.groups, strict=True):
         np.testing.assert_array_equal(features[:, block], part.transform(ROWS))
+
+
+def test_blocks_within_blocks_and_none():
+    space = ChoiceSpace({"width": [16, 32, 64], "kind": ["a", "b"]})
+    encoder = weaknas.get_encoder("one-hot+variables", space).fit(space.enumerate())
+    assert encoder.groups == [slice(0, 5), slice(5, 6), slice(6, 8)]
+    nothing = np.zeros((3, 6), dtype=np.int16)  # no path leads to the output
+    encoder = ConcatenatedEncoder([PathEncoder(SPACE, 9), OneHotEncoder(SPACE)]).fit(nothing)
+    assert encoder.groups == [slice(0, 30)]
+    assert encoder.transform(ROWS).shape == (len(ROWS), 30)
 
 
 def test_several_names_are_joined():
