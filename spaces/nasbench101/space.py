@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError
 from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces.constraints import CostFunction
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench101 import cells, counts, moves, strings
 from weaknas.spaces.nasbench101.cells import EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
@@ -192,6 +193,10 @@ class NASBench101(SearchSpace):
         inner = rows[:, len(EDGES) :]
         operations[:, 1:OUTPUT] = np.where(inner > 0, inner + 1, -1)
         return GraphBatch(adjacency, operations, ("input", "output", *OPERATIONS[1:]))
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return ``macs`` and ``params`` of the network for CIFAR-10."""
+        return {"macs": self.macs, "params": self.parameters}
 
     def parameters(
         self, genotypes: npt.NDArray[np.integer], classes: int = 10
