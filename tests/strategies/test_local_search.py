@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weaknas.runner import run
-from weaknas.spaces import Architecture, ChoiceSpace
+from weaknas.spaces import Architecture, ChoiceSpace, Genotypes
 from weaknas.strategies import LocalSearch
 
 SPACE = ChoiceSpace({"a": [1, 2, 3, 4], "b": ["x", "y", "z"], "c": ["x", "y"], "d": ["x", "y"]})
@@ -117,6 +117,27 @@ def test_first_improvement_does_not_prefer_what_is_known() -> None:
         at_once += strategy._height is None
     # The known one comes first in one of four orders: it is moved to, and that is all.
     assert abs(at_once / runs - 1 / 4) < 3.5 * np.sqrt(3 / 16 / runs)
+
+
+def test_it_can_go_on_from_the_next_best() -> None:
+    scores = landscape(0)
+    strategy = LocalSearch(SPACE, seed=0, continue_at_optimum=True)
+    moved_to: list[Row] = []
+    move = strategy._move
+
+    def note(genotype: Genotypes, score: float) -> None:
+        if strategy._height is None and moved_to:  # after a local optimum
+            best = max(s for row, s in known.items() if row not in moved_to)
+            assert score == best == scores[tuple(genotype.tolist())]
+        moved_to.append(tuple(genotype.tolist()))
+        move(genotype, score)
+
+    strategy._move = note  # type: ignore[method-assign]
+    known: dict[Row, float] = {}
+    while batch := strategy.ask():
+        known[batch[0].genotype] = scores[batch[0].genotype]
+        strategy.tell(batch, [known[batch[0].genotype]])
+    assert len(set(moved_to)) == len(known) == SPACE.size
 
 
 def test_failed_neighbours_are_never_moved_to() -> None:

@@ -25,6 +25,9 @@ class LocalSearch(Strategy):
     first_improvement : bool
         Move to the first neighbour, in random order, that is better, without looking
         at the others (the paper's ``query_until_lower``).
+    continue_at_optimum : bool
+        At a local optimum go on from the best architecture whose neighbours were not
+        looked at, instead of from a random one (the paper's ``continue_at_min``).
     seed : int
     batch_size : int
         Largest number of neighbours in a round.
@@ -35,13 +38,16 @@ class LocalSearch(Strategy):
         space: SearchSpace,
         *,
         first_improvement: bool = False,
+        continue_at_optimum: bool = False,
         seed: int = 0,
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
         self.first_improvement = first_improvement
+        self.continue_at_optimum = continue_at_optimum
         self._height: float | None = None  # score of the current one; None: at a restart
         self._neighbors: dict[int, Genotypes] = {}
+        self._expanded: set[int] = set()
 
     @property
     def round_size(self) -> int:
@@ -50,7 +56,10 @@ class LocalSearch(Strategy):
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""
-        return super().describe() | {"first_improvement": self.first_improvement}
+        return super().describe() | {
+            "first_improvement": self.first_improvement,
+            "continue_at_optimum": self.continue_at_optimum,
+        }
 
     def _propose(self, n: int) -> Genotypes:
         unknown = self._unknown()[:n]
@@ -78,13 +87,24 @@ class LocalSearch(Strategy):
                 best, height = code, score
                 if self.first_improvement:
                     break
-        if best is None:
-            self._height, self._neighbors = None, {}
-            return False
-        self._move(self._neighbors[best], height)
-        return True
+        if best is not None:
+            self._move(self._neighbors[best], height)
+            return True
+        self._height, self._neighbors = None, {}
+        return self.continue_at_optimum and self._move_to_next_best()
+
+    def _move_to_next_best(self) -> bool:
+        """Move to the best architecture that was not moved to before; tell if there is one."""
+        genotypes, scores = self.history.successful
+        codes = self.space.fingerprint(genotypes)
+        for index in np.argsort(-scores, kind="stable").tolist():
+            if int(codes[index]) not in self._expanded:
+                self._move(genotypes[index], float(scores[index]))
+                return True
+        return False
 
     def _move(self, genotype: Genotypes, score: float) -> None:
+        self._expanded.add(int(self.space.fingerprint(genotype[None])[0]))
         # In random order, so that where a budget ends within a neighbourhood does
         # not depend on how a space happens to number its choices.
         rows = self._rng.permutation(self.space.neighbors(genotype))
