@@ -1,0 +1,368 @@
+"""The command line: JSON, exit codes, and bad input in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import weaknas
+from weaknas import cli
+
+KEYS = {
+    "space", "dataset", "strategy", "budget", "queries", "seed", "best", "regret", "rounds",
+    "seconds_strategy", "seconds_total", "output",
+}  # fmt: skip
+CELLS = weaknas.get_space("nasbench201")
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command line here; return exit code, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(argument) for argument in arguments])
+        return caught.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Start the command line as a user does, in a folder of its own."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+    def start(*arguments):
+        command = [sys.executable, "-m", "weaknas", *map(str, arguments)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment, cwd=tmp_path,
+        )  # fmt: skip
+
+    return start
+
+
+# -- search ---------------------------------------------------------------------------------
+
+
+def test_json_of_search(call):
+    code, out, _ = call(
+        "search", "nasbench201", "--dataset", "cifar100", "--budget", 150, "--seed", 0, "--json"
+    )
+    assert code == 0
+    fields = json.loads(out.splitlines()[-1])
+    assert fields.keys() == KEYS
+    assert (fields["space"], fields["dataset"], fields["strategy"]) == (
+        "nasbench201",
+        "cifar100",
+        "weaknas",
+    )
+    assert (fields["budget"], fields["queries"], fields["seed"]) == (150, 150, 0)
+    best = fields["best"]
+    assert best.keys() == {"architecture", "id", "score", "metrics"}
+    assert CELLS.architecture(best["architecture"]).id == best["id"]
+    assert 70 < best["score"] < 75
+    assert best["metrics"]["parameters"] > 0
+    assert 0 <= fields["regret"] < 2
+    assert fields["output"] is None
+    assert 0 < fields["seconds_strategy"] <= fields["seconds_total"]
+    benchmark = weaknas.get_benchmark("nasbench201", dataset="cifar100")
+    result = weaknas.run(weaknas.WeakNAS(benchmark.space, seed=0), benchmark, budget=150)
+    again = result.to_dict()
+    assert {k: again[k] for k in ("best", "regret", "rounds")} == {
+        k: fields[k] for k in ("best", "regret", "rounds")
+    }
+
+
+def test_search_alone_is_nasbench201_on_cifar100(call):
+    code, out, _ = call("search", "--budget", 5, "--json")
+    fields = json.loads(out)
+    assert code == 0
+    assert (fields["space"], fields["dataset"]) == ("nasbench201", "cifar100")
+
+
+def test_search_for_people(call, tmp_path):
+    code, out, err = call("search", "--budget", 8, "--output", tmp_path / "run")
+    assert code == 0
+    assert "nasbench201/cifar100: best of 8 queries" in out
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert found["best"]["architecture"] in out
+    assert str(tmp_path / "run") in out.replace("\n", "")
+    assert f"{found['regret']:.4g}" in out
+    assert "8/8" in err
+    assert len((tmp_path / "run" / "journal.jsonl").read_bytes().splitlines()) == 9
+
+
+@pytest.mark.parametrize("strategy", ["random", "local-search", "regularized-evolution"])
+def test_other_strategies(call, strategy):
+    code, out, _ = call("search", "--strategy", strategy, "--budget", 12, "--json", "--jobs", 2)
+    assert code == 0
+    assert json.loads(out)["strategy"] == strategy
+
+
+def test_options_reach_the_search(call, tmp_path):
+    code, out, _ = call(
+        "search", "--dataset", "cifar10", "--predictor", "random-forest", "--encoder",
+        "one-hot+path", "--acquisition", "ucb", "--batch-size", 4, "--initial", 6, "--budget", 14,
+        "--seed", 3, "--labels", "mean", "--output", tmp_path, "--json",
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["rounds"] == 3
+    config = json.loads((tmp_path / "journal.jsonl").read_text().splitlines()[0])["config"]
+    assert config["budget"] == 14
+    strategy = config["strategy"]
+    assert (strategy["seed"], strategy["initial"], strategy["batch_size"]) == (3, 6, 4)
+    assert strategy["predictor"]["name"] == "RandomForest"
+    assert strategy["acquisition"] == {"name": "UpperConfidenceBound", "beta": 1.0}
+    assert config["evaluator"]["labels"] == "mean"
+
+
+# -- bad input ------------------------------------------------------------------------------
+
+BAD = [
+    (["search", "nasbench20"], "unknown space 'nasbench20'; did you mean 'nasbench201'"),
+    (["search", "--dataset", "cifar"], "unknown dataset 'cifar'; did you mean 'cifar10'"),
+    (["search", "--predictor", "xgbost"], "unknown predictor 'xgbost'; did you mean 'xgboost'"),
+    (["search", "--encoder", "one-hott"], "unknown encoder 'one-hott'; did you mean 'one-hot'"),
+    (["search", "--strategy", "randm"], "unknown strategy 'randm'; did you mean 'random'"),
+    (["search", "--acquisition", "gredy"], "unknown acquisition 'gredy'; did you mean 'greedy'"),
+    (["search", "--preset", "papr"], "unknown preset 'papr'; did you mean 'paper'"),
+    (["search", "--labels", "one-sed"], "unknown labels 'one-sed'; did you mean 'one-seed'"),
+    (["search", "--evaluator", "tabula"], "unknown evaluator 'tabula'; did you mean 'tabular'"),
+    (["search", "--budget", "0"], "the budget must be at least 1 query, not 0"),
+    (["search", "--budget", "-7"], "not -7"),
+    (["search", "--budget", "8766"], "8766 queries is above the 8765 architectures"),
+    (["search", "--budget", "many"], 'unable to convert "many"'),
+    (["search", "--budgett", "5"], "Did you mean --budget?"),
+    (["search", "--batch-size", "0"], "batch_size must be at least 1, not 0"),
+    (["search", "--initial", "-1"], "initial must be at least 1, not -1"),
+    (["search", "--seed", "-1"], "seed must not be negative, not -1"),
+    (["search", "--jobs", "0"], "--jobs must be at least 1, not 0"),
+    (["search", "nasbench201", "extra"], "extra"),
+    (["search", "--strategy", "random", "--predictor", "gp"], "does not take --predictor"),
+    (["serch"], 'Did you mean "search"?'),
+    (["list", "space"], 'Did you mean "spaces"?'),
+    (["list", "spaces", "--space", "nasbench201"], "--space goes with encoders"),
+    (["list", "encoders", "--space", "nasbench21"], "did you mean 'nasbench201'"),
+    (["table", "describe", "nasbench21"], "did you mean 'nasbench201'"),
+    (["table", "describe", "nasbench201", "--dataset", "cifar"], "did you mean 'cifar10'"),
+    (["table", "describe", "mobilenetv3"], "'mobilenetv3' has no table of official files"),
+    (["table", "import", "nasbench201", "no-such-file"], "no-such-file: there is no such file"),
+    (["table", "import", "nasbench201", __file__], "damaged, or not of a known format"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda v: " ".join(v)[:40])
+def test_bad_input_is_one_line_and_code_2(call, arguments, message):
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert out == ""
+    lines = [line for line in err.splitlines() if not line.startswith("reading")]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+
+
+def test_what_is_allowed_is_listed(call):
+    _, _, err = call("search", "--predictor", "x")
+    assert all(name in err for name in weaknas.list_predictors())
+    _, _, err = call("search", "--dataset", "x")
+    assert "cifar10, cifar100, imagenet16-120" in err
+
+
+def test_unwritable_output(call, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    code, _, err = call("search", "--budget", 5, "--output", tmp_path / "file")
+    assert code == 2
+    assert err.startswith("error: cannot write to")
+    assert err.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_another_configuration_in_the_same_folder(call, tmp_path):
+    assert call("search", "--budget", 6, "--output", tmp_path)[0] == 0
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for change, message in [
+        (["--seed", 1], "strategy.seed = 0, not 1"),
+        (["--dataset", "cifar10"], 'evaluator.benchmark = "nasbench201/cifar100"'),
+        (["--labels", "mean"], 'evaluator.labels = "one-seed", not "mean"'),
+        (["--predictor", "xgboost"], "strategy.predictor.name"),
+    ]:
+        code, _, err = call("search", "--budget", 6, "--output", tmp_path, *change)
+        assert code == 2
+        # the first difference is named; the data set changes the checksum too
+        assert message in err or "evaluator" in err
+        assert err.count("\n") == 1
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_corrupt_journal_is_refused_and_a_torn_one_continued(call, tmp_path):
+    assert call("search", "--budget", 9, "--output", tmp_path)[0] == 0
+    journal = tmp_path / "journal.jsonl"
+    whole = journal.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    corrupt = b"".join([*lines[:3], b"garbage\n", *lines[4:]])
+    journal.write_bytes(corrupt)
+    code, _, err = call("search", "--budget", 9, "--output", tmp_path)
+    assert code == 2
+    assert "damaged at line 4; nothing was changed" in err
+    assert err.count("\n") == 1
+    assert journal.read_bytes() == corrupt
+    journal.write_bytes(b"".join(lines[:6]) + lines[6][:30])
+    assert call("search", "--budget", 9, "--output", tmp_path)[0] == 0
+    assert without_seconds(journal.read_bytes()) == without_seconds(whole)
+
+
+def without_seconds(journal):
+    records = [json.loads(line) for line in journal.splitlines()]
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+def test_a_damaged_cache_is_rebuilt_with_a_warning(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKNAS_CACHE", str(tmp_path))
+    assert call("table", "describe", "nasbench201", "--dataset", "imagenet16-120")[0] == 0
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:1000])
+    code, out, err = call("table", "describe", "nasbench201", "--dataset", "imagenet16-120")
+    assert code == 0
+    assert "46.73" in out
+    assert err.startswith(f"warning: {file}")
+    assert "built anew" in err
+    assert err.count("\n") == 1
+    assert file.read_bytes() == whole
+
+
+# -- list and table -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["spaces", "encoders", "predictors", "strategies", "benchmarks"])
+def test_list(call, role):
+    names = getattr(weaknas, f"list_{role}")()
+    code, out, _ = call("list", role)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == names
+    assert all(len(line.split()) > 2 for line in out.splitlines())
+    code, out, _ = call("list", role, "--json")
+    assert json.loads(out) == {role: names}
+
+
+def test_list_by_pattern_and_space(call):
+    assert call("list", "spaces", "nasbench2*", "--json")[1] == '{"spaces": ["nasbench201"]}\n'
+    _, out, _ = call("list", "encoders", "--space", "mobilenetv3", "--json")
+    assert "one-hot" in json.loads(out)["encoders"]
+    assert "path" not in json.loads(out)["encoders"]
+
+
+def test_describe_a_table(call):
+    code, out, _ = call("table", "describe", "nasbench201", "--dataset", "cifar100", "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert (facts["rows"], facts["columns"]["valid_accuracy"]) == (15_625, [15_625, 3])
+    assert facts["best"]["valid_accuracy"] == pytest.approx(73.4933, abs=1e-3)
+    code, out, _ = call("table", "describe", "nasbench201", "--dataset", "cifar100")
+    assert facts["best"]["architecture"] in out
+    assert "valid_accuracy: 15625 x 3" in out
+
+
+def test_import_a_table(call, tmp_path, monkeypatch):
+    import importlib
+
+    module = importlib.import_module("weaknas.spaces.nasbench201.table")
+    seen = []
+
+    def import_table(path, output, progress):
+        progress(1, 2)
+        progress(2, 2)
+        seen.append((path, output))
+        return [output / "a.parquet", output / "b.parquet"]
+
+    monkeypatch.setattr(module, "import_table", import_table)
+    arguments = ("table", "import", "nasbench201", tmp_path, "--output", tmp_path / "out")
+    code, out, err = call(*arguments)
+    assert code == 0
+    assert (
+        out == f"wrote {tmp_path / 'out' / 'a.parquet'}\nwrote {tmp_path / 'out' / 'b.parquet'}\n"
+    )
+    assert "100%" in err
+    _, out, _ = call(*arguments, "--json")
+    assert json.loads(out) == {
+        "space": "nasbench201",
+        "written": [str(tmp_path / "out" / name) for name in ("a.parquet", "b.parquet")],
+    }
+    assert seen == [(tmp_path, tmp_path / "out")] * 2
+
+
+# -- help, version, signals -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["search"], ["list"], ["table"], ["table", "import"], ["table", "describe"], ["compare"]],
+    ids=" ".join,
+)
+def test_every_help_has_an_example(call, arguments):
+    code, out, _ = call(*arguments, "--help")
+    assert code == 0
+    assert "Example: weaknas" in " ".join(out.replace("│", " ").split())
+
+
+def test_version(call):
+    assert call("--version")[:2] == (0, f"{weaknas.__version__}\n")
+
+
+def test_interrupted_keeps_what_was_measured(process, tmp_path):
+    running = process("search", "--strategy", "random", "--budget", 8000, "--output", "run")
+    journal = tmp_path / "run" / "journal.jsonl"
+    wait_for(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 20, running)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "interrupted; what was measured is kept"
+    content = journal.read_bytes()
+    assert content.endswith(b"\n")
+    numbers = [json.loads(line)["number"] for line in content.splitlines()[1:]]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_anything_else_is_code_1(call, monkeypatch):
+    from weaknas.commands import search
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "journal.jsonl")
+
+    monkeypatch.setattr(search, "run", full)
+    code, _, err = call("search", "--budget", 5)
+    assert code == 1
+    assert err == "error: [Errno 28] No space left on device: 'journal.jsonl'\n"
+
+
+def test_the_last_line_is_json_when_there_is_an_output_folder(process):
+    running = process("search", "--budget", 6, "--json", "--output", "run")
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0
+    assert json.loads(out)["output"] == "run"
+    assert len(out.splitlines()) == 1
+    assert "Traceback" not in err
+
+
+def wait_for(condition, running, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_numbers_of_numpy_are_not_printed(call):
+    _, out, _ = call("search", "--budget", 6, "--json")
+    assert "np." not in out
+    assert np.isfinite(json.loads(out)["regret"])
