@@ -133,7 +133,7 @@ class PathCountsEncoder(PathEncoder):
         given to `fit`.
     """
 
-    def __init__(self, space: SearchSpace, length: int = 100) -> None:
+    def __init__(self, space: SearchSpace, length: int = 200) -> None:
         super().__init__(space, length)
 
     def _mark(

@@ -72,7 +72,7 @@ def default_encoder(space: SearchSpace) -> str:
 
 
 def _default(space: SearchSpace) -> Preset:
-    return Preset("gp", default_encoder(space), "ei", "rank-normal", 5, 5)
+    return Preset("gp", default_encoder(space), "ei", "rank-normal", 5, 2)
 
 
 def _paper(space: SearchSpace) -> Preset:
