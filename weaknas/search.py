@@ -126,7 +126,8 @@ class WeakNAS(Strategy):
             return self._unseen(self._rng.permutation(pool.genotypes))[:n]
         queried = pool.locate(self.space.fingerprint(genotypes))
         self._model.fit(queried, self._transform(scores))
-        self._model.condition(pool.locate(self.space.fingerprint(self.pending)))
+        pending = self.space.fingerprint(self.pending)
+        self._model.condition(pool.locate(pending[np.isin(pending, pool.fingerprints)]))
         available = ~np.isin(pool.fingerprints, np.fromiter(self._seen, dtype=np.int64))
         prediction = Prediction(self._model, available, queried)
         return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
