@@ -1,0 +1,1 @@
+"""Predictors: features to mean and standard deviation, one file a predictor."""
