@@ -22,4 +22,4 @@ class CostsEncoder(Encoder):
 
     def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
         columns = [cost(canonical) for cost in costs_of(self.space).values()]
-        return np.log1p(np.stack(columns, axis=1)).astype(np.float32)
+        return np.asarray(np.log1p(np.stack(columns, axis=1)), dtype=np.float32)

@@ -39,7 +39,7 @@ class PoolModel(ABC):
         """
 
     def covariance(self, rows: Rows) -> tuple[Floats, float] | None:
-        """Return the covariance of rows, shape (m, m), and the noise of a label; None if unknown."""
+        """Return covariance of rows, shape (m, m), and noise of a label; None if unknown."""
         return None
 
 

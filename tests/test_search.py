@@ -502,7 +502,8 @@ def test_progress_sees_every_trial():
 
 
 def test_result_as_json():
-    result = weaknas.run(weaknas.WeakNAS(CELLS), score, budget=12)
+    search = weaknas.WeakNAS(CELLS, initial=4, batch_size=4)
+    result = weaknas.run(search, score, budget=12)
     fields = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert fields["queries"] == 12
     assert fields["rounds"] == 3
