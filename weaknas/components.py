@@ -1,11 +1,73 @@
-"""Describing the exchangeable parts of a search: predictors and encoders."""
+"""The exchangeable parts of a search, predictors and encoders: seeded, named, described."""
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
+
+from weaknas.errors import InputError
+
+
+def fresh_predictor(predictor: Any, groups: list[slice] | None, rng: np.random.Generator) -> Any:
+    """Return a copy of a predictor, seeded, and told which columns belong together.
+
+    Parameters
+    ----------
+    predictor : regressor
+    groups : list of slice, optional
+        Blocks of columns, for a predictor with a parameter ``groups`` that is None.
+    rng : numpy.random.Generator
+        One seed is drawn for each parameter ``random_state``, nested ones included.
+    """
+    fresh = clone(predictor)
+    parameters = fresh.get_params()
+    seeds = {
+        name: int(rng.integers(2**31 - 1))
+        for name in parameters
+        if name.split("__")[-1] == "random_state"
+    }
+    if "groups" in parameters and parameters["groups"] is None and groups is not None:
+        fresh.set_params(groups=groups)
+    return fresh.set_params(**seeds)
+
+
+def run_seed(seed: int, run: int) -> int:
+    """Return the seed of run k, below 2**32, of everything that is repeated under one seed."""
+    return int(np.random.SeedSequence(seed, spawn_key=(run,)).generate_state(1)[0])
+
+
+def parse_label(label: str) -> tuple[str, dict[str, Any]]:
+    """Split a label such as ``xgboost:max-depth=3:members=5`` into name and options.
+
+    Values that read as Python numbers, booleans or None are those; all others are text.
+
+    Raises
+    ------
+    InputError
+        When an option is not of this form.
+    """
+    name, *pairs = label.split(":")
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"an option is key=value; {pair!r} in {label!r} is not")
+        options[key.replace("-", "_")] = _value(value)
+    return name, options
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
 
 
 def describe(component: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from weaknas.components import parse_label, run_seed
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.registry import STRATEGIES, get_strategy
@@ -106,7 +106,7 @@ class Experiment:
 
     def run_seed(self, run: int) -> int:
         """Return the seed of run k, below 2**32; the same for all strategies and data sets."""
-        return int(np.random.SeedSequence(self.seed, spawn_key=(run,)).generate_state(1)[0])
+        return run_seed(self.seed, run)
 
     def tasks(self) -> list[Task]:
         """Return all runs, run by run, so that an interrupted experiment is balanced."""
@@ -281,35 +281,17 @@ def query_table(
 def parse_strategy(label: str) -> StrategyFactory:
     """Return the strategy of a label such as ``weaknas:preset=paper:batch_size=10``.
 
-    Values that read as Python numbers, booleans or None are those; all others are text.
-
     Raises
     ------
     InputError
         When the strategy or an option is unknown.
     """
-    name, *pairs = label.split(":")
+    name, options = parse_label(label)
     factory = STRATEGIES.load(name)
     parameters = inspect.signature(factory).parameters.values()
     known = [parameter.name for parameter in parameters if parameter.name not in ("space", "seed")]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        key = key.replace("-", "_")
-        if not equals:
-            raise InputError(f"an option of a strategy is key=value; {pair!r} in {label!r} is not")
+    for key in options:
         if key not in known and not takes_any:
             raise unknown(f"option of the strategy {name!r}", key, known)
-        options[key] = _value(value)
     return partial(get_strategy, name, **options)
-
-
-def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return value if value is None or isinstance(value, bool | int | float) else text

@@ -7,12 +7,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from threadpoolctl import ThreadpoolController
 
 from weaknas.acquisition import Acquisition, Prediction, get_acquisition
 from weaknas.candidates import Candidates, Pool, default_candidates
-from weaknas.components import describe
+from weaknas.components import describe, fresh_predictor
 from weaknas.errors import InputError
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.presets import get_preset
@@ -139,20 +138,9 @@ class WeakNAS(Strategy):
         pool = self._candidates.pool(self.history, self._rng)
         if pool is not self._pool:
             self._pool = pool
-            self._model = for_pool(self._fresh_predictor(pool.groups), pool.features)
+            predictor = fresh_predictor(self.predictor, pool.groups, self._rng)
+            self._model = for_pool(predictor, pool.features)
         return pool
-
-    def _fresh_predictor(self, groups: list[slice] | None) -> Any:
-        """Return a copy of the predictor, seeded, and told which columns belong together."""
-        predictor = clone(self.predictor)
-        parameters = predictor.get_params()
-        seeds = {k: self._draw_seed() for k in parameters if k.split("__")[-1] == "random_state"}
-        if "groups" in parameters and parameters["groups"] is None and groups is not None:
-            predictor.set_params(groups=groups)
-        return predictor.set_params(**seeds)
-
-    def _draw_seed(self) -> int:
-        return int(self._rng.integers(2**31 - 1))
 
 
 @cache

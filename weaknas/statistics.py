@@ -269,6 +269,14 @@ def kendall_tau(true: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     return float(tau) if np.isfinite(tau) else 0.0
 
 
+def spearman_rho(true: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """Return Spearman's rank correlation; 0 where one of the rankings is constant."""
+    first, second = stats.rankdata(true), stats.rankdata(predicted)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
 def top_precision(true: npt.ArrayLike, predicted: npt.ArrayLike, k: int) -> float:
     """Return the share of the predicted top k that is in the true top k.
 

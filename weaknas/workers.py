@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -21,6 +22,8 @@ from weaknas.experiment import Experiment, Task, Truth, run_task
 
 # One thread a process: the result must not depend on how many processes there are.
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_Work = TypeVar("_Work")
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,25 @@ class Outcome:
 def run_experiment(
     experiment: Experiment, tasks: list[Task], jobs: int = 1
 ) -> Generator[Outcome, None, None]:
-    """Run tasks in `jobs` processes and yield each as it is done.
+    """Run tasks of an experiment in `jobs` processes, see `run_tasks`."""
+    yield from run_tasks(_Worker(experiment).run, tasks, jobs)
+
+
+def run_tasks(
+    work: Callable[[_Work], _Done], tasks: Sequence[_Work], jobs: int = 1
+) -> Generator[_Done, None, None]:
+    """Call `work` on each task in `jobs` processes and yield what it returns as it is done.
 
     Every process has one thread for linear algebra, and with one job too the
     tasks run in a process of their own, so that results do not depend on `jobs`.
     Closing the iterator ends the processes at once.
+
+    Parameters
+    ----------
+    work : callable
+        Picklable; each process has a copy of its own, which may keep what it loads.
+    tasks : sequence
+    jobs : int
 
     Raises
     ------
@@ -59,10 +76,10 @@ def run_experiment(
             min(jobs, len(tasks)),
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
-            initargs=(experiment,),
+            initargs=(work,),
         )
         try:
-            waiting: set[Future[Outcome]] = {pool.submit(_work, task) for task in tasks}
+            waiting: set[Future[_Done]] = {pool.submit(_work, task) for task in tasks}
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -108,19 +125,23 @@ class _Worker:
                 self._loaded[task.dataset] = benchmark, Truth(benchmark, self.experiment.optimum)
             queries = run_task(self.experiment, task, *self._loaded[task.dataset])
         except Exception as error:
-            message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            return Outcome(task, None, message, time.perf_counter() - begin)
+            return Outcome(task, None, one_line(error), time.perf_counter() - begin)
         return Outcome(task, queries, "", time.perf_counter() - begin)
 
 
-_worker: _Worker
+def one_line(error: Exception) -> str:
+    """Return type and message of an error as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
-def _start_worker(experiment: Experiment) -> None:
-    global _worker  # noqa: PLW0603 the state of a process of the pool
+_work_of_process: Callable[[Any], Any]
+
+
+def _start_worker(work: Callable[[Any], Any]) -> None:
+    global _work_of_process  # noqa: PLW0603 the state of a process of the pool
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = _Worker(experiment)
+    _work_of_process = work
 
 
 def _end_with_parent() -> None:
@@ -131,5 +152,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(task: Task) -> Outcome:
-    return _worker.run(task)
+def _work(task: Any) -> Any:
+    return _work_of_process(task)
