@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,8 +17,10 @@ Singles: TypeAlias = npt.NDArray[np.float32]
 Rows: TypeAlias = npt.NDArray[np.int64]
 
 _JITTER = 1e-6
+_CACHED = 2**18  # numbers of 4 bytes that are worked on at a time
 _SMALLEST_NOISE = 1e-4
 _TYPICAL_NOISE = 0.05
+_FAR = 30.0  # root mean square distances from zero
 # Standard deviations of the log-normal priors. Features and targets are scaled
 # before, so they mean the same for every data set.
 _PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE = 1.5, 0.5, 1.5
@@ -33,33 +35,43 @@ class Scaling:
         The rows the scale is taken from.
     groups : sequence of slice or of index arrays, optional
         The blocks; default: one of all columns.
+
+    Attributes
+    ----------
+    center, scale : ndarray of float32, shape (f,)
+        `scale` is 0 where a column is in no block or its block is constant.
+    blocks : list of ndarray of int, length g
+        Columns of each block.
+    norms : ndarray of float32, shape (n, g)
+        Squared length of each block of the scaled rows.
     """
 
     def __init__(self, features: Any, groups: Sequence[Any] | None) -> None:
         width = features.shape[1]
         chosen = [slice(None)] if groups is None else groups
         self.blocks = [np.arange(width)[group] for group in chosen]
-        self._center = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-        variances = features.var(axis=0, dtype=np.float64)
-        self._scale = np.zeros(width, dtype=np.float32)
-        for block in self.blocks:
-            # the mean squared distance of two rows is twice the total variance
-            spread = 2.0 * float(variances[block].sum())
-            self._scale[block] = 1.0 / np.sqrt(spread) if spread > 0 else 0.0
-        # Columns that are constant add nothing to any distance.
-        self._columns = np.flatnonzero(variances > 0)
-        if len(self._columns) == 0:
-            self._columns = np.arange(min(1, width))
-        position = np.full(width, -1)
-        position[self._columns] = np.arange(len(self._columns))
-        self.blocks = [position[block][position[block] >= 0] for block in self.blocks]
-        self._center, self._scale = self._center[self._columns], self._scale[self._columns]
+        member = np.zeros((width, len(self.blocks)), dtype=np.float32)
+        for index, block in enumerate(self.blocks):
+            member[block, index] = 1.0
+        self.center = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.norms = np.empty((len(features), len(self.blocks)), dtype=np.float32)
+        for part in parts(len(features), width):
+            self.norms[part] = np.square(features[part] - self.center) @ member
+        # the mean squared distance of two rows is twice that from the centre
+        spread = 2.0 * self.norms.mean(axis=0, dtype=np.float64)
+        factors = np.where(spread > 0, 1.0 / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
+        self.scale = np.asarray(member @ factors, dtype=np.float32)
+        self.norms *= np.square(factors).astype(np.float32)
 
     def __call__(self, features: Any) -> Singles:
-        """Return scaled features without constant columns, shape (n, f)."""
-        return np.asarray(
-            (features[:, self._columns] - self._center) * self._scale, dtype=np.float32
-        )
+        """Return scaled features, shape (n, f)."""
+        return np.asarray((features - self.center) * self.scale, dtype=np.float32)
+
+
+def parts(rows: int, width: int) -> list[slice]:
+    """Return slices of rows whose temporaries of so many columns stay in the processor's cache."""
+    length = min(max(_CACHED // max(width, 1), 256), 8192)
+    return [slice(start, start + length) for start in range(0, rows, length)]
 
 
 @dataclass(frozen=True)
@@ -113,27 +125,77 @@ class Kernel:
 
     def __init__(self, hyper: Hyperparameters, blocks: list[Rows], width: int) -> None:
         self.hyper = hyper
-        self._weights = np.zeros(width, dtype=np.float32)
-        for block, length in zip(blocks, hyper.lengths, strict=True):
-            self._weights[block] = 5.0 / length**2
+        self.of_blocks = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
+        self.weights = np.zeros(width, dtype=np.float32)
+        for block, weight in zip(blocks, self.of_blocks, strict=True):
+            self.weights[block] = weight
 
     def __call__(self, first: Singles, second: Singles) -> Singles:
         """Return the covariance of scaled features, shapes (n, f) and (m, f); shape (n, m)."""
-        weighted = first * self._weights
-        r = (-2.0 * weighted) @ second.T
-        r += np.einsum("ij,ij->i", weighted, first)[:, None]
-        r += np.square(second) @ self._weights
-        np.maximum(r, 0, out=r)
-        np.sqrt(r, out=r)
-        decay = np.exp(-r)
-        decay *= np.float32(self.hyper.variance)
-        # (1 + r + r^2 / 3) by Horner's rule, in place
-        polynomial = r * np.float32(1 / 3)
+        weighted = first * self.weights
+        squares = (-2.0 * weighted) @ second.T
+        squares += np.einsum("ij,ij->i", weighted, first)[:, None]
+        squares += np.square(second) @ self.weights
+        return self.of_squares(squares)
+
+    def of_squares(self, squares: Singles) -> Singles:
+        """Return the covariance, in place, of any shape, where r^2 is `squares`."""
+        r = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+        decay = np.subtract(np.float32(np.log(self.hyper.variance)), r)
+        np.exp(decay, out=decay)
+        # (1 + r + r^2 / 3) by Horner's rule; decay is v exp(-r)
+        polynomial = np.multiply(r, np.float32(1 / 3))
         polynomial += 1
         polynomial *= r
         polynomial += 1
         polynomial *= decay
         return np.asarray(polynomial, dtype=np.float32)
+
+
+class Points:
+    """The rows of a pool. Their features are kept as they are, and scaled when looked at.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (N, f)
+    groups : sequence, optional
+        See `Scaling`.
+    """
+
+    def __init__(self, features: Any, groups: Sequence[Any] | None) -> None:
+        self.scaling = Scaling(features, groups)
+        self.features, self._origin = features, self.scaling.center
+        # Products of columns that are far from zero lose digits of single precision.
+        if (np.abs(self.scaling.center * self.scaling.scale) > _FAR).any():
+            self.features, self._origin = features - self._origin, np.zeros_like(self._origin)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: Rows) -> Singles:
+        """Return scaled features of some rows, shape (n, f)."""
+        return np.asarray(
+            (self.features[rows] - self._origin) * self.scaling.scale, dtype=np.float32
+        )
+
+    def covariance(self, kernel: Kernel, data: Singles) -> Callable[[slice], Singles]:
+        """Return the covariance with scaled data, shape (n, f), as a function of part of the pool.
+
+        The function returns shape (m, n) for a slice of m rows. Of ``r^2 = |x|^2 + |p|^2
+        - 2 x p`` the lengths of the pool's rows are known by blocks, and centre and scale
+        go into x: one product with the features as they are is left.
+        """
+        weighted = data * kernel.weights
+        factors = (-2.0 * weighted * self.scaling.scale).T
+        offset = np.einsum("ij,ij->i", weighted, data) - self._origin @ factors
+
+        def of_part(part: slice) -> Singles:
+            squares: Singles = self.features[part] @ factors
+            squares += offset
+            squares += (self.scaling.norms[part] @ kernel.of_blocks)[:, None]
+            return kernel.of_squares(squares)
+
+        return of_part
 
 
 def fit_hyperparameters(
@@ -221,23 +283,21 @@ def negative_log_posterior(
 
 
 class Cholesky:
-    """Factor of the covariance of labels, grown a few rows at a time.
+    """Factor of the covariance of labels, grown a few points at a time.
 
     Parameters
     ----------
     kernel : Kernel
-    points : ndarray of float32, shape (N, f)
-        Scaled features of all rows of which labels may come.
     """
 
-    def __init__(self, kernel: Kernel, points: Singles) -> None:
-        self.kernel, self._points = kernel, points
-        self.rows: Rows = np.empty(0, dtype=np.int64)
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.points: Singles = np.empty((0, len(kernel.weights)), dtype=np.float32)
         self.factor: Floats = np.empty((0, 0))
 
-    def append(self, rows: Rows) -> tuple[Floats, Floats]:
-        """Add m rows to the n there are; return the new blocks, shapes (m, n) and (m, m)."""
-        old, new = self._points[self.rows], self._points[rows]
+    def append(self, new: Singles) -> tuple[Floats, Floats]:
+        """Add m scaled points to the n there are; return the new blocks, (m, n) and (m, m)."""
+        old = self.points
         across = np.empty((len(new), 0))
         if len(old):
             cross = self.kernel(old, new).astype(np.float64)
@@ -246,12 +306,12 @@ class Cholesky:
         schur.flat[:: len(new) + 1] += self.kernel.hyper.noise + _JITTER
         corner = np.linalg.cholesky(schur)
         self.factor = np.block([[self.factor, np.zeros((len(old), len(new)))], [across, corner]])
-        self.rows = np.concatenate([self.rows, rows])
+        self.points = np.concatenate([old, new])
         return across, np.asarray(corner, dtype=np.float64)
 
     def truncate(self, count: int) -> None:
-        """Keep the first rows only."""
-        self.factor, self.rows = self.factor[:count, :count], self.rows[:count]
+        """Keep the first points only."""
+        self.factor, self.points = self.factor[:count, :count], self.points[:count]
 
     def whiten(self, targets: Floats) -> tuple[float, Floats]:
         """Return the mean of targets, shape (n,), and their whitened residuals."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import blas, solve_triangular
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -15,10 +15,12 @@ from weaknas.predictors._gp import (
     Cholesky,
     Hyperparameters,
     Kernel,
+    Points,
     Rows,
     Scaling,
     Singles,
     fit_hyperparameters,
+    parts,
 )
 from weaknas.predictors.pool import PoolModel
 
@@ -66,8 +68,8 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self._points, blocks, targets, start, self.max_iter
         )
         self._kernel = Kernel(self.hyperparameters_, blocks, self._points.shape[1])
-        self._cholesky = Cholesky(self._kernel, self._points)
-        self._cholesky.append(np.arange(len(X)))
+        self._cholesky = Cholesky(self._kernel)
+        self._cholesky.append(self._points)
         self._mean, self._residuals = self._cholesky.whiten(targets)
         return self
 
@@ -115,19 +117,20 @@ class GaussianProcessPool(PoolModel):
     """
 
     _GROWTH = 1.25
-    _CHUNK = 8192  # candidates at a time, so that temporaries stay in the processor's cache
 
     def __init__(self, features: Any, groups: Sequence[Any] | None, max_iter: int) -> None:
-        scaling = Scaling(features, groups)
-        self._points, self._blocks = scaling(features), scaling.blocks
+        self._points = Points(features, groups)
+        self._blocks = self._points.scaling.blocks
         self._max_iter = max_iter
         self._fitted_at = 0
+        # Rows of the whitened covariance with the pool, and room for more.
+        self._buffer: Singles = np.empty((0, len(features)), dtype=np.float32)
         self._start(Hyperparameters.typical(len(self._blocks)))
 
     def _start(self, hyper: Hyperparameters) -> None:
-        self._kernel = Kernel(hyper, self._blocks, self._points.shape[1])
-        self._cholesky = Cholesky(self._kernel, self._points)
-        self._whitened: Singles = np.empty((0, len(self._points)), dtype=np.float32)
+        self._kernel = Kernel(hyper, self._blocks, self._points.features.shape[1])
+        self._cholesky = Cholesky(self._kernel)
+        self._rows: Rows = np.empty(0, dtype=np.int64)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
 
     def fit(self, rows: Rows, targets: Floats) -> None:
@@ -137,14 +140,14 @@ class GaussianProcessPool(PoolModel):
             self._fitted_at = len(rows)
             data, hyper = self._points[rows], self._kernel.hyper
             self._start(fit_hyperparameters(data, self._blocks, scaled, hyper, self._max_iter))
-        self._keep(_common_prefix(self._cholesky.rows, rows))
-        self.condition(rows[len(self._cholesky.rows) :])
+        self._keep(_common_prefix(self._rows, rows))
+        self.condition(rows[len(self._rows) :])
         self._mean, self._residuals = self._cholesky.whiten(scaled)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row of the pool."""
         residuals = self._residuals.astype(np.float32)
-        mean = self._mean + residuals @ self._whitened[: len(residuals)]
+        mean = self._mean + residuals @ self._buffer[: len(residuals)]
         std = np.sqrt(np.maximum(self._variance, 1e-10))
         mean, std = mean.astype(np.float64), std.astype(np.float64)
         return np.asarray(mean * self._scale + self._center), std * self._scale
@@ -153,32 +156,42 @@ class GaussianProcessPool(PoolModel):
         """Take rows for queried: means stay, deviations shrink."""
         if len(rows) == 0:
             return
-        across, corner = self._cholesky.append(rows)
+        known, data = len(self._rows), self._points[rows]
+        across, corner = self._cholesky.append(data)
         inverse = solve_triangular(corner, np.eye(len(corner)), lower=True)
-        mix = (inverse @ across).astype(np.float32)
-        inverse = inverse.astype(np.float32)
-        old, data = self._whitened, self._points[rows]
-        grown = np.empty((len(old) + len(rows), len(self._points)), dtype=np.float32)
-        for start in range(0, len(self._points), self._CHUNK):
-            part = slice(start, start + self._CHUNK)
-            added = inverse @ self._kernel(data, self._points[part])
-            added -= mix @ old[:, part]
-            grown[: len(old), part], grown[len(old) :, part] = old[:, part], added
+        mix, inverse = (inverse @ across).astype(np.float32), inverse.astype(np.float32)
+        old, new = self._reserve(len(rows))
+        covariance = self._points.covariance(self._kernel, data)
+        for part in parts(len(self._points), max(len(rows), known)):
+            added = new[:, part]
+            added[...] = blas.strmm(1.0, inverse, covariance(part).T, lower=1, overwrite_b=1)
+            if known:
+                added -= mix @ old[:, part]
             self._variance[part] -= np.einsum("ij,ij->j", added, added)
-        self._whitened = grown
+        self._rows = np.concatenate([self._rows, rows])
 
     def covariance(self, rows: Rows) -> tuple[Floats, float]:
         """Return the covariance of rows, shape (m, m), and the variance of the noise."""
-        points, whitened = self._points[rows], self._whitened[:, rows]
+        points, whitened = self._points[rows], self._buffer[: len(self._rows), rows]
         exact = self._kernel(points, points) - whitened.T @ whitened
         return exact * self._scale**2, self._kernel.hyper.noise * self._scale**2
 
+    def _reserve(self, count: int) -> tuple[Singles, Singles]:
+        """Return the rows of the buffer in use, and so many after them that are not."""
+        known = len(self._rows)
+        if known + count > len(self._buffer):
+            # What is never written to takes no memory: room until the next start.
+            grown = np.empty((2 * (known + count), len(self._points)), dtype=np.float32)
+            grown[:known] = self._buffer[:known]
+            self._buffer = grown
+        return self._buffer[:known], self._buffer[known : known + count]
+
     def _keep(self, count: int) -> None:
         """Forget all rows after the first `count`."""
-        dropped = self._whitened[count:]
+        dropped = self._buffer[count : len(self._rows)]
         if len(dropped):
             self._variance += np.einsum("ij,ij->j", dropped, dropped)
-            self._whitened = self._whitened[:count]
+            self._rows = self._rows[:count]
             self._cholesky.truncate(count)
 
 
