@@ -67,3 +67,19 @@ class Ensemble(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         each = np.stack([np.asarray(m.predict(X), dtype=np.float64) for m in self.estimators_])
         mean = each.mean(axis=0)
         return (mean, each.std(axis=0)) if return_std else mean
+
+
+def standardize(targets: Any) -> tuple[Floats, float, float]:
+    """Return targets, shape (n,), of mean 0 and standard deviation 1, and how to go back.
+
+    Returns
+    -------
+    standardized : ndarray, shape (n,)
+    center, scale : float
+        ``standardized * scale + center`` are the targets; the scale is 1 where all
+        are equal.
+    """
+    values = np.asarray(targets, dtype=np.float64)
+    center, scale = float(values.mean()), float(values.std())
+    scale = scale if scale > 0 else 1.0
+    return (values - center) / scale, center, scale

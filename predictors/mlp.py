@@ -42,6 +42,11 @@ class MLP(Ensemble):
         self.members = members
         self.random_state = random_state
 
+    @property
+    def n_iter_(self) -> int:
+        """Most passes that a member took."""
+        return max(int(member.n_iter_) for member in self.estimators_)
+
     def _member(self, seed: int) -> Any:
         return _Network(
             hidden_layer_sizes=self.hidden,

@@ -11,7 +11,34 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from weaknas.predictors._base import Predicted
 
 
-class RandomForest(RandomForestRegressor):  # type: ignore[misc]
+class TreeSpread:
+    """Of a forest of scikit-learn: the standard deviation over its trees."""
+
+    estimators_: list[Any]
+
+    def predict(self, X: Any, return_std: bool = False) -> Predicted:
+        """Predict mean and, if wanted, standard deviation over the trees.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, f)
+        return_std : bool
+
+        Returns
+        -------
+        mean : ndarray, shape (n,)
+        std : ndarray, shape (n,)
+            Only with ``return_std=True``.
+        """
+        if not return_std:
+            return np.asarray(super().predict(X))  # type: ignore[misc]
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float32)
+        each = np.stack([tree.predict(X, check_input=False) for tree in self.estimators_])
+        return each.mean(axis=0), each.std(axis=0)
+
+
+class RandomForest(TreeSpread, RandomForestRegressor):  # type: ignore[misc]
     """scikit-learn's random forest; the standard deviation is that over its trees.
 
     Parameters
@@ -33,24 +60,3 @@ class RandomForest(RandomForestRegressor):  # type: ignore[misc]
         super().__init__(
             n_estimators=n_estimators, max_depth=max_depth, n_jobs=n_jobs, random_state=random_state
         )
-
-    def predict(self, X: Any, return_std: bool = False) -> Predicted:
-        """Predict mean and, if wanted, standard deviation over the trees.
-
-        Parameters
-        ----------
-        X : array-like, shape (n, f)
-        return_std : bool
-
-        Returns
-        -------
-        mean : ndarray, shape (n,)
-        std : ndarray, shape (n,)
-            Only with ``return_std=True``.
-        """
-        if not return_std:
-            return np.asarray(super().predict(X))
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float32)
-        each = np.stack([tree.predict(X, check_input=False) for tree in self.estimators_])
-        return each.mean(axis=0), each.std(axis=0)

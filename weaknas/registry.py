@@ -134,11 +134,19 @@ ENCODERS = Registry(
 PREDICTORS = Registry(
     "predictor",
     {
-        "bayesian-ridge": "weaknas.predictors.linear:bayesian_ridge",
+        "bayesian-ridge": "weaknas.predictors.linear:BayesianLinear",
+        "extra-trees": "weaknas.predictors.extra_trees:ExtraTrees",
         "gp": "weaknas.predictors.gaussian_process:GaussianProcess",
+        "histogram-boosting": "weaknas.predictors.histogram_boosting:HistogramBoosting",
+        "kernel-ridge": "weaknas.predictors.kernel_ridge:KernelRidge",
+        "linear": "weaknas.predictors.linear:Linear",
         "mlp": "weaknas.predictors.mlp:MLP",
+        "nearest-neighbors": "weaknas.predictors.nearest_neighbors:NearestNeighbors",
+        "pairwise-ridge": "weaknas.predictors.linear:PairwiseRidge",
         "random-forest": "weaknas.predictors.random_forest:RandomForest",
+        "svr": "weaknas.predictors.svr:SVR",
         "xgboost": "weaknas.predictors.xgboost:XGBoost",
+        "xgboost-ranking": "weaknas.predictors.xgboost_ranking:XGBoostRanking",
     },
 )
 
