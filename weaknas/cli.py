@@ -26,6 +26,7 @@ app = App(
 _COMMANDS = {
     "search": ("search:search", "Search a space for its best architecture."),
     "compare": ("compare:compare", "Compare strategies over many seeds."),
+    "rank": ("rank:rank", "Measure how well predictors rank, against training size."),
     "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
     "report": ("report:report", "Write figures and a readable page from finished runs."),
     "table": ("table:app", "Import official benchmark files, or describe a table."),

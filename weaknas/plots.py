@@ -340,6 +340,36 @@ def plot_intervals(
     return _finish(figure)
 
 
+@_styled
+def plot_ranking(summary: Mapping[str, Any]) -> Any:
+    """Draw Kendall's tau of each predictor against training size, with 95 % bands.
+
+    Parameters
+    ----------
+    summary : mapping
+        See `weaknas.ranking_results.summarize_ranking`.
+    """
+    figure, axes = _panels(1, width=5.6, height=3.6)
+    axis = axes[0]
+    names = list(dict.fromkeys(row["predictor"] for row in summary["rows"]))
+    for name, style in zip(names, _styles(len(names)), strict=True):
+        rows = [row for row in summary["rows"] if row["predictor"] == name]
+        sizes = [row["train_size"] for row in rows]
+        taus = [row["kendall_tau"] for row in rows]
+        axis.plot(sizes, [tau["mean"] for tau in taus], marker="o", ms=3, label=name, **style)
+        low, high = np.array([tau["ci95"] for tau in taus], dtype=np.float64).T
+        axis.fill_between(sizes, low, high, color=style["color"], alpha=0.15, lw=0)
+    axis.set_xscale("log")
+    axis.set_xticks(summary["train_sizes"], map(str, summary["train_sizes"]))
+    axis.minorticks_off()
+    axis.set(
+        title=f"{summary['space']}/{summary['dataset']}, {summary['regime']} training sets",
+        xlabel="architectures trained on",
+        ylabel="Kendall's tau on the unseen",
+    )
+    return _finish(figure)
+
+
 def _regret_curves(runs: StrategyRuns, by: str) -> tuple[Floats, Floats]:
     """Return a grid, shape (m,), and the regret of each run on it, shape (runs, m)."""
     if by == "queries":
