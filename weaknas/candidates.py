@@ -50,6 +50,12 @@ class Pool:
 class Candidates(ABC):
     """Where pools come from. Everything that was told is in each of them."""
 
+    space: SearchSpace
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw n architectures for the initial sample; repeats are allowed."""
+        return self.space.sample(n, rng)
+
     @abstractmethod
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return the candidates of the next round."""
@@ -66,8 +72,13 @@ class ListedCandidates(Candidates):
     """
 
     def __init__(self, space: SearchSpace, encoder: Any) -> None:
+        self.space = space
         genotypes = space._distinct(space.enumerate())
         self._pool = _encode(space, genotypes, encoder.fit(genotypes))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw from the list, where each architecture stands once."""
+        return self._pool.genotypes[rng.permutation(len(self._pool.genotypes))[:n]]
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return the whole space."""

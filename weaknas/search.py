@@ -116,26 +116,23 @@ class WeakNAS(Strategy):
             return self._propose_rows(n)
 
     def _propose_rows(self, n: int) -> Genotypes:
-        pool = self._current_pool()
+        if self._candidates is None:
+            self._candidates = default_candidates(self.space, self.encoder, self.seed)
         genotypes, scores = self.history.successful
         missing = self.initial - len(self.history) - len(self._pending)
         if missing > 0 or len(scores) < 2:
-            # from the pool, where each architecture stands once, however many
-            # genotypes spell it
-            return self._unseen(self._rng.permutation(pool.genotypes))[:n]
+            return self._unseen(self._candidates.sample(n + len(self._seen), self._rng))[:n]
+        pool = self._current_pool(self._candidates)
         queried = pool.locate(self.space.fingerprint(genotypes))
         self._model.fit(queried, self._transform(scores))
-        pending = self.space.fingerprint(self.pending)
-        self._model.condition(pool.locate(pending[np.isin(pending, pool.fingerprints)]))
+        self._model.condition(pool.locate(self.space.fingerprint(self.pending)))
         available = ~np.isin(pool.fingerprints, np.fromiter(self._seen, dtype=np.int64))
         prediction = Prediction(self._model, available, queried)
         return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
 
-    def _current_pool(self) -> Pool:
+    def _current_pool(self, candidates: Candidates) -> Pool:
         """Return this round's pool, and bind the predictor to it if it is a new one."""
-        if self._candidates is None:
-            self._candidates = default_candidates(self.space, self.encoder, self.seed)
-        pool = self._candidates.pool(self.history, self._rng)
+        pool = candidates.pool(self.history, self._rng)
         if pool is not self._pool:
             self._pool = pool
             predictor = fresh_predictor(self.predictor, pool.groups, self._rng)
