@@ -59,6 +59,15 @@ def test_benchmark_speed(tmp_path):
     assert result["throughput_runs"] == 6
 
 
+def test_rank_predictors(tmp_path):
+    done, results, figures = run("rank_predictors", tmp_path, "--regimes", "uniform")
+    assert done.returncode == 0, done.stderr
+    result = results["rank-nasbench201-uniform-mean"]
+    assert {row["predictor"] for row in result["summary"]["rows"]} == {"gp", "bayesian-ridge"}
+    assert result["not_installed"] == {}
+    assert figures == {"rank-nasbench201-uniform-mean.png"}
+
+
 def test_bad_input_is_one_line(tmp_path):
     done, _, _ = run("benchmark_speed", tmp_path, "--against", "randon")
     assert done.returncode == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -28,6 +29,7 @@ from weaknas.targets import get_transform
 from weaknas.workers import one_line
 
 Regime: TypeAlias = Literal["uniform", "progressive"]
+REGIMES: tuple[Regime, ...] = get_args(Regime)
 Rows: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -54,18 +56,22 @@ class Contestant:
             chosen = get_preset("default", space).encoder
         return chosen if isinstance(chosen, str) else type(chosen).__name__
 
-    def pool(self, space: SearchSpace) -> Pool:
-        """Return the whole space, each architecture once, as this contestant sees it.
+    def build_encoder(self, space: SearchSpace) -> Any:
+        """Return the encoder for a space.
 
         Raises
         ------
         InputError
-            When the encoder is unknown or does not fit the space.
+            When it is unknown or does not fit the space.
         """
-        chosen = self.encoder
-        if chosen is None or isinstance(chosen, str):
-            chosen = get_encoder(self.encoder_name(space), space)
-        return default_candidates(space, chosen).pool(History(space), np.random.default_rng(0))
+        if self.encoder is None or isinstance(self.encoder, str):
+            return get_encoder(self.encoder_name(space), space)
+        return self.encoder
+
+    def pool(self, space: SearchSpace) -> Pool:
+        """Return the whole space, each architecture once, as this contestant sees it."""
+        candidates = default_candidates(space, self.build_encoder(space))
+        return candidates.pool(History(space), np.random.default_rng(0))
 
 
 def parse_contestant(label: str, encoder: str | None = None) -> Contestant:
@@ -141,8 +147,8 @@ class Ranking:
             raise InputError(f"the number of runs must be at least 1, not {self.runs}")
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, not {self.seed}")
-        if self.regime not in get_args(Regime):
-            raise unknown("regime", self.regime, get_args(Regime))
+        if self.regime not in REGIMES:
+            raise unknown("regime", self.regime, REGIMES)
         get_transform(self.targets)
 
     def tasks(self) -> list[Task]:
@@ -175,6 +181,8 @@ class Ranking:
                 f"of {count} architectures at most {count - top_size(count)} can be trained on,"
                 f" not {max(self.train_sizes)}, so that a top {top_size(count)} is left unseen"
             )
+        for contestant in self.contestants.values():
+            contestant.build_encoder(space)
         return {
             "space": self.space,
             "benchmark": benchmark.describe(),
@@ -236,7 +244,9 @@ class Measurer:
     def benchmark(self) -> TabularBenchmark:
         """The benchmark, loaded when first needed."""
         if self._benchmark is None:
-            self._benchmark = self.design.load()
+            with warnings.catch_warnings():  # a partial table was told of by `Ranking.describe`
+                warnings.simplefilter("ignore", RuntimeWarning)
+                self._benchmark = self.design.load()
         return self._benchmark
 
     def _measure(self, task: Task) -> pa.Table:
