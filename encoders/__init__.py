@@ -1,6 +1,6 @@
 """Encoders: genotypes to features, one file an encoder."""
 
-from weaknas.encoders._base import Encoder, Features, GraphEncoder
+from weaknas.encoders._base import Batch, Encoder, Features, GraphEncoder
 from weaknas.encoders.adjacency import AdjacencyEncoder
 from weaknas.encoders.concatenation import ConcatenatedEncoder
 from weaknas.encoders.costs import CostsEncoder
@@ -14,6 +14,7 @@ from weaknas.encoders.variables import VariablesEncoder
 
 __all__ = [
     "AdjacencyEncoder",
+    "Batch",
     "ConcatenatedEncoder",
     "CostsEncoder",
     "Encoder",

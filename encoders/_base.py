@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -9,9 +11,41 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from weaknas.errors import InputError
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import Genotypes, GraphBatch, SearchSpace
 
 Features: TypeAlias = npt.NDArray[np.float32]
+
+#: Genotypes that are encoded at a time, so that temporaries stay small.
+CHUNK = 8192
+
+
+class Batch:
+    """Genotypes of a space with what encoders share of them, each made once, when it is wanted.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    genotypes : ndarray of int, shape (n, d)
+    """
+
+    def __init__(self, space: SearchSpace, genotypes: npt.NDArray[np.integer]) -> None:
+        self._space, self._genotypes = space, genotypes
+
+    @cached_property
+    def canonical(self) -> Genotypes:
+        """Canonical forms, shape (n, d)."""
+        return self._space.canonicalize(self._genotypes)
+
+    @cached_property
+    def graphs(self) -> GraphBatch:
+        """The graphs of the canonical forms."""
+        return self._space.graphs(self.canonical)
+
+
+def chunks(space: SearchSpace, genotypes: npt.NDArray[np.integer]) -> Iterator[Batch]:
+    """Yield the genotypes, shape (n, d), a chunk at a time."""
+    for start in range(0, len(genotypes), CHUNK):
+        yield Batch(space, genotypes[start : start + CHUNK])
 
 
 class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -61,7 +95,11 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ndarray of float32, shape (n, f)
             Equal rows for isomorphic architectures.
         """
-        return self._encode(self.space.canonicalize(genotypes))
+        return self.encode(Batch(self.space, genotypes))
+
+    def encode(self, batch: Batch) -> Features:
+        """Encode a batch of this encoder's space, as `transform` does."""
+        return self._encode(batch.canonical)
 
     def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
         raise InputError(f"{type(self).__name__} does not implement _encode")
@@ -81,3 +119,10 @@ class GraphEncoder(Encoder):
     def supports(cls, space: SearchSpace) -> bool:
         """Tell whether the space has graphs."""
         return space.has_graphs
+
+    def encode(self, batch: Batch) -> Features:
+        """Encode a batch of this encoder's space, as `transform` does."""
+        return self._encode_graphs(batch.graphs)
+
+    def _encode_graphs(self, graphs: GraphBatch) -> Features:
+        raise InputError(f"{type(self).__name__} does not implement _encode_graphs")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.encoders._base import Features, GraphEncoder
+from weaknas.spaces import GraphBatch
 
 
 class AdjacencyEncoder(GraphEncoder):
@@ -15,8 +15,7 @@ class AdjacencyEncoder(GraphEncoder):
     features of one length (Ying et al., NAS-Bench-101, ICML 2019).
     """
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
-        graphs = self.space.graphs(canonical)
+    def _encode_graphs(self, graphs: GraphBatch) -> Features:
         above = np.triu_indices(graphs.operations.shape[1], k=1)
         edges = graphs.adjacency[:, above[0], above[1]]
         labels = graphs.operations[:, :, None] == np.arange(len(graphs.vocabulary))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from weaknas.encoders._base import Features
+from weaknas.encoders._base import Batch, Encoder, Features
+from weaknas.spaces import SearchSpace
 
 
 class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -39,5 +40,12 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
 
     def transform(self, genotypes: npt.NDArray[np.integer]) -> Features:
         """Encode a batch, shape (n, d), to float32 features, shape (n, sum of f)."""
-        blocks = [encoder.transform(genotypes) for encoder in self.encoders]
+        batches: dict[SearchSpace, Batch] = {}
+        blocks = []
+        for encoder in self.encoders:
+            if isinstance(encoder, Encoder) and type(encoder).transform is Encoder.transform:
+                space = encoder.space
+                blocks.append(encoder.encode(batches.setdefault(space, Batch(space, genotypes))))
+            else:
+                blocks.append(encoder.transform(genotypes))
         return np.hstack(blocks).astype(np.float32, copy=False)

@@ -28,23 +28,26 @@ class GraphFeaturesEncoder(GraphEncoder):
     path, the shortest length is one more than any path can have and the longest 0.
     """
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
-        graphs = self.space.graphs(canonical)
-        operations = range(2, len(graphs.vocabulary))
-        columns: list[npt.NDArray[Any]] = [
-            column
-            for subset in _subsets(list(operations))
-            for column in _paths(graphs, np.isin(graphs.operations, subset))
-        ]
-        incoming, outgoing = graphs.adjacency.sum(axis=1), graphs.adjacency.sum(axis=2)
+    def _encode_graphs(self, graphs: GraphBatch) -> Features:
+        # Graphs last: what is done to all of them is done on contiguous memory.
+        nodes = np.ascontiguousarray(graphs.operations.T)
+        edges = np.ascontiguousarray(graphs.adjacency.transpose(2, 1, 0))  # target, source
+        operations = list(range(2, len(graphs.vocabulary)))
+        columns: list[npt.NDArray[Any]] = []
+        for subset in _subsets(operations):
+            allowed = np.zeros(len(graphs.vocabulary) + 1, dtype=bool)  # the last for -1
+            allowed[subset] = True
+            columns += _paths(edges, allowed[nodes])
+        incoming = edges.sum(axis=1, dtype=np.int16)
+        outgoing = edges.sum(axis=0, dtype=np.int16)
         for operation in operations:
-            nodes = graphs.operations == operation
-            columns.append((graphs.adjacency[:, 0] & nodes).sum(axis=1))
-            columns.append((graphs.adjacency[:, :, -1] & nodes).sum(axis=1))
-            for degree in (incoming * nodes, outgoing * nodes):
-                columns += [degree.sum(axis=1), degree.max(axis=1)]
-        columns.append(graphs.adjacency[:, 0, -1])
-        return np.stack(columns, axis=1).astype(np.float32)
+            chosen = nodes == operation
+            columns.append((edges[:, 0] & chosen).sum(axis=0))
+            columns.append((edges[-1] & chosen).sum(axis=0))
+            for degree in (incoming * chosen, outgoing * chosen):
+                columns += [degree.sum(axis=0), degree.max(axis=0)]
+        columns.append(edges[-1, 0])
+        return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def _subsets(operations: list[int]) -> list[list[int]]:
@@ -56,22 +59,24 @@ def _subsets(operations: list[int]) -> list[list[int]]:
     return [list(s) for s in chain.from_iterable(combinations(operations, k) for k in sizes)]
 
 
-def _paths(graphs: GraphBatch, allowed: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.float64]]:
-    """Shortest length, longest length and log(1 + number) of the paths over allowed nodes."""
-    n, v = graphs.operations.shape
-    shortest = np.full((n, v), float(v))
-    longest = np.full((n, v), -np.inf)
-    number = np.zeros((n, v))
-    shortest[:, 0], longest[:, 0], number[:, 0] = 0.0, 0.0, 1.0
+def _paths(edges: npt.NDArray[np.bool_], allowed: npt.NDArray[np.bool_]) -> list[npt.NDArray[Any]]:
+    """Shortest length, longest length and log(1 + number) of the paths over allowed nodes.
+
+    Of n graphs of v nodes: `edges` are (target, source, graph), `allowed` (node, graph).
+    """
+    v, n = allowed.shape
+    shortest = np.full((v, n), v, dtype=np.int16)
+    longest = np.full((v, n), -v, dtype=np.int16)  # stays below 0 without a path
+    number = np.zeros((v, n), dtype=np.float32)
+    shortest[0], longest[0], number[0] = 0, 0, 1.0
     for node in range(1, v):
-        edges = graphs.adjacency[:, :node, node]
+        sources = np.flatnonzero(edges[node, :node].any(axis=1))
+        if len(sources) == 0:
+            continue
+        there = edges[node, sources]
         if node < v - 1:
-            edges = edges & allowed[:, node, None]
-        shortest[:, node] = np.where(edges, shortest[:, :node] + 1, v).min(axis=1)
-        longest[:, node] = np.where(edges, longest[:, :node] + 1, -np.inf).max(axis=1)
-        number[:, node] = (number[:, :node] * edges).sum(axis=1)
-    return [
-        np.minimum(shortest[:, -1], v),
-        np.maximum(longest[:, -1], 0.0),
-        np.log1p(number[:, -1]),
-    ]
+            there &= allowed[node]
+        shortest[node] = np.where(there, shortest[sources] + 1, v).min(axis=0)
+        longest[node] = np.where(there, longest[sources] + 1, -v).max(axis=0)
+        number[node] = (number[sources] * there).sum(axis=0)
+    return [np.minimum(shortest[-1], v), np.maximum(longest[-1], 0), np.log1p(number[-1])]

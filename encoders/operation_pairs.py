@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.encoders._base import Features, GraphEncoder
+from weaknas.spaces import GraphBatch
 
 
 class OperationPairsEncoder(GraphEncoder):
@@ -16,8 +16,7 @@ class OperationPairsEncoder(GraphEncoder):
     distances between their square roots are Hellinger distances.
     """
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
-        graphs = self.space.graphs(canonical)
+    def _encode_graphs(self, graphs: GraphBatch) -> Features:
         labels = (graphs.operations[:, :, None] == np.arange(len(graphs.vocabulary))).astype(
             np.float32
         )

@@ -133,7 +133,7 @@ class Kernel:
     def __call__(self, first: Singles, second: Singles) -> Singles:
         """Return the covariance of scaled features, shapes (n, f) and (m, f); shape (n, m)."""
         weighted = first * self.weights
-        squares = (-2.0 * weighted) @ second.T
+        squares: Singles = (-2.0 * weighted) @ second.T
         squares += np.einsum("ij,ij->i", weighted, first)[:, None]
         squares += np.square(second) @ self.weights
         return self.of_squares(squares)

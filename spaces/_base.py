@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -266,6 +266,16 @@ class SearchSpace(ABC):
         InputError
             When one of them is no architecture of this space.
         """
+        batch = values if _is_batch(values, self.n_variables) else self._batch(values)
+        inside = self.contains(batch)
+        if not inside.all():
+            wrong = batch[int(np.argmin(inside))].tolist()
+            raise InputError(f"the genotype {wrong} is not in the space {self.name!r}")
+        return batch.astype(np.int16)
+
+    def _batch(
+        self, values: Iterable[Architecture | str | Sequence[int] | npt.NDArray[np.integer]]
+    ) -> npt.NDArray[np.int64]:
         rows = [self._genotype(value) for value in values]
         for row in rows:
             if not _is_row_of_integers(row, self.n_variables):
@@ -273,13 +283,8 @@ class SearchSpace(ABC):
                     f"a genotype of the space {self.name!r} is a row of {self.n_variables}"
                     f" integers, not {row!r}"
                 )
-        # As wide integers first: a cast to int16 would take 65536 for 0.
-        batch = np.array(rows, dtype=np.int64).reshape(len(rows), self.n_variables)
-        inside = self.contains(batch)
-        if not inside.all():
-            wrong = batch[int(np.argmin(inside))].tolist()
-            raise InputError(f"the genotype {wrong} is not in the space {self.name!r}")
-        return batch.astype(np.int16)
+        # As wide integers: a cast to int16 would take 65536 for 0.
+        return np.array(rows, dtype=np.int64).reshape(len(rows), self.n_variables)
 
     def _genotype(
         self, value: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
@@ -308,13 +313,20 @@ class SearchSpace(ABC):
         self, genotypes: Genotypes, other_than: npt.NDArray[np.integer] | None = None
     ) -> Genotypes:
         """Canonical forms of the genotypes, each once, in order of first appearance."""
+        rows, codes = self._distinct_with_codes(genotypes)
+        if other_than is not None:
+            rows = rows[codes != self.fingerprint(np.asarray(other_than)[None])[0]]
+        return rows
+
+    def _distinct_with_codes(
+        self, genotypes: npt.NDArray[np.integer]
+    ) -> tuple[Genotypes, Fingerprints]:
+        """Canonical forms, each once, in order of first appearance, and their fingerprints."""
         rows = self.canonicalize(genotypes)
         codes = self.fingerprint(rows)
         _, first = np.unique(codes, return_index=True)
         keep = np.sort(first)
-        if other_than is not None:
-            keep = keep[codes[keep] != self.fingerprint(np.asarray(other_than)[None])[0]]
-        return rows[keep]
+        return rows[keep], codes[keep]
 
 
 def _is_row_of_integers(value: Any, length: int) -> bool:
@@ -323,3 +335,12 @@ def _is_row_of_integers(value: Any, length: int) -> bool:
     except ValueError:  # ragged
         return False
     return row.shape == (length,) and row.dtype.kind in "iu"
+
+
+def _is_batch(values: Any, length: int) -> TypeGuard[npt.NDArray[np.integer]]:
+    return (
+        isinstance(values, np.ndarray)
+        and values.dtype.kind in "iu"
+        and values.ndim == 2
+        and values.shape[1] == length
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from weaknas.components import describe
 from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies import History
+
+_CHUNK = 8192  # candidates encoded at a time, so that temporaries stay small
+_MAPPED_ABOVE = 2**30  # bytes of features of one pool
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,12 @@ class Pool:
         rows: npt.NDArray[np.int64] = self._order[np.minimum(position, len(self._order) - 1)]
         return np.asarray(rows[self.fingerprints[rows] == fingerprints])
 
+    def other_than(self, fingerprints: Fingerprints) -> npt.NDArray[np.bool_]:
+        """Tell which candidates, shape (n,), are none of the fingerprints, shape (m,)."""
+        others = np.ones(len(self.fingerprints), dtype=bool)
+        others[self.locate(fingerprints)] = False
+        return others
+
 
 class Candidates(ABC):
     """Where pools come from. Everything that was told is in each of them."""
@@ -73,8 +83,8 @@ class ListedCandidates(Candidates):
 
     def __init__(self, space: SearchSpace, encoder: Any) -> None:
         self.space = space
-        genotypes = space._distinct(space.enumerate())
-        self._pool = _encode(space, genotypes, encoder.fit(genotypes))
+        genotypes, codes = space._distinct_with_codes(space.enumerate())
+        self._pool = _encoded(genotypes, codes, encoder.fit(genotypes))
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw from the list, where each architecture stands once."""
@@ -126,15 +136,29 @@ class GrownCandidates(Candidates):
                 again = mutations >= depth
                 offspring[again] = self.space.mutate(offspring[again], rng)
             drawn.append(offspring.astype(np.int16))
-        pool = self.space._distinct(np.vstack(drawn))
-        return _encode(self.space, pool, self.encoder)
+        genotypes, codes = self.space._distinct_with_codes(np.vstack(drawn))
+        return _encoded(genotypes, codes, self.encoder)
 
 
-def _encode(space: SearchSpace, genotypes: Genotypes, encoder: Any) -> Pool:
+def _encoded(genotypes: Genotypes, fingerprints: Fingerprints, encoder: Any) -> Pool:
     """Return the pool of canonical genotypes with an encoder that is fitted."""
-    features = encoder.transform(genotypes)
-    groups = getattr(encoder, "groups", None)
-    return Pool(genotypes, space.fingerprint(genotypes), features, groups)
+    features = encoder.transform(genotypes[:_CHUNK])
+    if len(genotypes) > _CHUNK:
+        first = np.asarray(features)
+        features = _allocate((len(genotypes), first.shape[1]), first.dtype)
+        features[:_CHUNK] = first
+        for start in range(_CHUNK, len(genotypes), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            features[part] = encoder.transform(genotypes[part])
+    return Pool(genotypes, fingerprints, features, getattr(encoder, "groups", None))
+
+
+def _allocate(shape: tuple[int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return room for features, in a file that is mapped to memory where it is large."""
+    if shape[0] * shape[1] * dtype.itemsize <= _MAPPED_ABOVE:
+        return np.empty(shape, dtype=dtype)
+    with tempfile.TemporaryFile() as file:  # goes with the array: the mapping keeps it
+        return np.memmap(file, dtype=dtype, shape=shape, mode="w+")
 
 
 # Pools of listed spaces by encoder: an experiment runs many searches of one space.

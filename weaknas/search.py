@@ -126,7 +126,7 @@ class WeakNAS(Strategy):
         queried = pool.locate(self.space.fingerprint(genotypes))
         self._model.fit(queried, self._transform(scores))
         self._model.condition(pool.locate(self.space.fingerprint(self.pending)))
-        available = ~np.isin(pool.fingerprints, np.fromiter(self._seen, dtype=np.int64))
+        available = pool.other_than(np.fromiter(self._seen, dtype=np.int64))
         prediction = Prediction(self._model, available, queried)
         return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
 

@@ -56,51 +56,52 @@ def _widths() -> list[int]:
 
 
 def _network(canonical: npt.NDArray[np.integer], cost: Cost, pixels: int) -> Counts:
-    rows = np.asarray(canonical, dtype=np.int64)
-    total = np.full(len(rows), cost(3, 3, _STEM, pixels), dtype=np.int64)
+    columns = np.asarray(canonical).T.astype(np.int64, order="C")
+    total = np.full(columns.shape[1], cost(3, 3, _STEM, pixels), dtype=np.int64)
     inputs = _STEM
     for stack, width in enumerate(_widths()):
         size = pixels >> stack
-        total += _cell(rows, cost, inputs, width, size)
-        total += (_CELLS - 1) * _cell(rows, cost, width, width, size)
+        channels = _channels(columns, width)
+        # The first cell of a stack has the width of the stack before as its input.
+        for count, wide in ((1, inputs), (_CELLS - 1, width)):
+            total += count * _projections(columns, channels, cost, wide, size)
+        total += _CELLS * _operations(columns, channels, cost, size)
         inputs = width
     return total
 
 
-def _cell(rows: Counts, cost: Cost, inputs: int, outputs: int, pixels: int) -> Counts:
-    channels = vertex_channels(rows, outputs)
-    total = np.asarray(cost(1, inputs, outputs, pixels) * rows[:, COLUMN[0, OUTPUT]])
+def _projections(columns: Counts, channels: Counts, cost: Cost, inputs: int, pixels: int) -> Counts:
+    """Cost of the 1 x 1 convolutions from the input of one cell."""
+    total = np.zeros(columns.shape[1], dtype=np.int64)
+    for vertex in (*INNER, OUTPUT):
+        total += cost(1, inputs, channels[vertex], pixels) * columns[COLUMN[0, vertex]]
+    return total
+
+
+def _operations(columns: Counts, channels: Counts, cost: Cost, pixels: int) -> Counts:
+    """Cost of the operations of one cell."""
+    total = np.zeros(columns.shape[1], dtype=np.int64)
     for vertex in INNER:
-        width = channels[:, vertex]
-        total += cost(1, inputs, width, pixels) * rows[:, COLUMN[0, vertex]]
-        operation = rows[:, len(EDGES) + vertex - 1]
+        operation, width = columns[len(EDGES) + vertex - 1], channels[vertex]
         for index, kernel in _KERNELS.items():
             total += cost(kernel, width, width, pixels) * (operation == index)
     return total
 
 
-def vertex_channels(rows: npt.NDArray[np.integer], outputs: int) -> Counts:
-    """Return the width of each vertex in a cell with so many output channels.
+def _channels(columns: Counts, outputs: int) -> Counts:
+    """Width of each vertex, shape (7, n), in pruned cells, shape (26, n), of so many channels.
 
-    Parameters
-    ----------
-    rows : ndarray of int, shape (n, 26)
-        Pruned; the order of the vertices decides who takes the remainder.
-    outputs : int
-
-    Returns
-    -------
-    ndarray of int64, shape (n, 7)
-        0 for the input, which is projected, and for absent vertices.
+    The order of the vertices decides who takes the remainder. 0 for the input, which
+    is projected, and for absent vertices.
     """
-    channels = np.zeros((len(rows), OUTPUT + 1), dtype=np.int64)
-    channels[:, OUTPUT] = outputs
-    feeds = np.stack([np.asarray(rows)[:, COLUMN[v, OUTPUT]] for v in INNER], axis=1) > 0
-    share, remainder = np.divmod(outputs, np.maximum(feeds.sum(axis=1), 1))
-    rank = feeds.cumsum(axis=1) - 1
-    channels[:, 1:OUTPUT] = feeds * (share[:, None] + (rank < remainder[:, None]))
+    channels = np.zeros((OUTPUT + 1, columns.shape[1]), dtype=np.int64)
+    channels[OUTPUT] = outputs
+    feeds = np.stack([columns[COLUMN[v, OUTPUT]] for v in INNER]) > 0
+    share, remainder = np.divmod(outputs, np.maximum(feeds.sum(axis=0), 1))
+    rank = feeds.cumsum(axis=0) - 1
+    channels[1:OUTPUT] = feeds * (share + (rank < remainder))
     for vertex in reversed(INNER):
-        fed = [channels[:, t] * rows[:, COLUMN[vertex, t]] for t in range(vertex + 1, OUTPUT)]
+        fed = [channels[t] * columns[COLUMN[vertex, t]] for t in range(vertex + 1, OUTPUT)]
         widest = np.max(fed, axis=0, initial=0)
-        channels[:, vertex] = np.where(feeds[:, vertex - 1], channels[:, vertex], widest)
+        channels[vertex] = np.where(feeds[vertex - 1], channels[vertex], widest)
     return channels
