@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.pipeline import Pipeline
 
 from weaknas.predictors._base import Floats
 
@@ -86,8 +87,7 @@ def for_pool(estimator: Any, features: Any) -> PoolModel:
 
 def has_std(estimator: Any) -> bool:
     """Tell whether a regressor's ``predict`` takes ``return_std``."""
-    steps = getattr(estimator, "steps", None)
-    last = estimator if steps is None else steps[-1][1]
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     return "return_std" in inspect.signature(last.predict).parameters
 
 

@@ -21,6 +21,7 @@ from weaknas.components import fresh_predictor, parse_label, run_seed
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
 from weaknas.predictors.gaussian_process import GaussianProcess
+from weaknas.predictors.pool import has_std
 from weaknas.predictors.random_forest import RandomForest
 from weaknas.ranking import (
     Contestant,
@@ -112,6 +113,15 @@ def test_qualities_by_definition():
 def test_predictions_that_are_no_numbers_are_refused():
     with pytest.raises(InputError, match="30 predictions are not finite"):
         measure(Broken(raises=False), np.ones((40, 1)), np.arange(10), np.ones(10), np.ones(40))
+
+
+def test_a_parameter_named_steps_makes_no_pipeline():
+    class Trained(Fixed):
+        steps = 100
+
+    assert not has_std(Trained())
+    assert has_std(make_pipeline(StandardScaler(), RandomForest()))
+    assert not has_std(make_pipeline(StandardScaler(), LinearRegression()))
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=30))
