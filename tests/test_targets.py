@@ -61,3 +61,20 @@ def test_rank_normal_ignores_units_and_tails(scores, scale):
 def test_unknown():
     with pytest.raises(InputError, match="unknown targets 'rank-norm'; did you mean 'rank-normal'"):
         get_transform("rank-norm")
+
+
+def test_compressed_by_hand():
+    values = get_transform("compressed")(np.array([1.0, 0.0, -1.0, -4.0 * np.e**2]))
+    # median -0.5, so that the bound is 6 below it
+    bound, depth = -6.5, (4 * np.e**2 - 0.5) / 6
+    expected = np.array([1.0, 0.0, -1.0, bound - 6 * np.log(depth)])
+    np.testing.assert_allclose(values, (expected - expected.mean()) / expected.std())
+
+
+@given(scores)
+def test_compressed_is_standard_without_a_tail(scores):
+    best, middle = scores.max(), np.median(scores)
+    short = np.maximum(scores, middle - 4 * (best - middle))
+    np.testing.assert_allclose(
+        get_transform("compressed")(short), get_transform("standard")(short), atol=1e-9
+    )

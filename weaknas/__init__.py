@@ -21,6 +21,7 @@ _HOME = {
     "Strategy": "weaknas.strategies",
     "Trial": "weaknas.trials",
     "WeakNAS": "weaknas.search",
+    "WeakNASSampler": "weaknas.optuna_sampler",
     "get_benchmark": "weaknas.registry",
     "get_encoder": "weaknas.registry",
     "get_predictor": "weaknas.registry",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from weaknas.errors import InputError as InputError
     from weaknas.evaluators import Evaluation as Evaluation
     from weaknas.evaluators import TabularBenchmark as TabularBenchmark
+    from weaknas.optuna_sampler import WeakNASSampler as WeakNASSampler
     from weaknas.registry import get_benchmark as get_benchmark
     from weaknas.registry import get_encoder as get_encoder
     from weaknas.registry import get_predictor as get_predictor
