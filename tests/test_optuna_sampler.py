@@ -28,7 +28,15 @@ import weaknas
 from weaknas import optuna_sampler
 from weaknas.errors import InputError
 from weaknas.optuna_memory import CLAIM, Proposer
-from weaknas.optuna_space import GRID, Parameters, ParameterSpace, distributions, levels, suggest
+from weaknas.optuna_space import (
+    GRID,
+    ParameterEncoder,
+    Parameters,
+    ParameterSpace,
+    distributions,
+    levels,
+    suggest,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = weaknas.get_space("nasbench201")
@@ -512,3 +520,24 @@ def test_every_registered_space_can_be_suggested():
         parameters = Parameters(space, made)
         genotype = parameters.genotype(parameters.params(row[0]))
         np.testing.assert_array_equal(genotype, space.canonicalize(row)[0])
+
+
+def test_encoding_by_hand():
+    space = ParameterSpace(
+        {
+            "a": CategoricalDistribution("xy"),
+            "n": IntDistribution(1, 100, log=True),
+            "b": CategoricalDistribution("xy"),
+            "c": CategoricalDistribution("pqr"),
+        }
+    )
+    encoder = ParameterEncoder(space)
+    one = [1, 0, 0.5, 0, 1, 0, 0, 1]  # x, 10, y, r
+    two = [0, 1, 1.0, 0, 1, 1, 0, 0]  # y, 100, y, p
+    np.testing.assert_allclose(
+        encoder.transform(np.array([[0, 9, 1, 2], [1, 99, 1, 0]])),
+        [[*one, *one, 1, 1], [*two, *two, 0, 2]],
+    )
+    widths = [group.stop - group.start for group in encoder.groups]
+    assert widths == [2, 1, 2, 3, 8, 2]
+    assert [group.start for group in encoder.groups] == [0, 2, 3, 5, 8, 16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,8 @@ class ParameterSpace(ChoiceSpace):
         scale; categories, their number.
     has_numbers : bool
         Whether a parameter has ordered values.
+    alike : list of list of int
+        Sets of two or more categorical parameters that have the same choices.
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -155,6 +158,11 @@ class ParameterSpace(ChoiceSpace):
             self.positions.append(_positions(distribution, values))
         super().__init__(choices, name="parameters")
         self.has_numbers = bool(self.ordered.any())
+        same: dict[BaseDistribution, list[int]] = {}
+        for number, distribution in enumerate(distributions.values()):
+            if isinstance(distribution, CategoricalDistribution):
+                same.setdefault(distribution, []).append(number)
+        self.alike = [numbers for numbers in same.values() if len(numbers) > 1]
 
     def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
         """Change one decision; a number, every other time, to a value that is near."""
@@ -167,30 +175,35 @@ class ParameterSpace(ChoiceSpace):
 
 
 class ParameterEncoder(VariablesEncoder):
-    """A block a parameter, and one of all together.
+    """A block a parameter, one of all together, and one of counts where choices are shared.
 
     Numbers are their position in the range of the parameter, from 0 to 1, on a
     logarithmic scale where the distribution has one; categories are one-hot.
+    Categorical parameters with the same choices, such as the operations on the
+    edges of a cell, are likely to be of one kind: how often each choice occurs
+    among them is a block as well.
     """
 
     space: ParameterSpace
 
     def _encode(self, canonical: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-        blocks = [
+        columns = [
             position[column][:, None] if ordered else np.eye(len(position))[column]
             for column, position, ordered in zip(
                 canonical.T, self.space.positions, self.space.ordered, strict=True
             )
         ]
-        features = np.hstack(blocks).astype(np.float32)
-        return np.hstack([features, features])
+        counts = [sum(columns[index] for index in alike) for alike in self.space.alike]
+        return np.hstack([*columns, *columns, *counts]).astype(np.float32)
 
     @property
     def groups(self) -> list[slice]:
-        """One block a parameter, then all."""
+        """One block a parameter, one of all, one of counts for each set of equal choices."""
         single = super().groups
-        width = single[-1].stop
-        return [*single, slice(width, 2 * width)]
+        start = 2 * single[-1].stop
+        widths = [int(self.space.cardinalities[alike[0]]) for alike in self.space.alike]
+        counts = [slice(a, b) for a, b in pairwise(accumulate(widths, initial=start))]
+        return [*single, slice(start // 2, start), *counts]
 
 
 def levels(distribution: BaseDistribution) -> list[Any]:
