@@ -29,6 +29,7 @@ _COMMANDS = {
     "rank": ("rank:rank", "Measure how well predictors rank, against training size."),
     "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
     "report": ("report:report", "Write figures and a readable page from finished runs."),
+    "export-study": ("export_study:export_study", "Write a run as an Optuna study."),
     "table": ("table:app", "Import official benchmark files, or describe a table."),
 }
 for _name, (_place, _help) in _COMMANDS.items():

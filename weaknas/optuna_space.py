@@ -19,6 +19,7 @@ from optuna.trial import BaseTrial
 from weaknas.encoders.variables import VariablesEncoder
 from weaknas.errors import InputError
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes, SearchSpace
+from weaknas.spaces.part import PartOfSpace
 
 #: Values that a number without step, or with more values, is rounded to.
 GRID = 1001
@@ -60,12 +61,23 @@ class Parameters:
         pairs = zip(self.distributions, self._levels, genotype.tolist(), strict=True)
         return {name: values[index] for name, values, index in pairs}
 
+    def existing(self, architecture: Architecture) -> dict[str, Any]:
+        """Return the values by name of the decisions that exist in an architecture."""
+        params = self.params(np.array(architecture.genotype))
+        whole = _whole(self.space)
+        if not isinstance(whole, ChoiceSpace):
+            return params
+        there = whole.decode(architecture)
+        pairs = zip(whole.variables, params.items(), strict=True)
+        return {name: value for variable, (name, value) in pairs if variable in there}
+
     def _exist(self, row: Genotypes, columns: Sequence[int]) -> bool:
         """Whether one of the decisions exists in this architecture; some depend on others."""
-        if not isinstance(self.space, ChoiceSpace):
+        whole = _whole(self.space)
+        if not isinstance(whole, ChoiceSpace):
             return True
-        there = self.space.decode(row)
-        return any(self.space.variables[column] in there for column in columns)
+        there = whole.decode(row)
+        return any(whole.variables[column] in there for column in columns)
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
@@ -81,7 +93,7 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     >>> distributions(weaknas.ChoiceSpace({"op": ["skip", "conv"]}))
     {'op': CategoricalDistribution(choices=('skip', 'conv'))}
     """
-    choices = getattr(space, "choices", None)
+    choices = getattr(_whole(space), "choices", None)
     made: dict[str, BaseDistribution] = {}
     for column, name in enumerate(space.variables):
         count = int(space.cardinalities[column])
@@ -204,6 +216,11 @@ class ParameterEncoder(VariablesEncoder):
         widths = [int(self.space.cardinalities[alike[0]]) for alike in self.space.alike]
         counts = [slice(a, b) for a, b in pairwise(accumulate(widths, initial=start))]
         return [*single, slice(start // 2, start), *counts]
+
+
+def _whole(space: SearchSpace) -> SearchSpace:
+    """Return the space that a space is a part of."""
+    return space.whole if isinstance(space, PartOfSpace) else space
 
 
 def levels(distribution: BaseDistribution) -> list[Any]:
