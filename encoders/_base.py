@@ -62,6 +62,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         When the encoder does not fit the space.
     """
 
+    #: Whether scores may go up or down with the columns over the whole space.
+    has_trend = False
     #: What a space must offer, in words for the error message.
     needs = "any space"
 

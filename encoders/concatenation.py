@@ -16,6 +16,8 @@ from weaknas.spaces import SearchSpace
 class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The columns of several encoders, side by side; `groups` are the blocks of each in turn.
 
+    `trend` are the columns of those with a trend.
+
     Parameters
     ----------
     encoders : sequence of transformers
@@ -27,6 +29,7 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
     def fit(self, genotypes: npt.NDArray[np.integer], y: Any = None) -> Self:
         """Fit every encoder."""
         self.groups = []
+        self.trend: list[int] = []
         width = 0
         for encoder in self.encoders:
             columns = np.arange(np.shape(encoder.fit(genotypes, y).transform(genotypes[:1]))[1])
@@ -34,6 +37,8 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
                 block = columns[group] + width
                 if len(block):  # an encoder may have found nothing to tell
                     self.groups.append(slice(int(block[0]), int(block[-1]) + 1))
+            if getattr(encoder, "has_trend", False):
+                self.trend.extend((columns + width).tolist())
             width += len(columns)
         self.n_features_in_ = np.shape(genotypes)[1]
         return self

@@ -14,6 +14,7 @@ class CostsEncoder(Encoder):
     """One column a cost of the space (multiply-adds, parameters, ...): its logarithm."""
 
     needs = "a space with costs"
+    has_trend = True  # larger networks tend to score otherwise than smaller ones
 
     @classmethod
     def supports(cls, space: SearchSpace) -> bool:

@@ -35,6 +35,8 @@ class Scaling:
         The rows the scale is taken from.
     groups : sequence of slice or of index arrays, optional
         The blocks; default: one of all columns.
+    trend : sequence of int, optional
+        Columns with a linear trend.
 
     Attributes
     ----------
@@ -44,9 +46,18 @@ class Scaling:
         Columns of each block.
     norms : ndarray of float32, shape (n, g)
         Squared length of each block of the scaled rows.
+    trend : ndarray of int
+        Columns with a linear trend.
+    slope : float
+        What their scaled values are multiplied by for a mean squared length of 1.
     """
 
-    def __init__(self, features: Any, groups: Sequence[Any] | None) -> None:
+    def __init__(
+        self,
+        features: Any,
+        groups: Sequence[Any] | None,
+        trend: Sequence[int] | None = None,
+    ) -> None:
         width = features.shape[1]
         chosen = [slice(None)] if groups is None else groups
         self.blocks = [np.arange(width)[group] for group in chosen]
@@ -62,6 +73,10 @@ class Scaling:
         factors = np.where(spread > 0, 1.0 / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
         self.scale = np.asarray(member @ factors, dtype=np.float32)
         self.norms *= np.square(factors).astype(np.float32)
+        self.trend = np.asarray([] if trend is None else trend, dtype=np.int64)
+        spread = features[:, self.trend].var(axis=0, dtype=np.float64)  # of these: less memory
+        length = float((self.scale[self.trend] ** 2 * spread).sum())
+        self.slope = 1.0 / np.sqrt(length) if length > 0 else 0.0
 
     def __call__(self, features: Any) -> Singles:
         """Return scaled features, shape (n, f)."""
@@ -112,31 +127,43 @@ class Kernel:
     """Matérn-5/2 of the distance in which each block is divided by its length scale.
 
     ``k = v (1 + r + r^2 / 3) exp(-r)`` with ``r = sqrt(5 sum_g d_g^2 / l_g^2)``
-    (Rasmussen and Williams 2006, eq. 4.17).
+    (Rasmussen and Williams 2006, eq. 4.17). Columns with a trend add the product
+    of their scaled values: a linear mean whose slopes have normal priors around 0
+    (sec. 2.7), so that their signs and sizes are learnt from the data.
 
     Parameters
     ----------
     hyper : Hyperparameters
-    blocks : list of ndarray of int
-        Columns of each block.
-    width : int
-        Number of columns.
+    scaling : Scaling
     """
 
-    def __init__(self, hyper: Hyperparameters, blocks: list[Rows], width: int) -> None:
+    def __init__(self, hyper: Hyperparameters, scaling: Scaling) -> None:
         self.hyper = hyper
+        self._trend, self._slope = scaling.trend, np.float32(scaling.slope)
         self.of_blocks = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
-        self.weights = np.zeros(width, dtype=np.float32)
-        for block, weight in zip(blocks, self.of_blocks, strict=True):
+        self.weights = np.zeros(len(scaling.scale), dtype=np.float32)
+        for block, weight in zip(scaling.blocks, self.of_blocks, strict=True):
             self.weights[block] = weight
 
     def __call__(self, first: Singles, second: Singles) -> Singles:
         """Return the covariance of scaled features, shapes (n, f) and (m, f); shape (n, m)."""
         weighted = first * self.weights
-        squares: Singles = (-2.0 * weighted) @ second.T
+        squares = np.asarray((-2.0 * weighted) @ second.T, dtype=np.float32)
         squares += np.einsum("ij,ij->i", weighted, first)[:, None]
         squares += np.square(second) @ self.weights
-        return self.of_squares(squares)
+        covariance = self.of_squares(squares)
+        if len(self._trend):
+            covariance += self.linear(first) @ self.linear(second).T
+        return covariance
+
+    def linear(self, points: Singles) -> Singles:
+        """Return what the products of which are the covariance by the trend, shape (n, t)."""
+        return np.asarray(points[:, self._trend] * self._slope)
+
+    def variance(self, points: Singles) -> Singles:
+        """Return the prior variance of scaled features, shape (n, f); shape (n,)."""
+        trend = np.square(self.linear(points)).sum(axis=1)
+        return np.asarray(self.hyper.variance + trend, dtype=np.float32)
 
     def of_squares(self, squares: Singles) -> Singles:
         """Return the covariance, in place, of any shape, where r^2 is `squares`."""
@@ -158,12 +185,14 @@ class Points:
     Parameters
     ----------
     features : ndarray of float32, shape (N, f)
-    groups : sequence, optional
+    groups, trend : sequence, optional
         See `Scaling`.
     """
 
-    def __init__(self, features: Any, groups: Sequence[Any] | None) -> None:
-        self.scaling = Scaling(features, groups)
+    def __init__(
+        self, features: Any, groups: Sequence[Any] | None, trend: Sequence[int] | None
+    ) -> None:
+        self.scaling = Scaling(features, groups, trend)
         self.features, self._origin = features, self.scaling.center
         # Products of columns that are far from zero lose digits of single precision.
         if (np.abs(self.scaling.center * self.scaling.scale) > _FAR).any():
@@ -193,13 +222,28 @@ class Points:
             squares: Singles = self.features[part] @ factors
             squares += offset
             squares += (self.scaling.norms[part] @ kernel.of_blocks)[:, None]
-            return kernel.of_squares(squares)
+            covariance = kernel.of_squares(squares)
+            if len(self.scaling.trend):
+                covariance += self.linear(part) @ slopes
+            return covariance
 
+        slopes = kernel.linear(data).T
         return of_part
+
+    def linear(self, part: slice) -> Singles:
+        """Return `Kernel.linear` of a part of the pool without scaling its other columns."""
+        trend = self.scaling.trend
+        columns = self.features[part][:, trend] - self._origin[trend]
+        return np.asarray(columns * self.scaling.scale[trend] * np.float32(self.scaling.slope))
 
 
 def fit_hyperparameters(
-    data: Singles, blocks: list[Rows], targets: Floats, start: Hyperparameters, max_iter: int
+    data: Singles,
+    blocks: list[Rows],
+    targets: Floats,
+    start: Hyperparameters,
+    max_iter: int,
+    linear: Singles | None = None,
 ) -> Hyperparameters:
     """Maximise the posterior density of the hyperparameters.
 
@@ -213,6 +257,8 @@ def fit_hyperparameters(
     start : Hyperparameters
     max_iter : int
         Steps of L-BFGS-B.
+    linear : ndarray of float32, shape (n, t), optional
+        See `Kernel.linear`.
     """
     distances = np.stack([_squared_distances(data[:, block]) for block in blocks])
     center = Hyperparameters.typical(len(blocks)).to_vector()
@@ -222,13 +268,20 @@ def fit_hyperparameters(
     best = minimize(
         negative_log_posterior,
         np.clip(start.to_vector(), low, high),
-        args=(distances, targets, center, width),
+        args=(distances, targets, center, width, _products(linear)),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": max_iter},
     )
     return Hyperparameters.from_vector(best.x)
+
+
+def _products(linear: Singles | None) -> Floats | float:
+    if linear is None:
+        return 0.0
+    exact = linear.astype(np.float64)
+    return np.asarray(exact @ exact.T)
 
 
 def _squared_distances(block: Singles) -> Floats:
@@ -240,7 +293,12 @@ def _squared_distances(block: Singles) -> Floats:
 
 
 def negative_log_posterior(
-    vector: Floats, distances: Floats, targets: Floats, center: Floats, width: Floats
+    vector: Floats,
+    distances: Floats,
+    targets: Floats,
+    center: Floats,
+    width: Floats,
+    trend: Floats | float = 0.0,
 ) -> tuple[float, Floats]:
     """Negative log posterior density of the hyperparameters, and its gradient.
 
@@ -256,13 +314,15 @@ def negative_log_posterior(
     targets : ndarray, shape (n,)
     center, width : ndarray, shape (g + 2,)
         Mean and standard deviation of the priors.
+    trend : ndarray, shape (n, n), optional
+        Covariance by the linear trend; it has no hyperparameter.
     """
     hyper, n = Hyperparameters.from_vector(vector), len(targets)
     weights = 1.0 / hyper.lengths**2
     r = np.sqrt(5.0 * np.tensordot(weights, distances, axes=1))
     decay = hyper.variance * np.exp(-r)
     scores = (1 + r + r**2 / 3) * decay
-    covariance = scores.copy()
+    covariance = scores + trend
     covariance.flat[:: n + 1] += hyper.noise + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:

@@ -38,6 +38,9 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     groups : sequence of slice or of index arrays, optional
         The blocks; default: all columns are one.
+    trend : sequence of int, optional
+        Columns with which scores may go up or down over the whole space, such as
+        costs: the mean is linear in them, with slopes learnt from the data.
     max_iter : int
         Steps of the optimiser of the hyperparameters.
 
@@ -47,8 +50,14 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         For scaled features and standardised targets.
     """
 
-    def __init__(self, groups: Sequence[Any] | None = None, max_iter: int = 15) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Any] | None = None,
+        trend: Sequence[int] | None = None,
+        max_iter: int = 15,
+    ) -> None:
         self.groups = groups
+        self.trend = trend
         self.max_iter = max_iter
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -61,13 +70,10 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         targets, self._center, self._scale = _standardize(y)
-        self._scaling = Scaling(X, self.groups)
-        self._points, blocks = self._scaling(X), self._scaling.blocks
-        start = Hyperparameters.typical(len(blocks))
-        self.hyperparameters_ = fit_hyperparameters(
-            self._points, blocks, targets, start, self.max_iter
-        )
-        self._kernel = Kernel(self.hyperparameters_, blocks, self._points.shape[1])
+        self._scaling = Scaling(X, self.groups, self.trend)
+        self._points = self._scaling(X)
+        self.hyperparameters_ = _fit(self._points, targets, self._scaling, None, self.max_iter)
+        self._kernel = Kernel(self.hyperparameters_, self._scaling)
         self._cholesky = Cholesky(self._kernel)
         self._cholesky.append(self._points)
         self._mean, self._residuals = self._cholesky.whiten(targets)
@@ -89,17 +95,18 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
-        cross = self._kernel(self._points, self._scaling(X)).astype(np.float64)
+        points = self._scaling(X)
+        cross = self._kernel(self._points, points).astype(np.float64)
         whitened = solve_triangular(self._cholesky.factor, cross, lower=True)
         mean = (self._mean + self._residuals @ whitened) * self._scale + self._center
         if not return_std:
             return np.asarray(mean)
-        variance = self.hyperparameters_.variance - (whitened**2).sum(axis=0)
+        variance = self._kernel.variance(points) - (whitened**2).sum(axis=0)
         return mean, np.sqrt(np.maximum(variance, 1e-10)) * self._scale
 
     def for_pool(self, features: Any) -> PoolModel:
         """Bind to a pool: what was computed for it is kept from round to round."""
-        return GaussianProcessPool(features, self.groups, self.max_iter)
+        return GaussianProcessPool(features, self.groups, self.max_iter, self.trend)
 
 
 class GaussianProcessPool(PoolModel):
@@ -112,26 +119,34 @@ class GaussianProcessPool(PoolModel):
     Parameters
     ----------
     features : ndarray of float32, shape (N, f)
-    groups : sequence, optional
+    groups, trend : sequence, optional
     max_iter : int
     """
 
     _GROWTH = 1.25
 
-    def __init__(self, features: Any, groups: Sequence[Any] | None, max_iter: int) -> None:
-        self._points = Points(features, groups)
-        self._blocks = self._points.scaling.blocks
+    def __init__(
+        self,
+        features: Any,
+        groups: Sequence[Any] | None,
+        max_iter: int,
+        trend: Sequence[int] | None = None,
+    ) -> None:
+        self._points = Points(features, groups, trend)
         self._max_iter = max_iter
         self._fitted_at = 0
         # Rows of the whitened covariance with the pool, and room for more.
         self._buffer: Singles = np.empty((0, len(features)), dtype=np.float32)
-        self._start(Hyperparameters.typical(len(self._blocks)))
+        self._start(Hyperparameters.typical(len(self._points.scaling.blocks)))
 
     def _start(self, hyper: Hyperparameters) -> None:
-        self._kernel = Kernel(hyper, self._blocks, self._points.features.shape[1])
+        self._kernel = Kernel(hyper, self._points.scaling)
         self._cholesky = Cholesky(self._kernel)
         self._rows: Rows = np.empty(0, dtype=np.int64)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
+        for part in parts(len(self._points), 1):
+            trend = self._points.linear(part)
+            self._variance[part] += np.einsum("ij,ij->i", trend, trend)
 
     def fit(self, rows: Rows, targets: Floats) -> None:
         """Condition on the rows, shape (n,), with targets, shape (n,)."""
@@ -139,7 +154,7 @@ class GaussianProcessPool(PoolModel):
         if len(rows) >= self._GROWTH * self._fitted_at:
             self._fitted_at = len(rows)
             data, hyper = self._points[rows], self._kernel.hyper
-            self._start(fit_hyperparameters(data, self._blocks, scaled, hyper, self._max_iter))
+            self._start(_fit(data, scaled, self._points.scaling, hyper, self._max_iter))
         self._keep(_common_prefix(self._rows, rows))
         self.condition(rows[len(self._rows) :])
         self._mean, self._residuals = self._cholesky.whiten(scaled)
@@ -193,6 +208,14 @@ class GaussianProcessPool(PoolModel):
             self._variance += np.einsum("ij,ij->j", dropped, dropped)
             self._rows = self._rows[:count]
             self._cholesky.truncate(count)
+
+
+def _fit(
+    data: Singles, targets: Floats, scaling: Scaling, start: Hyperparameters | None, max_iter: int
+) -> Hyperparameters:
+    start = start or Hyperparameters.typical(len(scaling.blocks))
+    linear = Kernel(start, scaling).linear(data) if len(scaling.trend) else None
+    return fit_hyperparameters(data, scaling.blocks, targets, start, max_iter, linear)
 
 
 def _common_prefix(first: Rows, second: Rows) -> int:

@@ -62,7 +62,7 @@ def test_pools_are_shared_by_space_and_encoder():
 def test_blocks_of_columns_are_passed_on():
     encoder = weaknas.get_encoder("one-hot+operation-counts", CELLS)
     pool = ListedCandidates(CELLS, encoder).pool(History(CELLS), generator())
-    assert pool.groups == [slice(0, 30), slice(30, 36)]
+    assert pool.layout == {"groups": [slice(0, 30), slice(30, 36)]}
 
 
 # -- grown ----------------------------------------------------------------------------------

@@ -199,17 +199,17 @@ def test_all_predictors_see_the_same_training_sets():
 
 def test_fresh_predictors_are_seeded_copies_with_groups():
     forest = make_pipeline(StandardScaler(), RandomForest())
-    fresh = fresh_predictor(forest, None, np.random.default_rng(1))
-    again = fresh_predictor(forest, None, np.random.default_rng(1))
-    other = fresh_predictor(forest, None, np.random.default_rng(2))
+    fresh = fresh_predictor(forest, {}, np.random.default_rng(1))
+    again = fresh_predictor(forest, {}, np.random.default_rng(1))
+    other = fresh_predictor(forest, {}, np.random.default_rng(2))
     seeds = [one.get_params()["randomforest__random_state"] for one in (fresh, again, other)]
     assert seeds[0] == seeds[1] != seeds[2]
     assert forest.get_params()["randomforest__random_state"] is None
     blocks = [slice(0, 2), slice(2, 5)]
     own = [slice(0, 5)]
     rng = np.random.default_rng(0)
-    assert fresh_predictor(GaussianProcess(), blocks, rng).groups == blocks
-    assert fresh_predictor(GaussianProcess(groups=own), blocks, rng).groups == own
+    assert fresh_predictor(GaussianProcess(), {"groups": blocks}, rng).groups == blocks
+    assert fresh_predictor(GaussianProcess(groups=own), {"groups": blocks}, rng).groups == own
 
 
 def test_labels_carry_options():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -31,14 +32,16 @@ class Pool:
         Canonical, each architecture once.
     fingerprints : ndarray of int64, shape (n,)
     features : ndarray of float32, shape (n, f)
-    groups : list of slice, optional
-        Blocks of columns that belong together.
+    layout : mapping
+        What the encoder knows of the columns, for predictors with parameters of
+        these names: ``groups``, blocks that belong together, and ``trend``, columns
+        with which scores may go up or down over the whole space.
     """
 
     genotypes: Genotypes
     fingerprints: Fingerprints
     features: Any
-    groups: list[slice] | None = None
+    layout: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def _order(self) -> npt.NDArray[np.int64]:
@@ -150,7 +153,9 @@ def _encoded(genotypes: Genotypes, fingerprints: Fingerprints, encoder: Any) -> 
         for start in range(_CHUNK, len(genotypes), _CHUNK):
             part = slice(start, start + _CHUNK)
             features[part] = encoder.transform(genotypes[part])
-    return Pool(genotypes, fingerprints, features, getattr(encoder, "groups", None))
+    known = {name: getattr(encoder, name, None) for name in ("groups", "trend")}
+    layout = {name: value for name, value in known.items() if value}
+    return Pool(genotypes, fingerprints, features, layout)
 
 
 def _allocate(shape: tuple[int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ from sklearn.base import clone
 from weaknas.errors import InputError
 
 
-def fresh_predictor(predictor: Any, groups: list[slice] | None, rng: np.random.Generator) -> Any:
-    """Return a copy of a predictor, seeded, and told which columns belong together.
+def fresh_predictor(predictor: Any, layout: Mapping[str, Any], rng: np.random.Generator) -> Any:
+    """Return a copy of a predictor, seeded, and told what is known of the columns.
 
     Parameters
     ----------
     predictor : regressor
-    groups : list of slice, optional
-        Blocks of columns, for a predictor with a parameter ``groups`` that is None.
+    layout : mapping
+        Values for those parameters of these names that are None, e.g. ``groups``:
+        blocks of columns that belong together.
     rng : numpy.random.Generator
         One seed is drawn for each parameter ``random_state``, nested ones included.
     """
@@ -30,9 +32,8 @@ def fresh_predictor(predictor: Any, groups: list[slice] | None, rng: np.random.G
         for name in parameters
         if name.split("__")[-1] == "random_state"
     }
-    if "groups" in parameters and parameters["groups"] is None and groups is not None:
-        fresh.set_params(groups=groups)
-    return fresh.set_params(**seeds)
+    told = {name: layout[name] for name in layout if parameters.get(name, 0) is None}
+    return fresh.set_params(**told, **seeds)
 
 
 def run_seed(seed: int, run: int) -> int:

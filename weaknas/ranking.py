@@ -266,7 +266,7 @@ class Measurer:
         measured = []
         for size in sorted(set(design.train_sizes)):
             rng = np.random.default_rng([seed, size])
-            predictor = fresh_predictor(contestant.predictor, pool.groups, rng)
+            predictor = fresh_predictor(contestant.predictor, pool.layout, rng)
             targets = get_transform(design.targets)(labels[:size])
             quality = measure(predictor, pool.features, rows[:size], targets, true)
             measured.append(key | {"train_size": size} | quality)

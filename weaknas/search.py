@@ -135,7 +135,7 @@ class WeakNAS(Strategy):
         pool = candidates.pool(self.history, self._rng)
         if pool is not self._pool:
             self._pool = pool
-            predictor = fresh_predictor(self.predictor, pool.groups, self._rng)
+            predictor = fresh_predictor(self.predictor, pool.layout, self._rng)
             self._model = for_pool(predictor, pool.features)
         return pool
 

@@ -245,3 +245,86 @@ def test_hyperparameters_come_anew_when_the_data_have_grown_by_a_quarter():
         seen.append(tuple(model._kernel.hyper.to_vector()))
     changes = [20 + i for i in range(1, 20) if seen[i] != seen[i - 1]]
     assert changes == [25, 32]
+
+
+def test_features_of_a_pool_are_not_copied():
+    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    assert np.shares_memory(model._points.features, FEATURES)
+    before = FEATURES.copy()
+    model.fit(np.arange(40), LABELS[:40])
+    model.predict()
+    np.testing.assert_array_equal(FEATURES, before)
+
+
+@pytest.mark.parametrize("offset", [10.0, 1e3, 3e4])
+def test_columns_far_from_zero(offset):
+    # what is far from zero, such as a year or millions of parameters, keeps its digits
+    features = FEATURES.copy()
+    features[:, 6:8] += np.float32(offset)
+    rows = np.arange(60)
+    model = GaussianProcessPool(features, GROUPS, max_iter=5)
+    model.fit(rows, LABELS[rows])
+    exact = scaled(features, features, GROUPS)
+    mean, std = model.predict()
+    expected_mean, expected_std = predict_by_reference(
+        model._kernel.hyper, GROUPS, exact[rows], LABELS[rows], exact
+    )
+    np.testing.assert_allclose(mean, expected_mean, atol=5e-3 * LABELS[rows].std())
+    np.testing.assert_allclose(std, expected_std, atol=5e-3 * LABELS[rows].std())
+
+
+def test_parts_cover_all_rows_once():
+    for rows, width in [(0, 5), (1, 1), (5000, 200), (30_001, 3), (20_000, 10**6)]:
+        covered = np.concatenate([np.arange(rows)[p] for p in _gp.parts(rows, width)] or [[]])
+        np.testing.assert_array_equal(covered, np.arange(rows))
+
+
+def test_pools_of_several_parts_equal_one(monkeypatch):
+    rows = np.arange(0, 90, 2)
+
+    def predictions():
+        model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+        for count in (30, 32, 34, 45):
+            model.fit(rows[:count], LABELS[rows[:count]])
+        return model.predict()
+
+    whole = predictions()
+    monkeypatch.setattr(
+        "weaknas.predictors.gaussian_process.parts",
+        lambda n, _: [slice(start, start + 7) for start in range(0, n, 7)],
+    )
+    np.testing.assert_allclose(predictions(), whole, rtol=1e-4)
+
+
+def test_a_trend_is_a_linear_kernel_beside_the_other() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(30, 4)).astype(np.float32)
+    targets = 2.0 * features[:, 3] + rng.normal(scale=0.1, size=30)
+    model = GaussianProcess(groups=[slice(0, 3), slice(3, 4)], trend=[3]).fit(features, targets)
+    far = np.zeros((1, 4), dtype=np.float32)
+    far[0, 3] = 20.0  # far outside: only a trend can tell
+    without = GaussianProcess(groups=[slice(0, 3), slice(3, 4)]).fit(features, targets)
+    assert model.predict(far)[0] > 25.0 > without.predict(far)[0]
+    falling = GaussianProcess(groups=[slice(0, 3), slice(3, 4)], trend=[3]).fit(features, -targets)
+    np.testing.assert_allclose(falling.predict(features), -model.predict(features), atol=1e-3)
+
+
+def test_a_pool_with_a_trend_equals_a_fresh_fit() -> None:
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(50, 4)).astype(np.float32)
+    rows = np.arange(12)
+    targets = features[rows, 3] + rng.normal(scale=0.1, size=12)
+    groups = [slice(0, 3), slice(3, 4)]
+    pool = GaussianProcessPool(features, groups, 15, [3])
+    pool.fit(rows[:11], targets[:11])
+    pool.fit(rows, targets)  # one row more: extended, not fitted anew
+    kernel = pool._kernel
+    points = pool._points.scaling(features)
+    noisy = kernel(points[rows], points[rows]).astype(float)
+    noisy += (kernel.hyper.noise + 1e-6) * np.eye(12)
+    solved = np.linalg.solve(noisy, kernel(points[rows], points).astype(float))
+    variance = kernel.variance(points) - np.einsum(
+        "ij,ij->j", kernel(points[rows], points).astype(float), solved
+    )
+    _, std = pool.predict()
+    np.testing.assert_allclose(std / pool._scale, np.sqrt(variance), rtol=2e-2, atol=2e-3)
