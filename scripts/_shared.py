@@ -1,4 +1,4 @@
-"""What the scripts share: arguments, experiments on NAS-Bench-201, and where results go."""
+"""What the scripts share: arguments, experiments, and where results go."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from weaknas import plots
 from weaknas.commands.compare import ComparisonProgress, print_summary
 from weaknas.errors import InputError
 from weaknas.experiment import Experiment, Target, parse_strategy
 from weaknas.files import write_json
 from weaknas.registry import get_benchmark
-from weaknas.results import compare, versions
+from weaknas.results import compare, read_queries, versions
+from weaknas.summary import by_dataset, collect
 
 SPACE = "nasbench201"
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
@@ -41,6 +43,7 @@ def run(
     name: str,
     strategies: Sequence[str],
     *,
+    space: str = SPACE,
     datasets: Sequence[str] = DATASETS,
     labels: str = "one-seed",
     optimum: Target = "validation",
@@ -51,9 +54,9 @@ def run(
 ) -> tuple[dict[str, Any], Path]:
     """Compare strategies; return the summary and the folder of the runs."""
     experiment = Experiment(
-        SPACE,
+        space,
         {
-            dataset: partial(get_benchmark, SPACE, dataset=dataset, labels=labels)
+            dataset: partial(get_benchmark, space, dataset=dataset, labels=labels)
             for dataset in datasets
         },
         {label: parse_strategy(label) for label in strategies},
@@ -69,6 +72,25 @@ def run(
         summary = compare(experiment, folder, jobs=processes, command=command(), progress=progress)
     print_summary(summary)
     return summary, folder
+
+
+def draw(
+    arguments: argparse.Namespace,
+    name: str,
+    summary: Mapping[str, Any],
+    folder: Path,
+    kinds: Mapping[str, Callable[..., Any]],
+) -> None:
+    """Write a figure of each kind, a panel a data set, from the runs in a folder."""
+    queries, panels = read_queries(folder), {}
+    for part in by_dataset(summary):
+        found = [
+            collect(queries, part["dataset"], item["strategy"], arguments.budget)
+            for item in part["strategies"]
+        ]
+        panels[part["dataset"]] = [runs for runs in found if runs is not None]
+    for kind, plot in kinds.items():
+        plots.save(plot(panels), arguments.results / f"{name}-{kind}", forms=("png",))
 
 
 def save(arguments: argparse.Namespace, name: str, content: Mapping[str, Any]) -> Path:

@@ -9,11 +9,9 @@ continue where it was cut short:
 
 from __future__ import annotations
 
-from _shared import parser, run, save, start
+from _shared import draw, parser, run, save, start
 
 from weaknas import plots
-from weaknas.results import read_queries
-from weaknas.summary import by_dataset, collect
 
 STRATEGIES = (
     "weaknas",
@@ -21,6 +19,8 @@ STRATEGIES = (
     "weaknas:preset=paper:predictor=random-forest",
     "weaknas:preset=paper:predictor=mlp",
     "local-search",
+    "local-search:first-improvement=true",
+    "simulated-annealing",
     "regularized-evolution",
     "optuna-tpe",
     "optuna-gp",
@@ -28,11 +28,16 @@ STRATEGIES = (
 )
 #: Runs of what takes minutes a run.
 FEWER = {
-    "weaknas:preset=paper:predictor=xgboost": 20,
-    "weaknas:preset=paper:predictor=random-forest": 10,
-    "weaknas:preset=paper:predictor=mlp": 5,
-    "optuna-gp": 10,
+    "weaknas:preset=paper:predictor=xgboost": 10,
+    "weaknas:preset=paper:predictor=random-forest": 5,
+    "weaknas:preset=paper:predictor=mlp": 3,
+    "optuna-gp": 5,
     "optuna-tpe": 50,
+}
+FIGURES = {
+    "regret": plots.plot_regret,
+    "queries-to-optimum": plots.plot_found,
+    "narrowing": plots.plot_narrowing,
 }
 QUICK = ("weaknas", "local-search", "random")
 
@@ -64,20 +69,7 @@ def main() -> None:
             runs_of=runs_of,
         )
         save(arguments, name, {"summary": summary})
-        queries = read_queries(folder)
-        panels = {}
-        for part in by_dataset(summary):
-            found = [
-                collect(queries, part["dataset"], item["strategy"], arguments.budget)
-                for item in part["strategies"]
-            ]
-            panels[part["dataset"]] = [runs for runs in found if runs is not None]
-        for kind, figure in (
-            ("regret", plots.plot_regret(panels)),
-            ("queries-to-optimum", plots.plot_found(panels)),
-            ("narrowing", plots.plot_narrowing(panels)),
-        ):
-            plots.save(figure, arguments.results / f"{name}-{kind}", forms=("png",))
+        draw(arguments, name, summary, folder, FIGURES)
 
 
 if __name__ == "__main__":

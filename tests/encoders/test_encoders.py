@@ -26,6 +26,7 @@ from weaknas.encoders import (
     VariablesEncoder,
 )
 from weaknas.errors import InputError
+from weaknas.registry import list_encoders_for
 from weaknas.spaces import ChoiceSpace
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.spaces.nasbench201.space import OPERATIONS
@@ -296,3 +297,57 @@ def test_the_wrong_pair_lists_the_right_ones():
         assert len(weaknas.get_encoder(name, space).fit_transform(space.enumerate())) == 6
     with pytest.raises(InputError, match="'mine' does not offer it"):
         PathEncoder(space)
+
+
+def test_several_encoders_share_canonical_forms_and_graphs():
+    class Counting(NASBench201):
+        calls = Counter()  # noqa: RUF012
+
+        def canonicalize(self, genotypes):
+            self.calls["canonicalize"] += 1
+            return super().canonicalize(genotypes)
+
+        def graphs(self, genotypes):
+            self.calls["graphs"] += 1
+            return super().graphs(genotypes)
+
+    space = Counting()
+    names = "one-hot+path+operation-counts+graph-features+operation-pairs+adjacency"
+    encoder = weaknas.get_encoder(names, space).fit(ROWS)
+    space.calls.clear()
+    features = encoder.transform(ROWS)
+    assert space.calls == {"graphs": 1, "canonicalize": 2}  # the second for the graphs
+    alone = [weaknas.get_encoder(name, SPACE).fit_transform(ROWS) for name in names.split("+")]
+    np.testing.assert_array_equal(features, np.hstack(alone))
+
+
+def test_encoders_that_transform_in_their_own_way_are_heard():
+    class Doubled(OneHotEncoder):
+        def transform(self, genotypes):
+            return 2 * super().transform(genotypes)
+
+    plain = OneHotEncoder(SPACE).fit_transform(ROWS)
+    both = ConcatenatedEncoder([Doubled(SPACE), OneHotEncoder(SPACE)]).fit_transform(ROWS)
+    np.testing.assert_array_equal(both, np.hstack([2 * plain, plain]))
+
+
+def test_the_full_path_encoding_is_offered_where_it_fits():
+    darts = weaknas.get_space("darts")
+    assert not PathEncoder.supports(darts)
+    assert PathEncoder.supports(weaknas.get_space("nasbench101"))
+    assert {"truncated-path", "path-counts"} <= set(list_encoders_for(darts))
+    assert "path" not in list_encoders_for(darts)
+    with pytest.raises(InputError, match=r"'path' needs .* at most 20,000 .*truncated-path"):
+        weaknas.get_encoder("path", darts)
+    for name in weaknas.list_spaces():
+        space = weaknas.get_space(name)
+        for encoder in list_encoders_for(space):  # what is listed does work
+            few = space.sample(5, np.random.default_rng(0))
+            assert len(weaknas.get_encoder(encoder, space).fit_transform(few)) == 5
+
+
+@pytest.mark.parametrize("length", [12, None])
+def test_chunks_do_not_matter_for_the_columns(length, monkeypatch):
+    whole = PathEncoder(SPACE, length).fit(ROWS)
+    monkeypatch.setattr("weaknas.encoders._base.CHUNK", 7)
+    np.testing.assert_array_equal(PathEncoder(SPACE, length).fit(ROWS).codes_, whole.codes_)

@@ -131,6 +131,34 @@ def test_values_that_are():
     np.testing.assert_array_equal(SMALL.genotypes(SMALL.enumerate()), SMALL.enumerate())
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int64, np.uint64])
+def test_batches_of_integers(kind):
+    batch = SMALL.enumerate().astype(kind)
+    rows = SMALL.genotypes(batch)
+    assert rows.dtype == np.int16
+    np.testing.assert_array_equal(rows, SMALL.enumerate())
+    assert not np.shares_memory(rows, batch)  # what is done to one leaves the other alone
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.array([[0, 0, 0], [0, 0, 65536]]),  # 0 as int16
+        np.array([[0, 0, 0], [0, 0, 2**64 - 1]], dtype=np.uint64),  # -1 as int64
+        np.array([[0, 0, 0], [0, -1, 0]], dtype=np.int8),
+        np.zeros((2, 4), dtype=int),
+        np.zeros((2, 3)),
+        np.zeros((2, 3), dtype=bool),
+        np.zeros((2, 3, 1), dtype=int),
+        np.zeros(3, dtype=int),
+    ],
+    ids=lambda batch: f"{batch.dtype}-{batch.shape}",
+)
+def test_batches_that_are_no_architectures(batch):
+    with pytest.raises(InputError):
+        SMALL.genotypes(batch)
+
+
 def test_architecture_of_another_space():
     with pytest.raises(InputError, match="of the space 'nasbench201', not of 'product'"):
         SMALL.genotypes([NASBench201().architecture([0] * 6)])
