@@ -1,0 +1,125 @@
+"""The documentation: complete, and its tables say what the result files say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import weaknas
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+RANKING = {
+    "rows": [
+        {
+            "predictor": name,
+            "train_size": size,
+            "kendall_tau": {"mean": tau, "ci95": [tau - 0.01, tau + 0.01]},
+            "top_precision": 0.25,
+            "regret": 1.5,
+            "seconds_fit": 0.125,
+            "seconds_predict": 2,
+        }
+        for name, size, tau in [("a", 50, 0.5), ("b", 50, 0.75), ("a", 9, 0.4), ("b", 9, 0.3)]
+    ]
+}
+
+
+def comparison(dataset, queries):
+    return {
+        "dataset": dataset,
+        "budget": 300,
+        "strategies": [
+            {
+                "strategy": name,
+                "runs": 2,
+                "found_rate": 0.5,
+                "queries_to_optimum": {"mean": mean, "ci95": [None, None]},
+                "regret_at": {"50": {"mean": 9.0}, "300": {"mean": 0.125}},
+                "seconds_per_run": 3.25,
+            }
+            for name, mean in queries.items()
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def measured():
+    pytest.importorskip("docutils")
+    pytest.importorskip("sphinx")
+    spec = importlib.util.spec_from_file_location("measured", DOCS / "_ext" / "measured.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_is_documented():
+    text = (DOCS / "api" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (\w+)$", text, flags=re.MULTILINE))
+    assert set(weaknas.__all__) - {"__version__"} <= listed
+
+
+def test_every_check_is_documented():
+    import weaknas.testing
+
+    text = (DOCS / "api" / "testing.md").read_text(encoding="utf-8")
+    for name in weaknas.testing.__all__:
+        assert name in text or not name.startswith("check_")
+
+
+def test_pages_are_all_reachable():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.glob("*.md")}
+    pages |= {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.glob("uses/*.md")}
+    assert pages - {"index"} <= set(index.split())
+
+
+def test_rankings_are_sorted(measured):
+    head, rows = measured.ranking_rows(RANKING)
+    assert [row[:3] for row in rows] == [
+        ("9", "a", "0.400"),
+        ("9", "b", "0.300"),
+        ("50", "b", "0.750"),
+        ("50", "a", "0.500"),
+    ]
+    assert rows[0][3:] == ("0.390 to 0.410", "0.250", "1.500", "0.12", "2.00")
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_comparisons_are_sorted(measured):
+    parts = [comparison("one", {"x": 70.0, "y": 60.0}), comparison("two", {"x": 5.0})]
+    head, rows = measured.comparison_rows({"datasets": parts})
+    assert [row[:2] for row in rows] == [("one", "y"), ("one", "x"), ("two", "x")]
+    assert rows[0][2:] == ("2", "50 %", "60.0", "-", "0.125", "3.2")
+    assert measured.comparison_rows(parts[1])[1] == rows[2:]
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
+    from sphinx.application import Sphinx
+
+    source, results = tmp_path / "source", tmp_path / "results"
+    source.mkdir()
+    results.mkdir()
+    (source / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(DOCS / '_ext')!r})\n"
+        f"extensions = ['measured']\nmeasured_results = {str(results)!r}\n"
+    )
+    (source / "index.rst").write_text(
+        "Title\n=====\n\n.. ranking-table:: there\n\n.. comparison-table:: missing\n"
+    )
+    record = {"command": "python scripts/rank_predictors.py --runs 4", "summary": RANKING}
+    (results / "there.json").write_text(json.dumps(record))
+    site = tmp_path / "site"
+    app = Sphinx(source, source, site, tmp_path / "trees", "html", status=None, warning=None)
+    app.build()
+    page = (site / "index.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert re.search(r"50 +b +0\.750 +0\.740 to 0\.760", text)
+    assert "python scripts/rank_predictors.py --runs 4" in re.sub(r" +", " ", text)
+    assert "python scripts/compare_nasbench201.py" in re.sub(r" +", " ", text)
