@@ -61,10 +61,11 @@ def test_installed_plug_ins_have_names(installed):
     code = (
         "import weaknas\n"
         "from weaknas.testing import check_encoder, check_predictor\n"
+        "from weaknas_example import ChoiceCounts\n"
         "assert 'example-gamma' in weaknas.list_predictors()\n"
         "space = weaknas.get_space('nasbench201')\n"
         "check_predictor(weaknas.get_predictor('example-gamma', alpha=0.01))\n"
-        "check_encoder(weaknas.get_encoder('example-counts', space), space)\n"
+        "check_encoder(ChoiceCounts, space)\n"
         "print('kept')\n"
     )
     done = run([sys.executable, "-c", code], PYTHONPATH=f"{ROOT}{os.pathsep}{installed}")
