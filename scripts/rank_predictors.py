@@ -41,7 +41,9 @@ def main() -> None:
     arguments = options.parse_args()
     if arguments.quick:
         arguments.runs, arguments.spaces, arguments.predictors = 2, ["nasbench201"], QUICK
-    contestants, missing = build(arguments.predictors or list_predictors())
+    # The default comes first: it is what the others are tested against.
+    names = arguments.predictors or sorted(list_predictors(), key=lambda name: name != "gp")
+    contestants, missing = build(names)
     for space in arguments.spaces:
         dataset, sizes = TABLES[space]
         benchmark = partial(get_benchmark, space, dataset=dataset, labels=arguments.labels)
