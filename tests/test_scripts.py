@@ -68,6 +68,17 @@ def test_rank_predictors(tmp_path):
     assert figures == {"rank-nasbench201-uniform-mean.png"}
 
 
+def test_optuna_sampler(tmp_path):
+    done, results, _ = run("optuna_sampler", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = results["optuna-sampler"]
+    methods = [row["method"] for row in result["rows"]]
+    assert methods == ["weaknas.run", "WeakNASSampler(space)", "WeakNASSampler()", "TPESampler()"]
+    for row in result["rows"]:
+        assert row["runs"] == 2
+        assert row["queries_to_optimum"]["mean"] <= min(result["budget"], row["proposals"])
+
+
 def test_bad_input_is_one_line(tmp_path):
     done, _, _ = run("benchmark_speed", tmp_path, "--against", "randon")
     assert done.returncode == 1

@@ -27,6 +27,7 @@ _COMMANDS = {
     "search": ("search:search", "Search a space for its best architecture."),
     "compare": ("compare:compare", "Compare strategies over many seeds."),
     "rank": ("rank:rank", "Measure how well predictors rank, against training size."),
+    "tune": ("tune:tune_predictor", "Find hyperparameters of a predictor by Optuna."),
     "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
     "report": ("report:report", "Write figures and a readable page from finished runs."),
     "export-study": ("export_study:export_study", "Write a run as an Optuna study."),

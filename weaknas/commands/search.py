@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import build_strategy, print_json
 from weaknas.errors import InputError, unknown
+from weaknas.predictor_config import PredictorConfig
 from weaknas.registry import SPACES, get_benchmark, is_space_file
 from weaknas.runner import Result, run
 from weaknas.trials import Trial
@@ -32,6 +33,8 @@ class Options:
     "`default`, the best we know, or `paper`, the published algorithm."
     predictor: str | None = None
     "See `weaknas list predictors`."
+    predictor_config: Path | None = None
+    "A predictor with its options, as `weaknas tune` writes it."
     encoder: str | None = None
     "See `weaknas list encoders`; several are joined by `+`."
     acquisition: str | None = None
@@ -71,10 +74,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         options.strategy,
         benchmark.space,
         options.seed,
-        {
-            name: getattr(options, name)
-            for name in ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial")
-        },
+        _parts(options),
     )
     with ExitStack() as stack:
         executor = None
@@ -96,6 +96,18 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         print_json(head | {"budget": options.budget, "seed": options.seed} | result.to_dict())
     else:
         _print(result, benchmark)
+
+
+def _parts(options: Options) -> dict[str, Any]:
+    names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial")
+    parts = {name: getattr(options, name) for name in names}
+    if options.predictor_config is not None:
+        if options.predictor is not None:
+            raise InputError("--predictor and --predictor-config exclude each other")
+        config = PredictorConfig.read(options.predictor_config)
+        parts["predictor"] = config.build()
+        parts["encoder"] = options.encoder or config.encoder
+    return parts
 
 
 def _benchmark(space: str, options: Options) -> Any:
