@@ -327,3 +327,16 @@ def test_other_folders_are_not_touched(tmp_path):
     with pytest.raises(InputError, match="holds no ranking"):
         rank(design(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_the_figure_shows_the_means_also_of_a_single_run():
+    pytest.importorskip("matplotlib")
+    from weaknas.plots import plot_ranking
+
+    summary = rank(design(runs=1))
+    axis = plot_ranking(summary).axes[0]
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axis.get_lines()}
+    for name in ("linear", "near"):
+        rows = [row for row in summary["rows"] if row["predictor"] == name]
+        points = [[row["train_size"], row["kendall_tau"]["mean"]] for row in rows]
+        assert np.allclose(drawn[name], points)

@@ -349,9 +349,9 @@ def plot_ranking(summary: Mapping[str, Any]) -> Any:
     summary : mapping
         See `weaknas.ranking_results.summarize_ranking`.
     """
-    figure, axes = _panels(1, width=5.6, height=3.6)
-    axis = axes[0]
     names = list(dict.fromkeys(row["predictor"] for row in summary["rows"]))
+    figure, axes = _panels(1, width=5.6, height=3.0 + 0.1 * len(names))
+    axis = axes[0]
     for name, style in zip(names, _styles(len(names)), strict=True):
         rows = [row for row in summary["rows"] if row["predictor"] == name]
         sizes = [row["train_size"] for row in rows]
