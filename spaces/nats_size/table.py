@@ -62,7 +62,8 @@ def locate_table(dataset: str = "cifar10") -> Path:
     folders = ", ".join(map(str, data_folders()))
     raise InputError(
         f"no imported table of nats-size/{dataset} in {folders}; get the folder"
-        f" NATS-sss-v1_0-50262-simple of NATS-Bench and import it: {_IMPORT}"
+        " NATS-sss-v1_0-50262-simple (github.com/D-X-Y/NATS-Bench says where) and import it:"
+        f" {_IMPORT}"
     )
 
 
