@@ -1,4 +1,4 @@
-"""WeakNAS as an Optuna sampler: Optuna's own kit first, then what we promise beyond it."""
+"""WeakNAS as an Optuna sampler: what is promised beyond Optuna's contract of samplers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.testing.pytest_samplers import (
-    BasicSamplerTestCase,
-    RelativeSamplerTestCase,
-    SingleOnlySamplerTestCase,
-)
 from optuna.trial import TrialState
 
 import weaknas
@@ -43,30 +38,10 @@ CELLS = weaknas.get_space("nasbench201")
 SMALL = weaknas.ChoiceSpace({"a": ["x", "y", "z"], "b": [1, 2, 4], "c": [True, False]})
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
-# -- Optuna's kit ---------------------------------------------------------------------
-
-#: The parts that do not apply, and why.
-NOT_APPLICABLE = {
-    "test_single_parameter_objective[<lambda>2]": (
-        "asks for ten trials of three combinations; as Optuna's GridSampler does, the study"
-        " is stopped when all were tried"
-    ),
-}
-# MultiObjectiveSamplerTestCase does not apply as a whole: studies of several
-# objectives are refused, which SingleOnlySamplerTestCase checks.
-
-
-@pytest.mark.filterwarnings("ignore:all combinations of the parameters")
-class TestOptunasKit(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    @pytest.fixture
-    def sampler(self, request):
-        reason = NOT_APPLICABLE.get(request.node.name)
-        if reason is not None:
-            request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
-        return lambda: weaknas.WeakNASSampler(seed=0)
-
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    pytest.mark.filterwarnings("ignore:The distribution is specified by"),
+]
 
 # -- the search -------------------------------------------------------------------------
 
