@@ -6,6 +6,7 @@ that nothing global changes. `save` writes it as PNG and SVG.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
@@ -44,6 +45,7 @@ _STYLE = {
     "savefig.dpi": 150,
 }
 TOP_LEVELS = (0.01, 0.05)
+_LONGEST_ROW = 4  # panels
 _Parameters = ParamSpec("_Parameters")
 
 
@@ -395,13 +397,24 @@ def _styles(count: int) -> list[dict[str, Any]]:
 
 
 def _panels(columns: int, rows: int = 1, width: float = 3.4, height: float = 3.0) -> Any:
-    """Return a figure and its axes: shape (rows, columns), or (columns,) for one row."""
-    size = (max(columns * width, 4.8), rows * height)
+    """Return a figure and its axes: shape (rows, columns), or (columns,) for one row.
+
+    A long row is broken into several of equal length.
+    """
+    across, down = columns, rows
+    if rows == 1 and columns > _LONGEST_ROW:
+        across = math.ceil(math.sqrt(columns))
+        down = math.ceil(columns / across)
+    size = (max(across * width, 4.8), down * height)
     figure = optional_import("matplotlib.figure", "plot").Figure(
         size, dpi=150, layout="constrained"
     )
-    axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, axes if rows > 1 else axes[0]
+    axes = figure.subplots(down, across, squeeze=False)
+    if rows > 1:
+        return figure, axes
+    for unused in axes.flat[columns:]:
+        unused.remove()
+    return figure, axes.flat[:columns]
 
 
 def _finish(figure: Any) -> Any:
