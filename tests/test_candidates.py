@@ -127,3 +127,36 @@ def test_rows_are_found_by_fingerprint(shuffle):
     np.testing.assert_array_equal(codes[pool.locate(np.array([7, -3, 7, 99]))], [7, -3, 7, 99])
     np.testing.assert_array_equal(codes[pool.locate(np.array([-99, 5, 6, 1000]))], [5])
     assert pool.locate(np.array([], dtype=np.int64)).shape == (0,)
+
+
+# -- large pools ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [2**30, 1])
+def test_pools_are_encoded_in_chunks_and_mapped_when_large(limit, monkeypatch):
+    names = "one-hot+path-counts+operation-counts"
+    whole = ListedCandidates(CELLS, weaknas.get_encoder(names, CELLS))
+    monkeypatch.setattr("weaknas.candidates._CHUNK", 1000)
+    monkeypatch.setattr("weaknas.candidates._MAPPED_ABOVE", limit)
+    parts = ListedCandidates(CELLS, weaknas.get_encoder(names, CELLS))
+    pool, expected = (
+        parts.pool(History(CELLS), generator()),
+        whole.pool(History(CELLS), generator()),
+    )
+    assert isinstance(pool.features, np.memmap) == (limit == 1)
+    assert pool.features.dtype == np.float32
+    np.testing.assert_array_equal(pool.features, expected.features)
+    assert pool.layout == expected.layout
+    searches = [weaknas.WeakNAS(CELLS, seed=3, candidates=c) for c in (parts, whole)]
+    for _ in range(4):
+        asked, same = (search.ask() for search in searches)
+        assert asked == same
+        for search in searches:
+            search.tell(asked, [len(a.text) - 0.1 * sum(a.genotype) for a in asked])
+
+
+def test_what_is_not_among_others():
+    codes = np.array([5, -3, 99, 7, 0])
+    pool = Pool(np.zeros((5, 1), dtype=np.int16), codes, None)
+    assert pool.other_than(np.array([99, 5, 1234])).tolist() == [False, True, False, True, True]
+    assert pool.other_than(np.array([], dtype=np.int64)).all()
