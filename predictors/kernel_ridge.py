@@ -21,7 +21,7 @@ class KernelRidge(Standardized):
         The kernel is ``exp(-gamma d / f)`` of the distance d in f columns.
     """
 
-    def __init__(self, alpha: float = 0.1, kernel: str = "laplacian", gamma: float = 0.5) -> None:
+    def __init__(self, alpha: float = 0.1, kernel: str = "laplacian", gamma: float = 1.0) -> None:
         self.alpha = alpha
         self.kernel = kernel
         self.gamma = gamma

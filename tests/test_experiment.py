@@ -347,11 +347,11 @@ def test_an_interrupted_experiment_continues_to_the_same_results(tmp_path, how, 
         start_new_session=True,
         stderr=subprocess.DEVNULL,
     )
-    end = time.time() + 60
+    end = time.time() + 240
     while not list(folder.glob("runs/*.parquet")) and time.time() < end:
         time.sleep(0.01)
     os.killpg(process.pid, how)
-    process.wait(60)
+    process.wait(120)
     kept = {(row["run"]) for row in read_queries(folder).select(["run"]).to_pylist()}
     assert 0 < len(kept) < 6
     if how == signal.SIGINT:

@@ -75,7 +75,7 @@ def test_compare_and_report_on_nasbench201(tmp_path, capsys):
     assert {"mean", "median", "p90", "ci95"} == set(summary["strategies"][0]["queries_to_optimum"])
     assert pq.read_table(folder / "queries.parquet").num_rows == 5 * 20
     config = json.loads((folder / "config.json").read_text())
-    assert config["command"].startswith("weaknas ")
+    assert config["command"].startswith("weaknas")
     assert config["experiment"]["versions"]["numpy"] == np.__version__
     assert len(config["experiment"]["seeds"]) == 3
 

@@ -42,7 +42,7 @@ def test_rank_on_nasbench201(tmp_path, capsys):
     assert best["seconds_predict"] > 0
     assert "fits" in err
     assert pq.read_table(tmp_path / "rankings.parquet").num_rows == 8
-    assert json.loads((tmp_path / "config.json").read_text())["command"].startswith("weaknas ")
+    assert json.loads((tmp_path / "config.json").read_text())["command"].startswith("weaknas")
 
     assert call(*arguments) == 0  # finished: only shown
     shown = capsys.readouterr().out
