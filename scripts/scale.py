@@ -12,7 +12,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from weaknas.search import WeakNAS
 from weaknas.spaces import Architecture, SearchSpace, SubsetSpace
 from weaknas.spaces.nasbench101 import NASBench101
 
-CANDIDATES = (10_000, 30_000, 100_000, 200_000, 300_000, 423_624)
+CANDIDATES = (10_000, 50_000, 100_000, 200_000, 300_000, 423_624)
 TRAINING = (50, 100, 150, 200, 300, 400, 500)
 TYPICAL = 150  # training points where candidates vary
 #: What is measured, and how the figure calls it.
@@ -124,6 +123,8 @@ def scores(space: SearchSpace, architectures: list[Architecture]) -> npt.NDArray
 
 def peak_memory() -> int:
     """Return the most memory this process has had, in megabytes."""
+    import resource  # where the system has it
+
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
@@ -165,8 +166,10 @@ def figure(rounds: list[dict[str, Any]], largest: int) -> Any:
         column[1].set_xlabel(labels[name])
         for axis in column:
             axis.set_xlim(left=0)
-            axis.set_ylim(bottom=0)
+            axis.xaxis.set_major_formatter("{x:,.0f}")
             axis.grid(color="#dddddd", lw=0.6)
+    for axis in axes.flat:  # after all is drawn: rows share their scale
+        axis.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("seconds on one core")
     axes[1, 0].set_ylabel("peak memory (GB)")
     axes[0, 0].legend(frameon=False)
