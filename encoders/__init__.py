@@ -4,6 +4,7 @@ from weaknas.encoders._base import Batch, Encoder, Features, GraphEncoder
 from weaknas.encoders.adjacency import AdjacencyEncoder
 from weaknas.encoders.concatenation import ConcatenatedEncoder
 from weaknas.encoders.costs import CostsEncoder
+from weaknas.encoders.graph_batch import GraphsEncoder
 from weaknas.encoders.graph_features import GraphFeaturesEncoder
 from weaknas.encoders.one_hot import OneHotEncoder
 from weaknas.encoders.operation_counts import OperationCountsEncoder
@@ -21,6 +22,7 @@ __all__ = [
     "Features",
     "GraphEncoder",
     "GraphFeaturesEncoder",
+    "GraphsEncoder",
     "OneHotEncoder",
     "OperationCountsEncoder",
     "OperationPairsEncoder",

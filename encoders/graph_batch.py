@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.encoders._base import Features
 from weaknas.encoders.adjacency import AdjacencyEncoder
+from weaknas.spaces import GraphBatch
 
 
 class GraphsEncoder(AdjacencyEncoder):
@@ -19,8 +19,7 @@ class GraphsEncoder(AdjacencyEncoder):
     else is known of the architecture.
     """
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
-        graphs = self.space.graphs(canonical[:1])
+    def _encode_graphs(self, graphs: GraphBatch) -> Features:
         shape = graphs.operations.shape[1], len(graphs.vocabulary)
-        header = np.broadcast_to(np.asarray(shape, dtype=np.float32), (len(canonical), 2))
-        return np.hstack([header, super()._encode(canonical)])
+        header = np.broadcast_to(np.asarray(shape, dtype=np.float32), (len(graphs), 2))
+        return np.hstack([header, super()._encode_graphs(graphs)])

@@ -39,6 +39,11 @@ class Preset:
         """Return a predictor by name with the options of this preset."""
         return get_predictor(name, **self.predictor_options.get(name, {}))
 
+    def encoder_for(self, predictor: Any) -> str:
+        """Return the encoder where none is named: graphs first for a predictor that reads them."""
+        reads_graphs = getattr(predictor, "reads_graphs", False)
+        return f"graphs+{self.encoder}" if reads_graphs else self.encoder
+
 
 # Predictors of the published experiments: an MLP of four layers of 1,000, 1,000
 # boosted trees of depth 20, a forest of 1,000 trees of depth 10.

@@ -53,7 +53,7 @@ class Contestant:
         """Return the name of the encoder for a space."""
         chosen = self.encoder
         if chosen is None:
-            chosen = get_preset("default", space).encoder
+            chosen = get_preset("default", space).encoder_for(self.predictor)
         return chosen if isinstance(chosen, str) else type(chosen).__name__
 
     def build_encoder(self, space: SearchSpace) -> Any:

@@ -81,7 +81,7 @@ class WeakNAS(Strategy):
             raise InputError(f"initial must be at least 1, not {initial}")
         chosen = predictor if predictor is not None else settings.predictor
         self.predictor = settings.build_predictor(chosen) if isinstance(chosen, str) else chosen
-        chosen = encoder if encoder is not None else settings.encoder
+        chosen = encoder if encoder is not None else settings.encoder_for(self.predictor)
         self.encoder = get_encoder(chosen, space) if isinstance(chosen, str) else chosen
         how = acquisition if acquisition is not None else settings.acquisition
         self.acquisition = get_acquisition(how) if isinstance(how, str) else deepcopy(how)
