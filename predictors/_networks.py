@@ -134,6 +134,8 @@ class Plain(Scorer):
 class Relation(Scorer):
     """Says of two graphs which is better; a score is the share of wins against rivals."""
 
+    rivals: Tensor  # embeddings, shape (m, c, h)
+
     def __init__(
         self, embed: nn.Module, members: int, sizes: tuple[int, int], rng: np.random.Generator
     ) -> None:
