@@ -14,12 +14,13 @@ from weaknas.errors import InputError
 from weaknas.registry import Registry
 from weaknas.spaces import ChoiceSpace
 
-ROLES = ["space", "encoder", "predictor", "strategy", "benchmark"]
+ROLES = ["space", "encoder", "predictor", "strategy", "evaluator", "benchmark"]
 LISTS = {
     "space": weaknas.list_spaces,
     "encoder": weaknas.list_encoders,
     "predictor": weaknas.list_predictors,
     "strategy": weaknas.list_strategies,
+    "evaluator": weaknas.list_evaluators,
     "benchmark": weaknas.list_benchmarks,
 }
 REGISTRIES = {
@@ -27,6 +28,7 @@ REGISTRIES = {
     "encoder": registry.ENCODERS,
     "predictor": registry.PREDICTORS,
     "strategy": registry.STRATEGIES,
+    "evaluator": registry.EVALUATORS,
     "benchmark": registry.BENCHMARKS,
 }
 
@@ -56,6 +58,7 @@ def test_groups_of_entry_points_are_the_documented_ones():
         "weaknas.predictors",
         "weaknas.strategies",
         "weaknas.benchmarks",
+        "weaknas.evaluators",
     }
 
 

@@ -23,11 +23,13 @@ _HOME = {
     "WeakNAS": "weaknas.search",
     "WeakNASSampler": "weaknas.optuna_sampler",
     "get_benchmark": "weaknas.registry",
+    "get_evaluator": "weaknas.registry",
     "get_encoder": "weaknas.registry",
     "get_predictor": "weaknas.registry",
     "get_space": "weaknas.registry",
     "get_strategy": "weaknas.registry",
     "list_benchmarks": "weaknas.registry",
+    "list_evaluators": "weaknas.registry",
     "list_encoders": "weaknas.registry",
     "list_predictors": "weaknas.registry",
     "list_spaces": "weaknas.registry",
@@ -43,11 +45,13 @@ if TYPE_CHECKING:
     from weaknas.evaluators import TabularBenchmark as TabularBenchmark
     from weaknas.optuna_sampler import WeakNASSampler as WeakNASSampler
     from weaknas.registry import get_benchmark as get_benchmark
+    from weaknas.registry import get_evaluator as get_evaluator
     from weaknas.registry import get_encoder as get_encoder
     from weaknas.registry import get_predictor as get_predictor
     from weaknas.registry import get_space as get_space
     from weaknas.registry import get_strategy as get_strategy
     from weaknas.registry import list_benchmarks as list_benchmarks
+    from weaknas.registry import list_evaluators as list_evaluators
     from weaknas.registry import list_encoders as list_encoders
     from weaknas.registry import list_predictors as list_predictors
     from weaknas.registry import list_spaces as list_spaces

@@ -1,9 +1,10 @@
-"""Names of spaces, encoders, predictors, strategies and benchmarks.
+"""Names of spaces, encoders, predictors, strategies, evaluators and benchmarks.
 
 A registry maps names to what they stand for without importing it: the value is
 ``"module:attribute"``, imported when first asked for. Third parties add theirs
 through entry points of the groups ``weaknas.spaces``, ``weaknas.encoders``,
-``weaknas.predictors``, ``weaknas.strategies`` and ``weaknas.benchmarks``.
+``weaknas.predictors``, ``weaknas.strategies``,
+``weaknas.evaluators`` and ``weaknas.benchmarks``.
 """
 
 from __future__ import annotations
@@ -184,6 +185,14 @@ STRATEGIES = Registry(
     },
 )
 
+#: Where scores come from in a space without a table; each is built for a space.
+EVALUATORS = Registry(
+    "evaluator",
+    {
+        "ofa-predictor": "weaknas.evaluators:OFAPredictor",
+    },
+)
+
 BENCHMARKS = Registry(
     "benchmark",
     {
@@ -215,6 +224,11 @@ def list_predictors(pattern: str = "*") -> list[str]:
 def list_strategies(pattern: str = "*") -> list[str]:
     """Return the names of the strategies that match a shell-style pattern."""
     return STRATEGIES.names(pattern)
+
+
+def list_evaluators(pattern: str = "*") -> list[str]:
+    """Return the names of the evaluators that match a shell-style pattern."""
+    return EVALUATORS.names(pattern)
 
 
 def list_benchmarks(pattern: str = "*") -> list[str]:
@@ -299,6 +313,17 @@ def get_strategy(name: str, space: SearchSpace, **options: Any) -> Any:
         When the name or an option is unknown.
     """
     return STRATEGIES.build(name, space, **options)
+
+
+def get_evaluator(name: str, space: SearchSpace, **options: Any) -> Any:
+    """Return an evaluator for a space by name.
+
+    Raises
+    ------
+    InputError
+        When the name or an option is unknown, or the evaluator does not know the space.
+    """
+    return EVALUATORS.build(name, space, **options)
 
 
 def get_benchmark(name: str, **options: Any) -> Any:

@@ -12,12 +12,13 @@ _ROLES = {
     "encoders": registry.ENCODERS,
     "predictors": registry.PREDICTORS,
     "strategies": registry.STRATEGIES,
+    "evaluators": registry.EVALUATORS,
     "benchmarks": registry.BENCHMARKS,
 }
 
 
 def list_names(
-    role: Literal["spaces", "encoders", "predictors", "strategies", "benchmarks"],
+    role: Literal["spaces", "encoders", "predictors", "strategies", "evaluators", "benchmarks"],
     /,
     pattern: str = "*",
     *,

@@ -11,13 +11,22 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weaknas.commands._shared import build_strategy, print_json
+from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
 from weaknas.predictor_config import PredictorConfig
-from weaknas.registry import SPACES, get_benchmark, is_space_file
+from weaknas.registry import (
+    EVALUATORS,
+    SPACES,
+    get_benchmark,
+    get_evaluator,
+    get_space,
+    is_space_file,
+)
 from weaknas.runner import Result, run
+from weaknas.spaces import SearchSpace
 from weaknas.trials import Trial
 
-_EVALUATORS = ("tabular",)
+_TABLE = "tabular"
 
 
 @Parameter(name="*")
@@ -47,8 +56,8 @@ class Options:
     "Random architectures before the first fit."
     seed: int = 0
     "Of everything that is random."
-    evaluator: str = "tabular"
-    "Where scores come from."
+    evaluator: str = _TABLE
+    "`tabular`, or one of `weaknas list evaluators`; `name:key=value` sets options."
     labels: str = "one-seed"
     "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
     jobs: int = 1
@@ -67,12 +76,13 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     Parameters
     ----------
     space
-        Name of the search space, see `weaknas list spaces`, or a TOML file that describes one.
+        Name of the search space, see `weaknas list spaces`, with `:key=value` for each
+        option of it, or a TOML file that describes one.
     """
-    benchmark = _benchmark(space, options)
+    searched, evaluator = _problem(space, options)
     strategy = build_strategy(
         options.strategy,
-        benchmark.space,
+        searched,
         options.seed,
         _parts(options),
     )
@@ -84,18 +94,18 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             raise InputError(f"--jobs must be at least 1, not {options.jobs}")
         result = run(
             strategy,
-            benchmark,
+            evaluator,
             options.budget,
             executor=executor,
             output=options.output,
             progress=stack.enter_context(_Progress(options.budget)),
         )
     if options.json:
-        dataset = options.dataset or benchmark.name.rpartition("/")[2]
+        dataset = options.dataset or evaluator.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}
         print_json(head | {"budget": options.budget, "seed": options.seed} | result.to_dict())
     else:
-        _print(result, benchmark)
+        _print(result, evaluator.name)
 
 
 def _parts(options: Options) -> dict[str, Any]:
@@ -110,13 +120,20 @@ def _parts(options: Options) -> dict[str, Any]:
     return parts
 
 
-def _benchmark(space: str, options: Options) -> Any:
-    if space not in SPACES.names() and not is_space_file(space):
-        raise unknown("space", space, SPACES.names())
-    if options.evaluator not in _EVALUATORS:
-        raise unknown("evaluator", options.evaluator, _EVALUATORS)
+def _problem(name: str, options: Options) -> tuple[SearchSpace, Any]:
+    """Return the space that is searched and the evaluator, which has a name."""
+    name, setting = (name, {}) if is_space_file(name) else parse_label(name)
+    if name not in SPACES.names() and not is_space_file(name):
+        raise unknown("space", name, SPACES.names())
     given = {} if options.dataset is None else {"dataset": options.dataset}
-    return get_benchmark(space, labels=options.labels, **given)
+    evaluator, settings = parse_label(options.evaluator)
+    if evaluator == _TABLE:
+        benchmark = get_benchmark(name, labels=options.labels, **given, **settings, **setting)
+        return benchmark.space, benchmark
+    if evaluator not in EVALUATORS.names():
+        raise unknown("evaluator", evaluator, [_TABLE, *EVALUATORS.names()])
+    space = get_space(name, **setting)
+    return space, get_evaluator(evaluator, space, **given, **settings)
 
 
 class _Progress:
@@ -158,13 +175,13 @@ class _Progress:
         self._bar.advance(self._task)
 
 
-def _print(result: Result, benchmark: Any) -> None:
+def _print(result: Result, problem: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
     best = result.best
     console = Console(width=120)
-    leaders = Table(title=f"{benchmark.name}: best of {len(result.trials)} queries", box=None)
+    leaders = Table(title=f"{problem}: best of {len(result.trials)} queries", box=None)
     for column in ("query", "round", "score", "architecture"):
         leaders.add_column(column, justify="left" if column == "architecture" else "right")
     ranked = sorted((t for t in result.trials if t.is_ok), key=lambda t: (-t.score, t.number))
