@@ -45,14 +45,14 @@ if TYPE_CHECKING:
     from weaknas.evaluators import TabularBenchmark as TabularBenchmark
     from weaknas.optuna_sampler import WeakNASSampler as WeakNASSampler
     from weaknas.registry import get_benchmark as get_benchmark
-    from weaknas.registry import get_evaluator as get_evaluator
     from weaknas.registry import get_encoder as get_encoder
+    from weaknas.registry import get_evaluator as get_evaluator
     from weaknas.registry import get_predictor as get_predictor
     from weaknas.registry import get_space as get_space
     from weaknas.registry import get_strategy as get_strategy
     from weaknas.registry import list_benchmarks as list_benchmarks
-    from weaknas.registry import list_evaluators as list_evaluators
     from weaknas.registry import list_encoders as list_encoders
+    from weaknas.registry import list_evaluators as list_evaluators
     from weaknas.registry import list_predictors as list_predictors
     from weaknas.registry import list_spaces as list_spaces
     from weaknas.registry import list_strategies as list_strategies
