@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,17 @@ from weaknas.errors import InputError
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.graphs import GraphBatch
 
+if TYPE_CHECKING:
+    from torch.nn import Module
+
 Genotypes: TypeAlias = npt.NDArray[np.int16]
 Fingerprints: TypeAlias = npt.NDArray[np.int64]
 
 #: Spaces up to this many genotypes are enumerated; larger ones are sampled.
 LISTABLE_LIMIT = 1_000_000
+
+#: Spaces of this package that build networks.
+WITH_NETWORKS = ("nasbench201",)
 
 # Multiplier of Knuth's 64-bit linear congruential generator (TAOCP 2, 3.3.4).
 _HASH_MULTIPLIER = np.uint64(6364136223846793005)
@@ -233,6 +239,49 @@ class SearchSpace(ABC):
             When the architectures of this space are not graphs.
         """
         raise InputError(f"the architectures of the space {self.name!r} are not graphs")
+
+    # -- networks -----------------------------------------------------------------
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether `network` is offered."""
+        return type(self).network is not SearchSpace.network
+
+    def network(
+        self,
+        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        *,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> Module:
+        """Return the torch module of one architecture, untrained.
+
+        It maps images, shape (n, channels, height, width), to logits, shape (n, classes). With an
+        auxiliary head it returns ``(logits, auxiliary_logits)`` while training. Where
+        it supports drop path it has an attribute ``drop_path``, the probability, which
+        starts as 0. Weights are drawn by torch's generator, which the caller seeds.
+
+        Parameters
+        ----------
+        architecture : Architecture, str or one genotype
+        classes : int
+            Size of the classifier.
+        shape : tuple of int
+            Channels, height and width of an image.
+        **skeleton
+            Settings of the space, as published where they are left out.
+
+        Raises
+        ------
+        InputError
+            When the space has no networks, a value cannot be used, or torch is not
+            installed.
+        """
+        raise InputError(
+            f"the space {self.name!r} has no networks to train; these have:"
+            f" {', '.join(WITH_NETWORKS)}"
+        )
 
     # -- architectures, for people ------------------------------------------------
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.graphs import GraphBatch
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 _TRIES = 8
 
@@ -71,6 +75,22 @@ class PartOfSpace(SearchSpace):
     def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:
         """Return the graphs of the whole space."""
         return self.whole.graphs(genotypes)
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether the whole space has networks."""
+        return self.whole.has_networks
+
+    def network(
+        self,
+        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        *,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> Module:
+        """Return the network of an architecture, as in the whole space."""
+        return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
 
     # -- moves that stay inside ---------------------------------------------------------
 

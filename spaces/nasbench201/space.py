@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.constraints import CostFunction
 from weaknas.spaces.graphs import GraphBatch
+from weaknas.spaces.nasbench201 import counts
+from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 #: (source, target) of each genotype column, in the order of the official string.
@@ -29,11 +37,6 @@ for _node, (_source, _target) in enumerate(EDGES, start=1):
 _EDGE = re.compile(r"(\w+)~([0-2])")
 # One, two and three edges: with all six among them, each is there once.
 _CELL = re.compile(r"\+".join(rf"\|(?:{_EDGE.pattern}\|){{{edges}}}" for edges in (1, 2, 3)))
-
-_CHANNELS = (16, 32, 64)
-_CELLS_PER_STAGE = 5
-_PARAMETERS_OUTSIDE = 72_656  # stem, reductions and last norm; the classifier comes on top
-_MACS_OUTSIDE = 7_782_400  # the same at 32 x 32 pixels
 
 
 class NASBench201(SearchSpace):
@@ -128,54 +131,80 @@ class NASBench201(SearchSpace):
         return {"macs": self.macs, "params": self.parameters}
 
     def parameters(
-        self, genotypes: npt.NDArray[np.integer], classes: int = 10
+        self,
+        genotypes: npt.NDArray[np.integer],
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
-        """Return the number of weights of each network in the published skeleton.
+        """Return the number of weights of each network, by formula.
 
         Parameters
         ----------
         genotypes : ndarray of int, shape (n, 6)
-        classes : int
-            Size of the classifier.
+        classes, shape, **skeleton
+            As in `network`.
 
         Returns
         -------
         ndarray of int64, shape (n,)
         """
-        # A k x k convolution from C to C channels has k^2 C^2 weights, its batch
-        # norm 2 C; every edge stands in 5 cells of 16, 32 and 64 channels.
-        squares = sum(c * c for c in _CHANNELS) * _CELLS_PER_STAGE
-        norms = 2 * sum(_CHANNELS) * _CELLS_PER_STAGE
-        pointwise, spatial = _count_convolutions(genotypes)
-        outside = _PARAMETERS_OUTSIDE + classes * (_CHANNELS[-1] + 1)
-        return outside + pointwise * (squares + norms) + spatial * (9 * squares + norms)
+        settings = NASBench201Skeleton.read(classes, shape, skeleton)
+        return counts.parameters(genotypes, settings)
 
     def macs(
-        self, genotypes: npt.NDArray[np.integer], classes: int = 10, pixels: int = 32
+        self,
+        genotypes: npt.NDArray[np.integer],
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
-        """Return the multiply-adds of one image through each network.
+        """Return the multiply-adds of one image through each network, by formula.
+
+        As in the benchmark's tables, adding the bias of the classifier counts too.
 
         Parameters
         ----------
         genotypes : ndarray of int, shape (n, 6)
-        classes : int
-            Size of the classifier.
-        pixels : int
-            Height and width of the image, a multiple of 4.
+        classes, shape, **skeleton
+            As in `network`.
 
         Returns
         -------
         ndarray of int64, shape (n,)
         """
-        # All three stages cost the same: channels double where the area quarters.
-        per_edge = len(_CHANNELS) * _CELLS_PER_STAGE * (_CHANNELS[0] * 32) ** 2
-        pointwise, spatial = _count_convolutions(genotypes)
-        convolutions = _MACS_OUTSIDE + per_edge * (pointwise + 9 * spatial)
-        return convolutions * pixels**2 // 32**2 + classes * (_CHANNELS[-1] + 1)
+        return counts.macs(genotypes, NASBench201Skeleton.read(classes, shape, skeleton))
 
+    def network(
+        self,
+        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        *,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> Module:
+        """Return the torch module of one architecture.
 
-def _count_convolutions(
-    genotypes: npt.NDArray[np.integer],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    rows = np.asarray(genotypes)
-    return (rows == 2).sum(axis=1), (rows == 3).sum(axis=1)
+        Parameters
+        ----------
+        architecture : Architecture, str or one genotype
+            Its edges are built as they are given, not those of the canonical form.
+        classes : int
+            Size of the classifier.
+        shape : tuple of int
+            Channels, height and width of an image.
+        **skeleton
+            ``channels`` of the first stage and ``cells`` in each stage; see
+            `weaknas.spaces.nasbench201.skeleton.NASBench201Skeleton`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        settings = NASBench201Skeleton.read(classes, shape, skeleton)
+        genotype = self.genotypes([architecture])[0].tolist()
+        optional_import("torch", "train")
+        from weaknas.spaces.nasbench201.network import Network
+
+        return Network(genotype, settings)

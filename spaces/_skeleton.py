@@ -1,0 +1,74 @@
+"""What surrounds the cells of a network: settings that all cell spaces share.
+
+Needs no torch: the formulas of the costs read the same settings as the modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from weaknas.errors import InputError, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skeleton:
+    """The task of a network; a space adds its own settings as further fields.
+
+    Parameters
+    ----------
+    classes : int
+        Size of the classifier.
+    shape : tuple of int
+        Channels, height and width of an image.
+
+    Raises
+    ------
+    InputError
+        When a size is not a positive whole number.
+    """
+
+    classes: int = 10
+    shape: tuple[int, int, int] = (3, 32, 32)
+
+    def __post_init__(self) -> None:
+        if not (
+            isinstance(self.shape, tuple | list)
+            and len(self.shape) == 3
+            and all(is_positive(size) for size in self.shape)
+        ):
+            raise InputError(
+                f"the shape {self.shape!r} is not (channels, height, width), three positive"
+                " whole numbers"
+            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and not is_positive(value):
+                raise InputError(f"{field.name} is {value!r}, not a positive whole number")
+
+    @classmethod
+    def read(cls, classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]) -> Self:
+        """Build the settings from the task and a space's own options.
+
+        Raises
+        ------
+        InputError
+            When an option is unknown or a value cannot be used; the message has the
+            closest match.
+        """
+        allowed = sorted({field.name for field in fields(cls)} - {"classes", "shape"})
+        for name in options:
+            if name not in allowed:
+                raise unknown("setting of the skeleton", name, allowed)
+        return cls(classes=classes, shape=shape, **options)
+
+
+def is_positive(value: object) -> bool:
+    """Tell whether a value is a positive whole number."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def halved(shape: tuple[int, ...], times: int = 1) -> tuple[int, ...]:
+    """Return height and width after so many layers of stride 2, each rounding up."""
+    return tuple(-(-size // 2**times) for size in shape[-2:])
