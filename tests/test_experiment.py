@@ -282,6 +282,7 @@ def test_a_finished_experiment_is_not_run_again(folder):
         ({"budget": 20}, "budget = 12, not 20"),
         ({"benchmarks": {"small": partial(make_benchmark, "mean")}}, "small.labels"),
         ({"strategies": {"random": partial(RandomSearch, batch_size=2)}}, "strategies"),
+        ({"strategies": {"random": RandomSearch}}, "strategies.ten"),  # one is left out
     ],
 )
 def test_another_experiment_in_the_same_folder_is_refused(finished, changes, difference):
@@ -289,6 +290,21 @@ def test_another_experiment_in_the_same_folder_is_refused(finished, changes, dif
     with pytest.raises(InputError, match=difference):
         compare(make_experiment(**({"runs": 1} | changes)), finished)
     assert (finished / "queries.parquet").read_bytes() == before
+
+
+def test_strategies_and_runs_are_added_to_a_finished_experiment(folder):
+    known = make_experiment(runs=1).strategies
+    strategies = {"five": partial(RandomSearch, batch_size=5), **known}
+    more = make_experiment(runs=2, strategies=strategies)
+    seen = []
+    summary = compare(more, folder, progress=seen.append)
+    assert sorted(outcome.seconds > 0 for outcome in seen) == [False] * 2 + [True] * 4
+    order = [(column, "ascending") for column in ("strategy", "run", "query")]
+    kept = without_times(read_queries(folder)).sort_by(order)
+    assert kept == compare_tables(more).sort_by(order)
+    assert compare(more, folder) == summary
+    with pytest.raises(InputError, match="runs = 2, not 1"):
+        compare(make_experiment(runs=1, strategies=strategies), folder)
 
 
 def test_damaged_files_are_named(folder):

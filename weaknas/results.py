@@ -51,8 +51,9 @@ def compare(
     """Run an experiment, or what is left of it, and summarize it.
 
     With `output`, every finished run is on the disk before the next is waited
-    for; the same experiment with the same folder continues. A run whose strategy
-    raised is reported and tried again by the next call.
+    for; the same experiment with the same folder continues, and one with more
+    strategies or more runs adds to it. A run whose strategy raised is reported and
+    tried again by the next call.
 
     Parameters
     ----------
@@ -110,7 +111,8 @@ class Runs:
     ----------
     folder : path, optional
     config : dict
-        The experiment, plain JSON types; a folder with another one is refused.
+        The experiment, plain JSON types; a folder is refused whose experiment is not
+        a part of it: the same but for strategies and runs that are added.
     command : str
 
     Raises
@@ -134,8 +136,11 @@ class Runs:
     def _open(self, folder: Path, command: str) -> None:
         path = folder / "config.json"
         if path.exists():
-            _refuse_other(folder, read_config(folder)["experiment"], self.config)
+            record = read_config(folder)
+            _refuse_other(folder, record["experiment"], self.config)
             self.done = dict(_read_runs(folder))
+            if record["experiment"] != self.config:
+                write_json(path, record | {"command": command, "experiment": self.config})
             return
         if (folder / "queries.parquet").exists() or (folder / "journal.jsonl").exists():
             raise InputError(f"{folder} holds other results; choose another output folder")
@@ -234,8 +239,27 @@ def _split(queries: pa.Table) -> Iterator[tuple[Task, pa.Table]]:
 
 
 def _refuse_other(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    for key, old, new in differences(theirs, ours):
+    for key, old, new in differences(_grown(theirs, ours), ours):
         raise InputError(
             f"{folder} holds a comparison with {key} = {old}, not {new};"
             " choose another output folder or the same configuration"
+            " (strategies and runs may be added)"
         )
+
+
+def _grown(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """Return their experiment with the strategies and the runs that ours adds to it."""
+    strategies = theirs["strategies"] | {
+        name: new
+        if name not in theirs["strategies"]
+        else _more_runs(theirs["strategies"][name], new)
+        for name, new in ours["strategies"].items()
+    }
+    grown = _more_runs(theirs, ours) | {"strategies": strategies}
+    if ours["seeds"][: len(theirs["seeds"])] == theirs["seeds"]:
+        grown["seeds"] = ours["seeds"]
+    return grown
+
+
+def _more_runs(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    return theirs | {"runs": max(theirs["runs"], ours["runs"])}
