@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of the published network, from the cell alone.
+"""Parameters and multiply-adds of a network, from the cell alone.
 
 The network (Ying et al., ICML 2019, section 2.2; ``model_builder`` of
 google-research/nasbench): a 3 x 3 convolution to 128 channels, three stacks of three
@@ -11,88 +11,47 @@ edges from the input are 1 x 1 projections to the width of their target.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import math
 
 import numpy as np
 import numpy.typing as npt
 
+from weaknas.spaces._costs import Convolution, Cost, Counts, count_macs, count_parameters
+from weaknas.spaces._skeleton import halved
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT
+from weaknas.spaces.nasbench101.skeleton import NASBench101Skeleton
 
-Counts: TypeAlias = npt.NDArray[np.int64]
-#: Cost of convolutions: kernel size, input and output channels, pixels.
-Cost: TypeAlias = Callable[[int, Counts | int, Counts | int, int], Counts | int]
-
-_STEM = 128
-_STACKS = 3
-_CELLS = 3
 _KERNELS = {OPERATIONS.index("conv3x3-bn-relu"): 3, OPERATIONS.index("conv1x1-bn-relu"): 1}
 
 
-def parameters(canonical: npt.NDArray[np.integer], classes: int) -> Counts:
+def parameters(canonical: npt.NDArray[np.integer], skeleton: NASBench101Skeleton) -> Counts:
     """Return the trainable parameters of each canonical row, shape (n,)."""
-    return _network(canonical, _convolution_parameters, 32) + classes * (_widths()[-1] + 1)
+    head = skeleton.classes * (skeleton.widths[-1] + 1)
+    return _convolutions(canonical, skeleton, count_parameters) + head
 
 
-def macs(canonical: npt.NDArray[np.integer], classes: int, pixels: int) -> Counts:
+def macs(canonical: npt.NDArray[np.integer], skeleton: NASBench101Skeleton) -> Counts:
     """Return the multiply-adds of one image of each canonical row, shape (n,)."""
-    return _network(canonical, _convolution_macs, pixels) + classes * _widths()[-1]
+    head = skeleton.classes * skeleton.widths[-1]
+    return _convolutions(canonical, skeleton, count_macs) + head
 
 
-def _convolution_parameters(
-    kernel: int, inputs: Counts | int, outputs: Counts | int, pixels: int
-) -> Counts | int:
-    return kernel**2 * inputs * outputs + 2 * outputs
+def vertex_channels(columns: npt.NDArray[np.integer], outputs: int) -> Counts:
+    """Return the width of each vertex, as ``compute_vertex_channels`` of the benchmark does.
 
+    The order of the vertices decides who takes the remainder.
 
-def _convolution_macs(
-    kernel: int, inputs: Counts | int, outputs: Counts | int, pixels: int
-) -> Counts | int:
-    return kernel**2 * inputs * outputs * pixels**2
+    Parameters
+    ----------
+    columns : ndarray of int, shape (26, n)
+        Canonical cells, transposed.
+    outputs : int
+        Channels of the cell.
 
-
-def _widths() -> list[int]:
-    return [_STEM * 2**stack for stack in range(_STACKS)]
-
-
-def _network(canonical: npt.NDArray[np.integer], cost: Cost, pixels: int) -> Counts:
-    columns = np.asarray(canonical).T.astype(np.int64, order="C")
-    total = np.full(columns.shape[1], cost(3, 3, _STEM, pixels), dtype=np.int64)
-    inputs = _STEM
-    for stack, width in enumerate(_widths()):
-        size = pixels >> stack
-        channels = _channels(columns, width)
-        # The first cell of a stack has the width of the stack before as its input.
-        for count, wide in ((1, inputs), (_CELLS - 1, width)):
-            total += count * _projections(columns, channels, cost, wide, size)
-        total += _CELLS * _operations(columns, channels, cost, size)
-        inputs = width
-    return total
-
-
-def _projections(columns: Counts, channels: Counts, cost: Cost, inputs: int, pixels: int) -> Counts:
-    """Cost of the 1 x 1 convolutions from the input of one cell."""
-    total = np.zeros(columns.shape[1], dtype=np.int64)
-    for vertex in (*INNER, OUTPUT):
-        total += cost(1, inputs, channels[vertex], pixels) * columns[COLUMN[0, vertex]]
-    return total
-
-
-def _operations(columns: Counts, channels: Counts, cost: Cost, pixels: int) -> Counts:
-    """Cost of the operations of one cell."""
-    total = np.zeros(columns.shape[1], dtype=np.int64)
-    for vertex in INNER:
-        operation, width = columns[len(EDGES) + vertex - 1], channels[vertex]
-        for index, kernel in _KERNELS.items():
-            total += cost(kernel, width, width, pixels) * (operation == index)
-    return total
-
-
-def _channels(columns: Counts, outputs: int) -> Counts:
-    """Width of each vertex, shape (7, n), in pruned cells, shape (26, n), of so many channels.
-
-    The order of the vertices decides who takes the remainder. 0 for the input, which
-    is projected, and for absent vertices.
+    Returns
+    -------
+    ndarray of int64, shape (7, n)
+        0 for the input, which is projected, and for absent vertices.
     """
     channels = np.zeros((OUTPUT + 1, columns.shape[1]), dtype=np.int64)
     channels[OUTPUT] = outputs
@@ -105,3 +64,40 @@ def _channels(columns: Counts, outputs: int) -> Counts:
         widest = np.max(fed, axis=0, initial=0)
         channels[vertex] = np.where(feeds[vertex - 1], channels[vertex], widest)
     return channels
+
+
+def _convolutions(
+    canonical: npt.NDArray[np.integer], skeleton: NASBench101Skeleton, cost: Cost
+) -> Counts:
+    columns = np.asarray(canonical).T.astype(np.int64, order="C")
+    inputs, pixels = skeleton.channels, math.prod(skeleton.shape[1:])
+    stem = cost(Convolution(9, skeleton.shape[0], inputs, pixels))
+    total = np.full(columns.shape[1], stem, dtype=np.int64)
+    for stack, width in enumerate(skeleton.widths):
+        pixels = math.prod(halved(skeleton.shape, stack))
+        channels = vertex_channels(columns, width)
+        # The first cell of a stack has the width of the stack before as its input.
+        for count, wide in ((1, inputs), (skeleton.cells - 1, width)):
+            total += count * _projections(columns, channels, cost, wide, pixels)
+        total += skeleton.cells * _operations(columns, channels, cost, pixels)
+        inputs = width
+    return total
+
+
+def _projections(columns: Counts, channels: Counts, cost: Cost, inputs: int, pixels: int) -> Counts:
+    """Cost of the 1 x 1 convolutions from the input of one cell."""
+    total = np.zeros(columns.shape[1], dtype=np.int64)
+    for vertex in (*INNER, OUTPUT):
+        projection = Convolution(1, inputs, channels[vertex], pixels)
+        total += cost(projection) * columns[COLUMN[0, vertex]]
+    return total
+
+
+def _operations(columns: Counts, channels: Counts, cost: Cost, pixels: int) -> Counts:
+    """Cost of the operations of one cell."""
+    total = np.zeros(columns.shape[1], dtype=np.int64)
+    for vertex in INNER:
+        operation, width = columns[len(EDGES) + vertex - 1], channels[vertex]
+        for index, kernel in _KERNELS.items():
+            total += cost(Convolution(kernel**2, width, width, pixels)) * (operation == index)
+    return total

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, optional_import
 from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.constraints import CostFunction
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench101 import cells, counts, moves, strings
 from weaknas.spaces.nasbench101.cells import EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
 from weaknas.spaces.nasbench101.enumeration import SIZE, load_codes
 from weaknas.spaces.nasbench101.hashing import cell_hashes
+from weaknas.spaces.nasbench101.skeleton import NASBench101Skeleton
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 _TRIES = 100
 
@@ -199,37 +205,80 @@ class NASBench101(SearchSpace):
         return {"macs": self.macs, "params": self.parameters}
 
     def parameters(
-        self, genotypes: npt.NDArray[np.integer], classes: int = 10
+        self,
+        genotypes: npt.NDArray[np.integer],
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
-        """Return the trainable parameters of each network, as published.
+        """Return the trainable parameters of each network, by formula; as published by default.
 
         Parameters
         ----------
         genotypes : ndarray of int, shape (n, 26)
-        classes : int
-            Size of the classifier.
+        classes, shape, **skeleton
+            As in `network`.
 
         Returns
         -------
         ndarray of int64, shape (n,)
         """
-        return counts.parameters(self.canonicalize(genotypes), classes)
+        settings = NASBench101Skeleton.read(classes, shape, skeleton)
+        return counts.parameters(self.canonicalize(genotypes), settings)
 
     def macs(
-        self, genotypes: npt.NDArray[np.integer], classes: int = 10, pixels: int = 32
+        self,
+        genotypes: npt.NDArray[np.integer],
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
-        """Return the multiply-adds of one image through each network's convolutions and classifier.
+        """Return the multiply-adds of one image through each network, by formula.
+
+        Those of convolutions and classifier count.
 
         Parameters
         ----------
         genotypes : ndarray of int, shape (n, 26)
-        classes : int
-            Size of the classifier.
-        pixels : int
-            Height and width of the image, a multiple of 4.
+        classes, shape, **skeleton
+            As in `network`.
 
         Returns
         -------
         ndarray of int64, shape (n,)
         """
-        return counts.macs(self.canonicalize(genotypes), classes, pixels)
+        settings = NASBench101Skeleton.read(classes, shape, skeleton)
+        return counts.macs(self.canonicalize(genotypes), settings)
+
+    def network(
+        self,
+        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        *,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> Module:
+        """Return the torch module of one architecture, that of its canonical form.
+
+        Parameters
+        ----------
+        architecture : Architecture, str or one genotype
+        classes : int
+            Size of the classifier.
+        shape : tuple of int
+            Channels, height and width of an image.
+        **skeleton
+            ``channels`` of the first stack, ``stacks``, ``cells`` in each, ``momentum``
+            of batch norms; see `weaknas.spaces.nasbench101.skeleton.NASBench101Skeleton`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        settings = NASBench101Skeleton.read(classes, shape, skeleton)
+        genotype = self.canonicalize(self.genotypes([architecture]))[0]
+        optional_import("torch", "train")
+        from weaknas.spaces.nasbench101.network import Network
+
+        return Network(genotype, settings)

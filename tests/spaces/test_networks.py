@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,12 @@ from weaknas.errors import InputError
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
 from weaknas.spaces._base import WITH_NETWORKS
 
-SPACES = [weaknas.get_space(name) for name in WITH_NETWORKS]
-#: A small network of each space for images of its own size.
-SMALL = {"nasbench201": {"channels": 4, "cells": 1}}
+#: A small network of each space of cells; mobilenetv3 has tests of its own.
+SMALL = {
+    "nasbench101": {"channels": 8, "stacks": 3, "cells": 2},
+    "nasbench201": {"channels": 4, "cells": 1},
+}
+SPACES = [weaknas.get_space(name) for name in SMALL]
 
 
 @pytest.fixture(name="torch")
@@ -122,13 +127,12 @@ def test_spaces_without_networks_say_which_have_them():
 
 
 def test_the_list_of_spaces_with_networks_is_complete():
-    # Parameters of the graph and channel spaces aside, everything registered is asked.
     having = [name for name in weaknas.list_spaces() if weaknas.get_space(name).has_networks]
     assert having == sorted(WITH_NETWORKS)
 
 
 def test_parts_of_a_space_have_its_networks(torch):
-    whole = SPACES[WITH_NETWORKS.index("nasbench201")]
+    whole = weaknas.get_space("nasbench201")
     rows = whole.sample(3, np.random.default_rng(7))
     for part in (SubsetSpace(whole, rows), ConstrainedSpace(whole, "params<=0.4e6")):
         assert part.has_networks
@@ -185,3 +189,70 @@ def test_nasbench201_keeps_convolutions_that_nothing_reaches(torch):
     space = weaknas.get_space("nasbench201")
     dead = space.parse("|none~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
     assert parameters_of(torch, space, dead) == 73_306 + 28_000 + 243_040
+
+
+# -- NAS-Bench-101 -------------------------------------------------------------------------
+
+
+def test_nasbench101_modules_have_the_parameters_of_the_table(torch, shared_data):
+    space = weaknas.get_space("nasbench101")
+    with np.load(shared_data("nasbench101/sample_30001.npz"), allow_pickle=False) as table:
+        matrices, names, listed = table["adj"], table["ops"], table["params"]
+        op_names, vertices = table["op_names"].astype(str).tolist(), table["n_vertices"]
+    for index in np.random.default_rng(101).permutation(len(listed))[:40]:
+        count = int(vertices[index])
+        inner = [op_names[op] for op in names[index][: count - 2]]
+        cell = {
+            "matrix": matrices[index][:count, :count].astype(int).tolist(),
+            "ops": ["input", *inner, "output"],
+        }
+        assert parameters_of(torch, space, json.dumps(cell)) == listed[index]
+
+
+def test_nasbench101_cell_by_hand(torch):
+    from weaknas.spaces.nasbench101.network import Cell
+
+    space = weaknas.get_space("nasbench101")
+    # 5 channels over two vertices: 3 and 2; the first also feeds the second, cut to 2.
+    text = "maxpool3x3:0+maxpool3x3:0,1+output:0,1,2"
+    genotype = space.canonicalize(space.parse(text)[None])[0]
+    cell = Cell(genotype, inputs=4, outputs=5, momentum=0.1).eval()
+    assert cell.channels[1:3] == [3, 2]
+    x = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+
+    def pooled(values):
+        return torch.nn.functional.max_pool2d(values, 3, 1, 1)
+
+    def projected(vertex):
+        kernel = cell.projections[str(vertex)][0].weight[:, :, 0, 0]
+        return (torch.einsum("oi,nihw->nohw", kernel, x) / (1 + 1e-5) ** 0.5).relu()
+
+    first = pooled(projected(1))
+    second = pooled(first[:, :2] + projected(2))
+    expected = torch.cat([first, second], dim=1) + projected(6)
+    torch.testing.assert_close(cell(x), expected)
+
+
+def test_nasbench101_weights_start_as_in_the_benchmark(torch):
+    space = weaknas.get_space("nasbench101")
+    torch.manual_seed(0)
+    module = space.network("conv3x3-bn-relu:0+output:1", momentum=0.003)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.weight.numel() > 1e5:
+            inputs = layer.weight[0].numel()
+            assert abs(layer.weight.detach().var().item() * inputs - 1) < 0.02
+            assert layer.weight.detach().abs().max().item() < 2 / 0.879 / inputs**0.5
+        elif isinstance(layer, torch.nn.BatchNorm2d):
+            assert (layer.momentum, layer.eps) == (0.003, 1e-5)
+        elif isinstance(layer, torch.nn.Linear):
+            assert layer.weight.detach().abs().max().item() <= (6 / (512 + 10)) ** 0.5
+            assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"channels": 4}, "split over up to 5"), ({"momentum": 0}, "momentum 0 is not above 0")],
+)
+def test_nasbench101_settings_are_checked(settings, message):
+    with pytest.raises(InputError, match=message):
+        weaknas.get_space("nasbench101").network("output:0", **settings)
