@@ -330,8 +330,10 @@ def negative_log_posterior(
     solved = cho_solve((factor, True), np.stack([targets, np.ones(n)], axis=1))
     mean = solved[:, 0].sum() / solved[:, 1].sum()
     alpha = solved[:, 0] - mean * solved[:, 1]
-    half, _ = lapack.dpotri(factor, lower=1)
-    outer = np.outer(alpha, alpha) - half - np.tril(half, -1).T
+    half, _ = lapack.dpotri(factor, lower=1)  # the lower triangle; zeros above it
+    outer = np.outer(alpha, alpha) - half
+    half.flat[:: n + 1] = 0.0
+    outer -= half.T
     # dk / d log l_g = 5/3 v d_g^2 / l_g^2 (1 + r) exp(-r)
     by_length = 5.0 / 3.0 * weights * np.tensordot(distances, outer * (1 + r) * decay, axes=2)
     likelihood = 0.5 * (targets - mean) @ alpha + np.log(np.diag(factor)).sum()
@@ -365,8 +367,10 @@ class Cholesky:
         schur = self.kernel(new, new).astype(np.float64) - across @ across.T
         schur.flat[:: len(new) + 1] += self.kernel.hyper.noise + _JITTER
         corner = np.linalg.cholesky(schur)
-        self.factor = np.block([[self.factor, np.zeros((len(old), len(new)))], [across, corner]])
-        self.points = np.concatenate([old, new])
+        factor = np.zeros((len(old) + len(new), len(old) + len(new)))
+        factor[: len(old), : len(old)] = self.factor
+        factor[len(old) :, : len(old)], factor[len(old) :, len(old) :] = across, corner
+        self.factor, self.points = factor, np.concatenate([old, new])
         return across, np.asarray(corner, dtype=np.float64)
 
     def truncate(self, count: int) -> None:

@@ -118,14 +118,14 @@ class WeakNAS(Strategy):
     def _propose_rows(self, n: int) -> Genotypes:
         if self._candidates is None:
             self._candidates = default_candidates(self.space, self.encoder, self.seed)
-        genotypes, scores = self.history.successful
+        _, scores = self.history.successful
         missing = self.initial - len(self.history) - len(self._pending)
         if missing > 0 or len(scores) < 2:
             return self._unseen(self._candidates.sample(n + len(self._seen), self._rng))[:n]
         pool = self._current_pool(self._candidates)
-        queried = pool.locate(self.space.fingerprint(genotypes))
+        queried = pool.locate(self.history.successful_fingerprints)
         self._model.fit(queried, self._transform(scores))
-        self._model.condition(pool.locate(self.space.fingerprint(self.pending)))
+        self._model.condition(pool.locate(self.pending_fingerprints))
         available = pool.other_than(np.fromiter(self._seen, dtype=np.int64))
         prediction = Prediction(self._model, available, queried)
         return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]

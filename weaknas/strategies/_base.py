@@ -67,6 +67,11 @@ class History:
         return np.array(self._codes, dtype=np.int64)
 
     @property
+    def successful_fingerprints(self) -> Fingerprints:
+        """Fingerprints without those of the failed ones, shape (n,)."""
+        return self.fingerprints[np.isfinite(self.scores)]
+
+    @property
     def successful(self) -> tuple[Genotypes, Scores]:
         """Genotypes and scores without the failed ones."""
         good = np.isfinite(self.scores)
@@ -163,11 +168,13 @@ class Strategy(ABC):
         if count < 1:
             raise InputError(f"ask for at least 1 architecture, not {count}")
         rows = self._unseen(self._propose(count))[:count]
-        self._seen.update(self.space.fingerprint(rows).tolist())
-        if len(rows) < count:
-            rows = np.vstack([rows, self._fill(count - len(rows))])
         codes = self.space.fingerprint(rows).tolist()
         self._seen.update(codes)
+        if len(rows) < count:
+            filled = self._fill(count - len(rows))
+            rows = np.vstack([rows, filled])
+            codes += self.space.fingerprint(filled).tolist()
+            self._seen.update(codes)
         self._pending.update(zip(codes, rows, strict=True))
         return self.space.architectures(rows)
 
@@ -233,6 +240,11 @@ class Strategy(ABC):
         """What was asked and not told yet, canonical, shape (n, d)."""
         rows = list(self._pending.values())
         return np.array(rows, dtype=np.int16).reshape(-1, self.space.n_variables)
+
+    @property
+    def pending_fingerprints(self) -> Fingerprints:
+        """Fingerprints of `pending`, shape (n,)."""
+        return np.fromiter(self._pending, dtype=np.int64)
 
     @property
     def _seen(self) -> set[int]:
