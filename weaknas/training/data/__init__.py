@@ -1,0 +1,68 @@
+"""Data sets by name, with fixed splits; read from files that are there, never downloaded.
+
+Whatever a data set has no official split for is held out of its training images, each
+class alike, by a rule that is the same for ever (`stratified`). The test split is for
+one number at the end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from weaknas.errors import unknown
+from weaknas.training.data._base import Dataset, ImageFiles, Images, Split, from_arrays, stratified
+
+_READERS: Mapping[str, str] = MappingProxyType(
+    {
+        "cifar10": "cifar:read_cifar10",
+        "cifar100": "cifar:read_cifar100",
+        "digits": "digits:read",
+        "fashion-mnist": "fashion_mnist:read",
+        "imagenet-folder": "folder:read",
+        "imagenet16-120": "imagenet16:read",
+    }
+)
+#: Names that `load_dataset` knows.
+DATASETS = tuple(_READERS)
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "ImageFiles",
+    "Images",
+    "Split",
+    "from_arrays",
+    "load_dataset",
+    "stratified",
+]
+
+
+def load_dataset(
+    name: str, path: str | os.PathLike[str] | None = None, *, validation: int | None = None
+) -> Dataset:
+    """Read a data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATASETS`.
+    path : path, optional
+        File or folder; default: a folder of this name, or the files themselves, in a
+        folder of ``WEAKNAS_DATA`` (or the user's data folder).
+    validation : int, optional
+        Training images that are held out for validation; default: see each data set.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown, or files are missing or damaged; the message names them.
+    """
+    if name not in _READERS:
+        raise unknown("data set", name, DATASETS)
+    module, _, function = _READERS[name].partition(":")
+    read: Callable[[str | os.PathLike[str] | None, int | None], Dataset]
+    read = getattr(importlib.import_module(f"weaknas.training.data.{module}"), function)
+    return read(path, validation)

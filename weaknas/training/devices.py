@@ -1,0 +1,102 @@
+"""Where a training runs and in which precision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from weaknas.errors import InputError
+
+# Compute capability from which a GPU has fast units for a type: Volta, Ampere.
+_FLOAT16, _BFLOAT16 = (7, 0), (8, 0)
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """Return the device of this name, or the fastest there is: CUDA, Apple's, the CPU.
+
+    Under ``torchrun`` each process of a host takes the GPU of its local rank.
+
+    Raises
+    ------
+    InputError
+        When the name is none of a device, or there is no such device here.
+    """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cpu" and torch.backends.mps.is_available():
+            name = "mps"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r} (allowed: cuda, cuda:N, mps, cpu)") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
+        if index >= count:
+            raise InputError(f"there is no device cuda:{index}; torch sees {count} CUDA devices")
+        return torch.device("cuda", index)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("there is no device mps; torch does not see an Apple GPU")
+    return device
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type that convolutions and products are computed in.
+
+    Parameters
+    ----------
+    precision : str
+        ``"auto"``: bfloat16 on CUDA from compute capability 8.0, float16 from 7.0,
+        float32 elsewhere, or the type that is named.
+    device : torch.device
+    """
+    if precision != "auto":
+        dtype: torch.dtype = getattr(torch, precision)
+        return dtype
+    if device.type != "cuda":
+        return torch.float32
+    capability = torch.cuda.get_device_capability(device)
+    if capability >= _BFLOAT16:
+        return torch.bfloat16
+    return torch.float16 if capability >= _FLOAT16 else torch.float32
+
+
+@contextmanager
+def own_randomness(device: torch.device) -> Iterator[None]:
+    """Leave the global generators of torch, which modules draw from, as they were found."""
+    kind = device.type if device.type != "cpu" else "cuda"
+    devices = [] if device.type == "cpu" else [device.index or 0]
+    with torch.random.fork_rng(devices, device_type=kind):
+        yield
+
+
+@contextmanager
+def arithmetic(deterministic: bool, threads: int | None) -> Iterator[None]:
+    """Set how torch computes, and set it back.
+
+    Parameters
+    ----------
+    deterministic : bool
+        Use operations with the same result every time, and raise where there is none.
+    threads : int, optional
+        Threads of the CPU; None: as they are set. Sums in another number of threads
+        may be rounded otherwise.
+    """
+    before = torch.get_num_threads()
+    was = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = not deterministic
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(was)
+        torch.backends.cudnn.benchmark = benchmark

@@ -1,0 +1,93 @@
+"""One training on several devices: started by ``torchrun``, data-parallel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The processes of one training.
+
+    Parameters
+    ----------
+    rank : int
+        Of this process.
+    count : int
+        Of all; 1 where there is no other.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and decides."""
+        return self.rank == 0
+
+    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """Return the network with gradients averaged over the processes.
+
+        On GPUs batch norms take their statistics over all processes.
+        """
+        if self.count == 1:
+            return network
+        devices = None
+        if device.type == "cuda":
+            network, devices = nn.SyncBatchNorm.convert_sync_batchnorm(network), [device.index]
+        # A cell may have edges that lead nowhere: their weights get no gradient.
+        return nn.parallel.DistributedDataParallel(
+            network, device_ids=devices, find_unused_parameters=True
+        )
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes."""
+        if self.count > 1:
+            torch.distributed.all_reduce(values)
+        return values
+
+    def agree(self, decision: bool, device: torch.device) -> bool:
+        """Return what the first process decided."""
+        if self.count == 1:
+            return decision
+        value = torch.tensor(int(decision), device=device)
+        torch.distributed.broadcast(value, 0)
+        return bool(value.item())
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.count > 1:
+            torch.distributed.barrier()
+
+
+#: A training of one process.
+ALONE = Workers()
+
+
+@contextmanager
+def workers(device: torch.device) -> Iterator[Workers]:
+    """Join the processes that ``torchrun`` started; without it there is one.
+
+    Parameters
+    ----------
+    device : torch.device
+        Of this process: NCCL connects GPUs, Gloo everything else.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+        yield ALONE
+        return
+    joined = torch.distributed.is_initialized()
+    if not joined:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend)
+    try:
+        yield Workers(torch.distributed.get_rank(), torch.distributed.get_world_size())
+    finally:
+        if not joined:
+            torch.distributed.destroy_process_group()

@@ -1,0 +1,242 @@
+"""How a network is trained: every switch of the training protocol, and the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Self
+
+from weaknas.errors import InputError, unknown
+
+OPTIMIZERS = ("sgd", "adamw", "rmsprop")
+SCHEDULES = ("cosine", "step", "constant")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+POLICIES = ("none", "autoaugment", "randaugment", "trivialaugment")
+_ALLOWED = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "auto_augment": POLICIES,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """Everything that decides a training besides architecture, data and seed.
+
+    What a protocol contributes can exceed what architectures differ by (Yang, Esperanca
+    and Carlucci, "NAS evaluation is frustratingly hard", ICLR 2020, arXiv:1912.12522),
+    so every trick is a switch of its own. Zero, or ``"none"``, is off.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training images.
+    channels, cells : int, optional
+        Of the skeleton, as the space counts them; None: as published.
+    batch_size : int
+        Images of one step, over all processes.
+    optimizer : {"sgd", "adamw", "rmsprop"}
+        SGD with Nesterov's momentum; AdamW (Loshchilov and Hutter, ICLR 2019,
+        arXiv:1711.05101); RMSProp with momentum.
+    learning_rate : float
+        At its highest.
+    momentum : float
+        Of SGD and RMSProp.
+    nesterov : bool
+        Of SGD.
+    epsilon : float
+        Added to the denominator by AdamW and RMSProp (under torch's convention, outside
+        of the root).
+    weight_decay : float
+    decay_all : bool
+        Decay also the scales and shifts of norms and the biases, as the NAS benchmarks
+        do; off leaves them out (He et al., "Bag of tricks", CVPR 2019, arXiv:1812.01187,
+        section 3.1).
+    schedule : {"cosine", "step", "constant"}
+        Of the learning rate, step by step: to zero along a half cosine (Loshchilov and
+        Hutter, ICLR 2017, arXiv:1608.03983), or times `step_factor` every `step_epochs`.
+    step_epochs, step_factor : float
+    warmup : float
+        Epochs in which the learning rate rises linearly (Goyal et al., 2017,
+        arXiv:1706.02677, section 2.2).
+    label_smoothing : float
+        Szegedy et al., CVPR 2016, arXiv:1512.00567, section 7.
+    gradient_clipping : float
+        Largest norm of all gradients together.
+    ema : float
+        Decay, a step, of the running average of the weights that is evaluated (Polyak and
+        Juditsky, 1992).
+    flip : bool
+        Mirror half of the images, left and right.
+    crop : int
+        Pixels of zeros around the image before a crop to its size.
+    cutout : int
+        Side in pixels of a square that is blanked (DeVries and Taylor, 2017,
+        arXiv:1708.04552); it may reach over the border.
+    erasing : float
+        Probability that a rectangle is replaced by noise (Zhong et al., AAAI 2020,
+        arXiv:1708.04896).
+    mixup : float
+        Parameter alpha of Zhang et al., ICLR 2018, arXiv:1710.09412.
+    cutmix : float
+        Parameter alpha of Yun et al., ICCV 2019, arXiv:1905.04899. With mixup, each batch
+        draws one of the two.
+    auto_augment : {"none", "autoaugment", "randaugment", "trivialaugment"}
+        Cubuk et al., CVPR 2019, arXiv:1805.09501, the CIFAR-10 policy; Cubuk et al., 2020,
+        arXiv:1909.13719; Müller and Hutter, ICCV 2021, arXiv:2103.10158. Needs torchvision.
+    drop_path : float
+        Probability, at the end of training, that a path of the network is dropped; rises
+        linearly from zero (Zoph et al., CVPR 2018, arXiv:1707.07012).
+    auxiliary : float
+        Weight of the loss of an auxiliary head (Szegedy et al., CVPR 2015,
+        arXiv:1409.4842).
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Of the arithmetic; ``"auto"`` is bfloat16 or float16 on a GPU that has fast units
+        for it, else float32.
+    channels_last, compile : bool
+        Memory layout and torch.compile; both change speed and rounding only.
+    deterministic : bool
+        Refuse or replace operations of a GPU whose results vary. The CPU's do not.
+
+    Raises
+    ------
+    InputError
+        When a value cannot be used.
+    """
+
+    epochs: int = 12
+    channels: int | None = None
+    cells: int | None = None
+    batch_size: int = 256
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    epsilon: float = 1e-8
+    weight_decay: float = 5e-4
+    decay_all: bool = True
+    schedule: str = "cosine"
+    step_epochs: float = 30.0
+    step_factor: float = 0.1
+    warmup: float = 0.0
+    label_smoothing: float = 0.0
+    gradient_clipping: float = 0.0
+    ema: float = 0.0
+    flip: bool = False
+    crop: int = 0
+    cutout: int = 0
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    auto_augment: str = "none"
+    drop_path: float = 0.0
+    auxiliary: float = 0.0
+    precision: str = "auto"
+    channels_last: bool = False
+    compile: bool = False
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, str(field.type), getattr(self, field.name))
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "step_epochs"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("label_smoothing", "ema", "erasing", "drop_path", "momentum"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if self.warmup > self.epochs:
+            raise InputError(f"warmup of {self.warmup} epochs is above epochs, {self.epochs}")
+
+    def with_options(self, options: Mapping[str, Any]) -> Self:
+        """Return the protocol with some switches set.
+
+        Raises
+        ------
+        InputError
+            When a switch is unknown, with the closest match, or its value cannot be used.
+        """
+        names = [field.name for field in fields(self)]
+        for name in options:
+            if name not in names:
+                raise unknown("switch of the training protocol", name, names)
+        return replace(self, **options)
+
+    def skeleton(self) -> dict[str, Any]:
+        """Return what the protocol asks of the network, as options of `SearchSpace.network`."""
+        wanted: dict[str, Any] = {"channels": self.channels, "cells": self.cells}
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        return wanted | ({"auxiliary": True} if self.auxiliary else {})
+
+    def describe(self) -> dict[str, Any]:
+        """Return all switches as plain JSON types."""
+        return asdict(self)
+
+
+def _check(name: str, kind: str, value: Any) -> None:
+    if name in _ALLOWED:
+        if value not in _ALLOWED[name]:
+            raise unknown(name, value, _ALLOWED[name])
+    elif kind == "bool":
+        if not isinstance(value, bool):
+            raise InputError(f"{name} must be true or false, not {value!r}")
+    elif value is None and "None" in kind:
+        return
+    elif isinstance(value, bool) or not isinstance(value, int if "int" in kind else int | float):
+        raise InputError(f"{name} must be a {'whole ' * ('int' in kind)}number, not {value!r}")
+    elif not 0 <= value < float("inf") or ("None" in kind and value < 1):
+        raise InputError(f"{name} cannot be {value!r}")
+
+
+#: Protocols by name.
+PRESETS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        # Dong and Yang, ICLR 2020, arXiv:2001.00326, table 1.
+        "nasbench201": Protocol(epochs=200, flip=True, crop=4),
+        # Ying et al., ICML 2019, arXiv:1902.09635, appendix S.3, and the released code:
+        # 0.1 times two shards of a TPU, epsilon 1 (there under the root).
+        "nasbench101": Protocol(
+            epochs=108,
+            optimizer="rmsprop",
+            learning_rate=0.2,
+            epsilon=1.0,
+            weight_decay=1e-4,
+            flip=True,
+            crop=4,
+        ),
+        # Liu, Simonyan and Yang, ICLR 2019, arXiv:1806.09055, section 3.2, CIFAR-10.
+        "darts": Protocol(
+            epochs=600,
+            batch_size=96,
+            learning_rate=0.025,
+            nesterov=False,
+            weight_decay=3e-4,
+            gradient_clipping=5.0,
+            flip=True,
+            crop=4,
+            cutout=16,
+            drop_path=0.2,
+            auxiliary=0.4,
+        ),
+        # Seconds on one core for small images; told apart are good and bad cells.
+        "small": Protocol(epochs=8, channels=8, cells=1, batch_size=64, decay_all=False),
+    }
+)
+
+
+def get_protocol(name: str = "small", **options: Any) -> Protocol:
+    """Return a protocol by name, with some switches set.
+
+    Raises
+    ------
+    InputError
+        When the name or a switch is unknown, or a value cannot be used.
+    """
+    if name not in PRESETS:
+        raise unknown("training protocol", name, PRESETS)
+    return PRESETS[name].with_options(options)

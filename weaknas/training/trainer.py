@@ -1,0 +1,316 @@
+"""Training of one network: by a protocol, resumable after every epoch to the bit."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from weaknas.errors import InputError
+from weaknas.training.batches import open_source, training_parts
+from weaknas.training.checkpoints import Checkpoint
+from weaknas.training.data import Dataset
+from weaknas.training.devices import (
+    arithmetic,
+    choose_device,
+    choose_precision,
+    own_randomness,
+)
+from weaknas.training.distributed import Workers, workers
+from weaknas.training.measure import Examination
+from weaknas.training.optimization import learning_rate, make_optimizer
+from weaknas.training.protocol import Protocol
+from weaknas.training.transforms import Augment, mix
+
+#: Validation accuracies so far, one an epoch, to whether training ends now.
+Stop: TypeAlias = Callable[[list[float]], bool]
+
+# Modules draw from the global generator of torch, which the threads of a process share.
+_one_at_a_time = threading.RLock()
+
+
+@dataclass
+class Training:
+    """What a training brought.
+
+    Parameters
+    ----------
+    network : Module
+        On the device, with the weights of the last epoch, or their running average.
+    curve : list of float
+        Accuracy, a fraction, on the validation split after each epoch.
+    losses : list of float
+        Mean training loss of each epoch.
+    seconds : float
+        Of all epochs, those before an interruption included.
+    status : str
+        ``"ok"``; ``"stopped"`` by the caller; ``"diverged"``: the loss is no number.
+    """
+
+    network: nn.Module
+    curve: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    status: str = "ok"
+
+    @property
+    def accuracy(self) -> float:
+        """Validation accuracy after the last epoch; NaN where there is none."""
+        return self.curve[-1] if self.curve and self.status != "diverged" else math.nan
+
+
+class Trainer:
+    """Trains one network.
+
+    The epochs before an interruption and those after it are the same as without one:
+    every epoch draws its random numbers from the seed and its own number.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the untrained network; torch's generator is seeded when it is called.
+    dataset : Dataset
+        Its test split is not touched.
+    protocol : Protocol
+    seed : int
+        Of weights, order, augmentation and whatever modules draw; not negative.
+    device : str, optional
+        Default: the fastest there is.
+    checkpoint : Checkpoint, optional
+        Written after every epoch, and continued from.
+    threads : int, optional
+        Of the CPU; default: as torch is set.
+    loaders : int, optional
+        Processes that decode image files; default: one a core, at most 8.
+
+    Raises
+    ------
+    InputError
+        When there is no such device, or the network lacks what the protocol asks for.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        dataset: Dataset,
+        protocol: Protocol,
+        *,
+        seed: int = 0,
+        device: str | None = None,
+        checkpoint: Checkpoint | None = None,
+        threads: int | None = None,
+        loaders: int | None = None,
+    ) -> None:
+        self.build, self.dataset, self.protocol, self.seed = build, dataset, protocol, seed
+        self.device = choose_device(device)
+        self.checkpoint, self.threads, self.loaders = checkpoint, threads, loaders
+
+    def run(
+        self,
+        epochs: int | None = None,
+        *,
+        stop: Stop | None = None,
+        progress: Callable[[Training], None] | None = None,
+    ) -> Training:
+        """Train, from the checkpoint on where there is one.
+
+        Parameters
+        ----------
+        epochs : int, optional
+            End after the epoch of this number, of a schedule that is as long as the
+            protocol says; default: the whole.
+        stop : callable, optional
+            Is given the learning curve after each epoch and ends the training by True.
+        progress : callable, optional
+            Is called with what there is after each epoch.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(_one_at_a_time)
+            stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
+            stack.enter_context(own_randomness(self.device))
+            team = stack.enter_context(workers(self.device))
+            state = _State(self, team)
+            last = self.protocol.epochs if epochs is None else min(epochs, self.protocol.epochs)
+            while len(state.training.losses) < last and state.training.status == "ok":
+                state.train_epoch(stop)
+                if progress is not None and team.is_first:
+                    progress(state.training)
+            return state.finish()
+
+
+class _State:
+    """A training under way in one process."""
+
+    def __init__(self, trainer: Trainer, team: Workers) -> None:
+        self.trainer, self.team = trainer, team
+        self.protocol, self.device = trainer.protocol, trainer.device
+        data = trainer.dataset
+        self.images = open_source(data.train, self.device, augmented=True, loaders=trainer.loaders)
+        self.examination = Examination(
+            data.validation,
+            data,
+            self.device,
+            precision=self.protocol.precision,
+            loaders=trainer.loaders,
+        )
+        self.augment = Augment(self.protocol, data.mean, data.std)
+        self._build()
+        if trainer.checkpoint is not None:
+            saved = trainer.checkpoint.load(self.device)
+            if saved is not None:
+                self._restore(saved)
+
+    def _build(self) -> None:
+        protocol, device = self.protocol, self.device
+        torch.manual_seed(_seed_of(self.trainer.seed, 0, 0))
+        network = self.trainer.build().to(device)
+        if protocol.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
+        self.paths = [m for m in network.modules() if _has_drop_path(m)]
+        if protocol.drop_path and not self.paths:
+            raise InputError("the protocol has drop_path, which the network does not support")
+        self.forward = self.team.wrap(network, device)
+        if protocol.compile:
+            self.forward = torch.compile(self.forward)  # type: ignore[assignment]
+        self.optimizer = make_optimizer(network, protocol)
+        average = get_ema_multi_avg_fn(protocol.ema)
+        self.average = AveragedModel(network, multi_avg_fn=average) if protocol.ema else None
+        self.dtype = choose_precision(protocol.precision, device)
+        scaled = self.dtype is torch.float16 and device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self.training = Training(network)
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is evaluated: the trained one or the running average."""
+        return self.network if self.average is None else self.average.module
+
+    def train_epoch(self, stop: Stop | None) -> None:
+        """Train for one epoch, evaluate, and save."""
+        begin = time.perf_counter()
+        training, epoch = self.training, len(self.training.losses)
+        torch.manual_seed(_seed_of(self.trainer.seed, epoch + 1, self.team.rank))
+        drop_path = self.protocol.drop_path * epoch / self.protocol.epochs
+        for module in self.paths:
+            setattr(module, "drop_path", drop_path)  # noqa: B010 a module declares no such name
+        loss = self._descend(epoch)
+        training.losses.append(loss)
+        if not math.isfinite(loss):
+            training.status = "diverged"
+        else:
+            training.curve.append(self.examination.accuracy(self.evaluated, self.team))
+        wanted = stop is not None and training.status == "ok" and stop(list(training.curve))
+        if self.team.agree(wanted, self.device):
+            training.status = "stopped"
+        training.seconds += time.perf_counter() - begin
+        if self.trainer.checkpoint is not None and self.team.is_first:
+            self.trainer.checkpoint.save(self._saved())
+        self.team.wait()
+
+    def finish(self) -> Training:
+        """Return what was brought, the network set to evaluation."""
+        self.training.network = self.evaluated.eval()
+        return self.training
+
+    def _descend(self, epoch: int) -> float:
+        protocol, team = self.protocol, self.team
+        count = len(self.trainer.dataset.train)
+        # All processes draw the same order, and each its own augmentation.
+        order = np.random.default_rng([self.trainer.seed, epoch, 0])
+        rng = np.random.default_rng([self.trainer.seed, epoch, 1 + team.rank])
+        parts = training_parts(count, protocol.batch_size, team, order)
+        total = torch.zeros(2, device=self.device)
+        self.forward.train()
+        for step, (pixels, labels) in enumerate(self.images.batches(parts, rng)):
+            rate = learning_rate(protocol, epoch + step / len(parts))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            images, targets = self._prepare(pixels, labels, rng)
+            with torch.autocast(self.device.type, self.dtype, self.dtype is not torch.float32):
+                loss = self._loss(self.forward(images), targets)
+            self._step(loss)
+            weight = len(labels)
+            total += torch.stack([loss.detach() * weight, loss.new_tensor(weight)])
+        seen = team.total(total)
+        return float(seen[0] / seen[1])
+
+    def _prepare(
+        self, pixels: Tensor, labels: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        protocol = self.protocol
+        images, targets = self.augment(pixels, rng), labels
+        if protocol.mixup or protocol.cutmix:
+            targets = functional.one_hot(labels, self.trainer.dataset.classes).float()
+            images, targets = mix(images, targets, protocol.mixup, protocol.cutmix, rng)
+        if protocol.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images, targets
+
+    def _loss(self, outputs: Tensor | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        smoothing, weight = self.protocol.label_smoothing, self.protocol.auxiliary
+        if isinstance(outputs, Tensor):
+            if weight:
+                raise InputError("the protocol has auxiliary, but the network has no such head")
+            return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+        logits, others = outputs
+        loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        extra = functional.cross_entropy(others, targets, label_smoothing=smoothing)
+        return loss + weight * extra
+
+    def _step(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if self.protocol.gradient_clipping:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.gradient_clipping)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    # -- what is kept on the disk ---------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any]:
+        training = self.training
+        return {
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "curve": training.curve,
+            "losses": training.losses,
+            "seconds": training.seconds,
+            "status": training.status,
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.network.load_state_dict(saved["network"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        training = self.training
+        training.curve, training.losses = list(saved["curve"]), list(saved["losses"])
+        training.seconds, training.status = saved["seconds"], saved["status"]
+
+
+def _has_drop_path(module: nn.Module) -> bool:
+    value = getattr(module, "drop_path", None)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _seed_of(seed: int, epoch: int, rank: int) -> int:
+    """Return the seed of torch's generator in an epoch; 0 stands for the initial weights."""
+    words = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
