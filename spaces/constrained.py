@@ -33,7 +33,8 @@ class ConstrainedSpace(PartOfSpace):
     ----------
     whole : SearchSpace
     constraints : str, Constraint or iterable of them
-        E.g. ``"macs<=600e6"`` or ``"550e6<=macs<=600e6"``; all of them hold.
+        E.g. ``"macs<=600e6"`` or ``"550e6<=macs<=600e6"``; all of them hold, for the
+        canonical form of an architecture.
     costs : mapping of str to callable, optional
         Costs beside those that the space itself has, from genotypes, shape
         (n, d), to numbers, shape (n,).
@@ -48,7 +49,7 @@ class ConstrainedSpace(PartOfSpace):
     --------
     >>> from weaknas.spaces.nasbench201 import NASBench201
     >>> ConstrainedSpace(NASBench201(), ["macs<=40e6", "params<=0.3e6"]).size
-    3475
+    5504
     """
 
     def __init__(

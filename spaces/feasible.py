@@ -74,10 +74,15 @@ class Limits:
         self._scales = {name: s if s > 0 and np.isfinite(s) else 1.0 for name, s in spreads.items()}
 
     def distance(self, genotypes: npt.NDArray[np.integer]) -> Values:
-        """Return 0 inside, infinity outside the space, else a sum over constraints; shape (n,)."""
+        """Return 0 inside, infinity outside the space, else a sum over constraints; shape (n,).
+
+        What counts are the costs of the canonical form, in which an architecture is
+        searched: formulas of published networks also count what has no effect.
+        """
         rows = np.asarray(genotypes)
         distance = np.where(self.space.contains(rows), 0.0, np.inf)
-        values = {name: cost(rows[distance == 0]) for name, cost in self.costs.items()}
+        canonical = self.space.canonicalize(rows[distance == 0])
+        values = {name: cost(canonical) for name, cost in self.costs.items()}
         distance[distance == 0] = sum(
             constraint.distance(values[constraint.cost]) / self._scales[constraint.cost]
             for constraint in self.constraints

@@ -11,22 +11,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weaknas.commands._shared import build_strategy, print_json
-from weaknas.components import parse_label
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError
 from weaknas.predictor_config import PredictorConfig
-from weaknas.registry import (
-    EVALUATORS,
-    SPACES,
-    get_benchmark,
-    get_evaluator,
-    get_space,
-    is_space_file,
-)
+from weaknas.problem import TABLE, build_problem
 from weaknas.runner import Result, run
-from weaknas.spaces import SearchSpace
 from weaknas.trials import Trial
-
-_TABLE = "tabular"
 
 
 @Parameter(name="*")
@@ -47,7 +36,7 @@ class Options:
     encoder: str | None = None
     "See `weaknas list encoders`; several are joined by `+`."
     acquisition: str | None = None
-    "`ei`, `greedy`, `thompson`, `top-n`, `top-n-decay` or `ucb`."
+    "`ei`, `greedy`, `halved-top`, `thompson`, `top-n`, `top-n-decay` or `ucb`."
     budget: int = 150
     "Number of queries."
     batch_size: int | None = None
@@ -56,8 +45,10 @@ class Options:
     "Random architectures before the first fit."
     seed: int = 0
     "Of everything that is random."
-    evaluator: str = _TABLE
+    evaluator: str = TABLE
     "`tabular`, or one of `weaknas list evaluators`; `name:key=value` sets options."
+    constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
     labels: str = "one-seed"
     "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
     jobs: int = 1
@@ -79,13 +70,14 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         Name of the search space, see `weaknas list spaces`, with `:key=value` for each
         option of it, or a TOML file that describes one.
     """
-    searched, evaluator = _problem(space, options)
-    strategy = build_strategy(
-        options.strategy,
-        searched,
-        options.seed,
-        _parts(options),
+    problem = build_problem(
+        space,
+        options.evaluator,
+        dataset=options.dataset,
+        labels=options.labels,
+        constraints=options.constraint,
     )
+    strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
     with ExitStack() as stack:
         executor = None
         if options.jobs > 1:
@@ -94,18 +86,18 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             raise InputError(f"--jobs must be at least 1, not {options.jobs}")
         result = run(
             strategy,
-            evaluator,
+            problem.evaluator,
             options.budget,
             executor=executor,
             output=options.output,
             progress=stack.enter_context(_Progress(options.budget)),
         )
     if options.json:
-        dataset = options.dataset or evaluator.name.rpartition("/")[2]
+        dataset = options.dataset or problem.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}
         print_json(head | {"budget": options.budget, "seed": options.seed} | result.to_dict())
     else:
-        _print(result, evaluator.name)
+        _print(result, problem.name)
 
 
 def _parts(options: Options) -> dict[str, Any]:
@@ -118,22 +110,6 @@ def _parts(options: Options) -> dict[str, Any]:
         parts["predictor"] = config.build()
         parts["encoder"] = options.encoder or config.encoder
     return parts
-
-
-def _problem(name: str, options: Options) -> tuple[SearchSpace, Any]:
-    """Return the space that is searched and the evaluator, which has a name."""
-    name, setting = (name, {}) if is_space_file(name) else parse_label(name)
-    if name not in SPACES.names() and not is_space_file(name):
-        raise unknown("space", name, SPACES.names())
-    given = {} if options.dataset is None else {"dataset": options.dataset}
-    evaluator, settings = parse_label(options.evaluator)
-    if evaluator == _TABLE:
-        benchmark = get_benchmark(name, labels=options.labels, **given, **settings, **setting)
-        return benchmark.space, benchmark
-    if evaluator not in EVALUATORS.names():
-        raise unknown("evaluator", evaluator, [_TABLE, *EVALUATORS.names()])
-    space = get_space(name, **setting)
-    return space, get_evaluator(evaluator, space, **given, **settings)
 
 
 class _Progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._read_table import Values, read_table
-from weaknas.spaces import Architecture, Genotypes, SearchSpace, SubsetSpace
+from weaknas.spaces import Architecture, ConstrainedSpace, Genotypes, SearchSpace, SubsetSpace
 
 Labels: TypeAlias = Literal["one-seed", "mean"]
 LABELS: tuple[Labels, ...] = ("one-seed", "mean")
@@ -110,6 +111,18 @@ class TabularBenchmark:
             )
         self.space = space if missing == 0 else SubsetSpace(space, genotypes)
 
+    def within(self, space: ConstrainedSpace) -> TabularBenchmark:
+        """Return this benchmark for a search that stays within limits; so does its optimum.
+
+        Parameters
+        ----------
+        space : ConstrainedSpace
+            Of `space`.
+        """
+        part = copy(self)
+        part.space = space
+        return part
+
     def describe(self) -> dict[str, Any]:
         """Return what decides the scores that are shown, as plain JSON types."""
         return {
@@ -119,7 +132,11 @@ class TabularBenchmark:
             "labels": self.labels,
             "architectures": len(self._rows.fingerprints),
             "checksum": self._rows.checksum(self.objective),
-        }
+        } | ({"constraints": self._constraints} if self._constraints else {})
+
+    @property
+    def _constraints(self) -> list[str]:
+        return [str(item) for item in getattr(self.space, "constraints", ())]
 
     # -- what a search pays for -----------------------------------------------------
 
@@ -193,6 +210,8 @@ class TabularBenchmark:
     def optimum(self, target: str | None = None) -> Optimum:
         """Return the architecture with the best mean over all trainings."""
         scores = self._sign * self._rows.mean_of(self._target(target))
+        if self._constraints:
+            scores = np.where(self.space.contains(self._rows.genotypes), scores, np.nan)
         best = np.flatnonzero(scores == np.nanmax(scores))
         architecture = self.space.architectures(self._rows.genotypes[best[:1]])[0]
         return Optimum(architecture, float(scores[best[0]]), self._rows.fingerprints[best])

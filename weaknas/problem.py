@@ -1,0 +1,91 @@
+"""What is searched and what judges it, from the texts that a command line has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weaknas.components import parse_label
+from weaknas.errors import unknown
+from weaknas.evaluators import Evaluator, TabularBenchmark
+from weaknas.registry import (
+    EVALUATORS,
+    SPACES,
+    get_benchmark,
+    get_evaluator,
+    get_space,
+    is_space_file,
+)
+from weaknas.spaces import ConstrainedSpace, SearchSpace
+
+#: The evaluator that looks results up in the benchmark of a space.
+TABLE = "tabular"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A space to search and the evaluator of its architectures.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        With the constraints, if there are any.
+    evaluator : Evaluator
+    name : str
+        For reports.
+    """
+
+    space: SearchSpace
+    evaluator: Evaluator
+    name: str
+
+
+def build_problem(
+    space: str,
+    evaluator: str = TABLE,
+    *,
+    dataset: str | None = None,
+    labels: str = "one-seed",
+    constraints: Sequence[str] = (),
+) -> Problem:
+    """Return the problem that texts name.
+
+    Parameters
+    ----------
+    space : str
+        A registered name, with ``:key=value`` for each option of it, or a TOML file.
+        Costs are counted, and so constraints hold, in this space: in
+        ``mobilenetv3:width=1.2:resolution=236``, at 236 pixels, whatever the
+        resolution of the evaluator.
+    evaluator : str
+        ``"tabular"``, the benchmark of the space, or a registered evaluator with its
+        options, e.g. ``"ofa-predictor:resolution=224"``.
+    dataset : str, optional
+    labels : str
+        What a query of a table shows.
+    constraints : sequence of str
+        E.g. ``"macs<=600e6"``; all of them hold.
+
+    Raises
+    ------
+    InputError
+        When a name or option is unknown, a constraint malformed, or nothing fulfils
+        all constraints; the message then has the range that can be had.
+    """
+    name, setting = (space, {}) if is_space_file(space) else parse_label(space)
+    if name not in SPACES.names() and not is_space_file(name):
+        raise unknown("space", name, SPACES.names())
+    given = {} if dataset is None else {"dataset": dataset}
+    judge, options = parse_label(evaluator)
+    if judge == TABLE:
+        table: TabularBenchmark = get_benchmark(name, labels=labels, **given, **options, **setting)
+        if constraints:
+            table = table.within(ConstrainedSpace(table.space, constraints))
+        return Problem(table.space, table, table.name)
+    if judge not in EVALUATORS.names():
+        raise unknown("evaluator", judge, [TABLE, *EVALUATORS.names()])
+    searched = get_space(name, **setting)
+    if constraints:
+        searched = ConstrainedSpace(searched, constraints)
+    built = get_evaluator(judge, searched, **given, **options)
+    return Problem(searched, built, str(getattr(built, "name", judge)))
