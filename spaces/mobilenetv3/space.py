@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.constraints import CostFunction
@@ -22,19 +22,27 @@ from weaknas.spaces.mobilenetv3.costs import (
 )
 from weaknas.spaces.mobilenetv3.latency import LatencyTable
 from weaknas.spaces.mobilenetv3.skeleton import (
+    CHANNELS_IN,
+    CLASSES,
     DEPTHS,
     EXPANSIONS,
     KERNELS,
     LAYERS,
     LAYERS_PER_UNIT,
     UNITS,
-    WIDTHS,
     Skeleton,
+    check_strides,
 )
 from weaknas.spaces.mobilenetv3.text import Choices, read_mapping, read_text, write_text
 
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from weaknas.spaces.mobilenetv3.supernet import Supernet
+
 _LAYER_NAMES = [f"{u}.{p}" for u in range(1, UNITS + 1) for p in range(1, LAYERS_PER_UNIT + 1)]
-_RESOLUTIONS = range(32, 1025)
+_RESOLUTIONS = range(8, 1025)
+_SMALLEST_WIDTH, _LARGEST_WIDTH = 0.1, 4.0
 
 
 class MobileNetV3(SearchSpace):
@@ -46,12 +54,17 @@ class MobileNetV3(SearchSpace):
 
     Parameters
     ----------
-    width : {1.0, 1.2}
-        Multiplier of all channels; supernets of both are published.
+    width : float
+        Multiplier of all channels, 0.1 to 4; supernets of 1.0 and 1.2 are published.
     resolution : int
-        Height and width of the input, in pixels.
+        Height and width of the input, in pixels; below 64 the first strides are
+        dropped (`weaknas.spaces.mobilenetv3.skeleton.strides_for`).
     resolutions : sequence of int, optional
         Increasing; search the resolution among these instead.
+    classes, channels : int
+        Number of classes, and of channels of an image, in what the costs count.
+    strides : sequence of int, optional
+        Six strides, 1 or 2, of the stem and the units, instead of those by resolution.
     latency : LatencyTable or path, optional
         Adds the cost ``latency``.
 
@@ -70,10 +83,20 @@ class MobileNetV3(SearchSpace):
         resolution: int = 224,
         resolutions: Sequence[int] | None = None,
         latency: LatencyTable | str | Path | None = None,
+        *,
+        classes: int = CLASSES,
+        channels: int = CHANNELS_IN,
+        strides: Sequence[int] | None = None,
     ) -> None:
-        if width not in WIDTHS:
-            raise unknown("width", width, WIDTHS)
-        self.width = float(width)
+        if not _SMALLEST_WIDTH <= width <= _LARGEST_WIDTH:
+            raise InputError(
+                f"width {width!r} is not between {_SMALLEST_WIDTH:g} and {_LARGEST_WIDTH:g}"
+            )
+        for name, count in (("classes", classes), ("channels", channels)):
+            if count < 1:
+                raise InputError(f"{name} must be at least 1, not {count}")
+        self.width, self.classes, self.channels = float(width), classes, channels
+        self.strides = None if strides is None else check_strides(strides)
         self.resolutions = _check_resolutions(resolutions or (resolution,))
         searched = len(self.resolutions) > 1
         self.variables = (
@@ -90,7 +113,10 @@ class MobileNetV3(SearchSpace):
         )
         self.cardinalities = np.array([len(values) for values in self.choices])
         self.ordered = np.ones(len(self.choices), dtype=bool)
-        self.skeletons = [Skeleton(self.width, r) for r in self.resolutions]
+        self.skeletons = [
+            Skeleton(self.width, r, classes=classes, channels=channels, strides=self.strides)
+            for r in self.resolutions
+        ]
         self._macs = CostTable(dict.fromkeys(self.skeletons, count_macs))
         self._parameters = CostTable(dict.fromkeys(self.skeletons, count_parameters))
         self._peak = CostTable(dict.fromkeys(self.skeletons, count_peak_values), "max")
@@ -100,10 +126,13 @@ class MobileNetV3(SearchSpace):
         self._latency = latency.tabulate(self.skeletons) if latency else None
 
     def describe(self) -> dict[str, Any]:
-        """Return name, size, width, resolutions and latency table as plain JSON types."""
+        """Return name, size, network around the choices and latency table as plain JSON types."""
         description = super().describe() | {
             "width": self.width,
             "resolutions": list(self.resolutions),
+            "classes": self.classes,
+            "channels": self.channels,
+            "strides": [list(skeleton.strides) for skeleton in self.skeletons],
         }
         if self.latency_table is not None:
             description["latency"] = self.latency_table.name
@@ -209,6 +238,93 @@ class MobileNetV3(SearchSpace):
         if rows.shape[1] == moves.CHOICES:
             return np.zeros(len(rows), dtype=np.int16)
         return rows[:, moves.CHOICES]
+
+    # -- networks -------------------------------------------------------------------------
+
+    def network(
+        self,
+        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        *,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> Module:
+        """Return the torch module of one architecture, untrained.
+
+        Parameters
+        ----------
+        architecture : Architecture, str or one genotype
+        classes : int
+            Size of the classifier.
+        shape : tuple of int
+            Channels, height and width of an image; with strides by their size.
+        **skeleton
+            ``width`` (default: that of the space), ``strides`` (default: those of the
+            space, if it was given some) and ``dropout`` before the classifier (0.1).
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        choices = self.decode(self.genotypes([architecture])[0])
+        around, dropout = self._around(classes, shape, skeleton)
+        optional_import("torch", "train")
+        from weaknas.spaces.mobilenetv3.network import Network
+
+        places = [layer for layer, kernel in enumerate(choices["ks"]) if kernel]
+        blocks = [around.block(i, choices["ks"][i], choices["e"][i]) for i in places]
+        return Network(around, blocks, dropout)
+
+    def supernet(
+        self,
+        *,
+        classes: int | None = None,
+        shape: tuple[int, int, int] | None = None,
+        **skeleton: Any,
+    ) -> Supernet:
+        """Return the elastic supernet, untrained; every architecture is a part of it.
+
+        Parameters
+        ----------
+        classes, shape, **skeleton
+            As for `network`; default: those of the space, with the largest resolution.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        size = self.resolutions[-1]
+        around, dropout = self._around(
+            classes or self.classes, shape or (self.channels, size, size), skeleton
+        )
+        optional_import("torch", "train")
+        from weaknas.spaces.mobilenetv3.supernet import Supernet
+
+        return Supernet(self, around, dropout)
+
+    def _around(
+        self, classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]
+    ) -> tuple[Skeleton, float]:
+        """Return what stands around the blocks, and the dropout."""
+        for name in options:
+            if name not in ("width", "strides", "dropout"):
+                raise unknown("setting of the skeleton", name, ("width", "strides", "dropout"))
+        channels, height, width = shape
+        if height != width or min(shape) < 1 or classes < 1:
+            raise InputError(
+                f"networks of {self.name!r} have one class or more and square images with a"
+                f" shape (channels, size, size), not {classes} and {shape}"
+            )
+        around = Skeleton(
+            options.get("width", self.width),
+            height,
+            classes=classes,
+            channels=channels,
+            strides=options.get("strides", self.strides),
+        )
+        return around, options.get("dropout", 0.1)
 
     # -- for people -----------------------------------------------------------------------
 

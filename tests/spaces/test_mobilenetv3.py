@@ -159,8 +159,11 @@ def test_a_searched_resolution_must_be_said() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 1.1}, "width '1.1'"),
-        ({"resolution": 20}, "resolution 20"),
+        ({"width": 0.05}, "width 0.05 is not between 0.1 and 4"),
+        ({"resolution": 7}, "resolution 7"),
+        ({"classes": 0}, "classes must be at least 1"),
+        ({"strides": (2, 2, 2, 2, 2)}, "strides are 6 numbers"),
+        ({"strides": (2, 2, 2, 2, 3, 1)}, "strides are 6 numbers"),
         ({"resolution": 224.5}, "resolution 224.5"),
         ({"resolutions": (224, 160)}, "increase"),
     ],

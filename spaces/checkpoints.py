@@ -1,0 +1,91 @@
+"""Weights of torch modules from files, with errors that say what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weaknas.errors import InputError
+
+_COUNTER = "num_batches_tracked"  # of batch norms; old files lack it, and nothing depends on it
+_PREFIX = "module."  # of files saved from torch's data-parallel wrappers
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Return the state dict in a file of ``torch.save``, on the CPU; nothing in it is run.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, or holds no state dict.
+    """
+    content = load_plain(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(f"{path}: holds no state dict")
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise InputError(f"{path}: no state dict, {name!r} is a {type(tensor).__name__}")
+    return {name.removeprefix(_PREFIX): tensor for name, tensor in content.items()}
+
+
+def load_plain(path: str | Path) -> Any:
+    """Return what a file of ``torch.save`` holds: plain containers and tensors, on the CPU.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, or asks for anything else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except Exception as error:  # whatever damage leads to
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: not a readable file of weights ({reason})") from error
+
+
+def load_weights(
+    module: nn.Module, state: Mapping[str, Tensor], path: str | Path, network: str
+) -> None:
+    """Copy weights into a module.
+
+    Parameters
+    ----------
+    module : Module
+    state : mapping of str to Tensor
+    path : str or Path
+        Where they are from, for errors.
+    network : str
+        What the module is called in errors.
+
+    Raises
+    ------
+    InputError
+        When an entry is missing, too much or of another shape (the first is
+        named), or has values that are no numbers. Nothing is copied then.
+    """
+    wanted = module.state_dict()
+    for name, tensor in wanted.items():
+        shape = tuple(tensor.shape)
+        if name not in state and not name.endswith(_COUNTER):
+            raise InputError(f"{path}: not {network}, {name!r} of shape {shape} is missing")
+        if name in state and tuple(state[name].shape) != shape:
+            raise InputError(
+                f"{path}: not {network}, {name!r} has the shape {tuple(state[name].shape)},"
+                f" not {shape}"
+            )
+        if name in state and not state[name].isfinite().all():
+            raise InputError(f"{path}: damaged, {name!r} has values that are no numbers")
+    for name, tensor in state.items():
+        if name not in wanted:
+            raise InputError(
+                f"{path}: not {network}, {name!r} of shape {tuple(tensor.shape)} is too much"
+            )
+    module.load_state_dict(wanted | dict(state))
