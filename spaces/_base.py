@@ -25,7 +25,7 @@ Fingerprints: TypeAlias = npt.NDArray[np.int64]
 LISTABLE_LIMIT = 1_000_000
 
 #: Spaces of this package that build networks.
-WITH_NETWORKS = ("mobilenetv3", "nasbench101", "nasbench201")
+WITH_NETWORKS = ("darts", "mobilenetv3", "nasbench101", "nasbench201")
 
 # Multiplier of Knuth's 64-bit linear congruential generator (TAOCP 2, 3.3.4).
 _HASH_MULTIPLIER = np.uint64(6364136223846793005)

@@ -44,7 +44,7 @@ class Skeleton:
             )
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and not is_positive(value):
+            if str(field.type).startswith("int") and not is_positive(value):
                 raise InputError(f"{field.name} is {value!r}, not a positive whole number")
 
     @classmethod

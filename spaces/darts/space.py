@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import combinations, permutations, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
-from weaknas.spaces.darts.genotype import format_cells, parse_cells
+from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.constraints import CostFunction
+from weaknas.spaces.darts import counts
+from weaknas.spaces.darts.genotype import Cell, format_cells, parse_cells
+from weaknas.spaces.darts.skeleton import DARTSSkeleton
 from weaknas.spaces.graphs import GraphBatch
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 #: Operations that a genotype can have, by the name of the set.
 OPERATIONS = {
@@ -125,10 +133,7 @@ class DARTS(SearchSpace):
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return ``Genotype(normal=[('sep_conv_3x3', 0), ...], ...)``, as in the literature."""
-        cells = np.reshape(genotype, (len(CELLS), 2 * _NODES, 2)).tolist()
-        return format_cells(
-            [[(self.operations[op], source) for source, op in cell] for cell in cells]
-        )
+        return format_cells(self.to_cells(genotype))
 
     def parse(self, text: str) -> Genotypes:
         """Read the form of `format`; nothing in it is run.
@@ -309,6 +314,97 @@ class DARTS(SearchSpace):
                     adjacency[np.arange(n), start, place] = True
                     adjacency[:, place, total] = True
         return GraphBatch(adjacency, operations, tuple(vocabulary))
+
+    # -- the network ----------------------------------------------------------------
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return ``macs`` and ``params`` of the network for CIFAR-10."""
+        return {"macs": self.macs, "params": self.parameters}
+
+    def parameters(
+        self,
+        genotypes: npt.NDArray[np.integer],
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> npt.NDArray[np.int64]:
+        """Return the weights of each network without auxiliary head, by formula.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, 32)
+        classes, shape, **skeleton
+            As in `network`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        settings = DARTSSkeleton.read(classes, shape, skeleton)
+        return counts.parameters(genotypes, self.operations, settings)
+
+    def macs(
+        self,
+        genotypes: npt.NDArray[np.integer],
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> npt.NDArray[np.int64]:
+        """Return the multiply-adds of one image through each network, by formula.
+
+        Those of convolutions and classifier count, not those of an auxiliary head.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, 32)
+        classes, shape, **skeleton
+            As in `network`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        settings = DARTSSkeleton.read(classes, shape, skeleton)
+        return counts.macs(genotypes, self.operations, settings)
+
+    def network(
+        self,
+        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        *,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **skeleton: Any,
+    ) -> Module:
+        """Return the torch module of one architecture.
+
+        Parameters
+        ----------
+        architecture : Architecture, str or one genotype
+        classes : int
+            Size of the classifier.
+        shape : tuple of int
+            Channels, height and width of an image.
+        **skeleton
+            ``stem``, ``channels``, ``cells`` and ``auxiliary``, whether there is an
+            auxiliary head; see `weaknas.spaces.darts.skeleton.DARTSSkeleton`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        settings = DARTSSkeleton.read(classes, shape, skeleton)
+        genotype = self.genotypes([architecture])[0]
+        optional_import("torch", "train")
+        from weaknas.spaces.darts.network import Network
+
+        normal, reduction = self.to_cells(genotype)
+        return Network(normal, reduction, settings)
+
+    def to_cells(self, genotype: npt.NDArray[np.integer]) -> list[Cell]:
+        """Return (operation, predecessor) pairs of both cells of a genotype, shape (32,)."""
+        cells = np.reshape(genotype, (len(CELLS), 2 * _NODES, 2)).tolist()
+        return [[(self.operations[op], source) for source, op in cell] for cell in cells]
 
 
 def _cells(genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

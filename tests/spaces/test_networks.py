@@ -14,6 +14,7 @@ from weaknas.spaces._base import WITH_NETWORKS
 
 #: A small network of each space of cells; mobilenetv3 has tests of its own.
 SMALL = {
+    "darts": {"channels": 4, "cells": 3},
     "nasbench101": {"channels": 8, "stacks": 3, "cells": 2},
     "nasbench201": {"channels": 4, "cells": 1},
 }
@@ -256,3 +257,175 @@ def test_nasbench101_weights_start_as_in_the_benchmark(torch):
 def test_nasbench101_settings_are_checked(settings, message):
     with pytest.raises(InputError, match=message):
         weaknas.get_space("nasbench101").network("output:0", **settings)
+
+
+# -- DARTS ---------------------------------------------------------------------------------
+
+#: Published genotypes with their parameters in millions at full size: for CIFAR-10 (36 channels,
+#: 20 cells), that of DARTS as the authors' code prints it, and for ImageNet.
+PUBLISHED = {
+    # Liu et al. (arXiv:1806.09055), second order
+    "DARTS": (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),"
+        "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0),"
+        "('dil_conv_3x3', 2)], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1),"
+        "('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2),"
+        "('skip_connect', 2), ('max_pool_3x3', 1)])",
+        3.349342,
+        4.7,
+    ),
+    # Chen et al. (ICCV 2019, arXiv:1904.12760)
+    "P-DARTS": (
+        "Genotype(normal=[('skip_connect', 0), ('dil_conv_3x3', 1), ('skip_connect', 0),"
+        "('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 0),"
+        "('dil_conv_5x5', 4)], reduce=[('avg_pool_3x3', 0), ('sep_conv_5x5', 1),"
+        "('sep_conv_3x3', 0), ('dil_conv_5x5', 2), ('max_pool_3x3', 0), ('dil_conv_3x3', 1),"
+        "('dil_conv_3x3', 1), ('dil_conv_5x5', 3)])",
+        3.4,
+        4.9,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_darts_published_genotypes_have_the_published_parameters(torch, name):
+    space = weaknas.get_space("darts")
+    text, on_cifar, on_imagenet = PUBLISHED[name]
+    genotype = space.genotypes([text])
+    parameters = space.parameters(genotype)[0]
+    assert parameters_of(torch, space, text) == parameters
+    assert float(parameters / 1e6) == pytest.approx(on_cifar, abs=5e-7 if name == "DARTS" else 0.05)
+    imagenet = {"stem": "imagenet", "classes": 1000, "shape": (3, 224, 224)}
+    assert round(float(space.parameters(genotype, **imagenet)[0] / 1e6), 1) == on_imagenet
+    assert_formulas_hold(torch, space, genotype, **imagenet)
+
+
+def every_operation(space):
+    """Genotypes in which each operation stands at every kind of place."""
+    rows = space.sample(len(space.operations), np.random.default_rng(0))
+    shifted = np.arange(len(rows))[:, None] + np.arange(16)
+    rows[:, 1::2] = shifted % len(space.operations)
+    return rows
+
+
+@pytest.mark.parametrize("operations", ["darts", "nasnet"])
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_darts_formulas_hold_for_every_operation(torch, operations, stem):
+    space = weaknas.get_space("darts", operations=operations)
+    settings = {"stem": stem, "channels": 6, "shape": (1, 14, 27)}
+    assert_formulas_hold(torch, space, every_operation(space), cells=4, **settings)
+    assert_formulas_hold(
+        torch, space, space.sample(2, np.random.default_rng(1)), cells=1, **settings
+    )
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 8, 8), (3, 96, 64)], ids=str)
+def test_darts_auxiliary_head_is_there_while_training(torch, stem, shape):
+    torch.manual_seed(0)
+    space = weaknas.get_space("darts")
+    genotype = space.sample(1, np.random.default_rng(2))[0]
+    settings = {"channels": 4, "cells": 6, "classes": 5, "shape": shape, "stem": stem}
+    module = space.network(genotype, auxiliary=True, **settings)
+    images = torch.randn(3, *shape)
+    logits, auxiliary = module(images)
+    assert logits.shape == auxiliary.shape == (3, 5)
+    (logits + auxiliary).square().sum().backward()
+    assert all(weights.grad is not None for weights in module.parameters())
+    assert module.eval()(images).shape == (3, 5)
+    plain = sum(w.numel() for n, w in module.named_parameters() if not n.startswith("auxiliary"))
+    assert [plain] == space.parameters(genotype[None], auxiliary=True, **settings)
+
+
+def test_darts_auxiliary_head_shrinks_the_published_size_to_one_pixel(torch):
+    from weaknas.spaces.darts.network import _auxiliary_head
+    from weaknas.spaces.darts.skeleton import DARTSSkeleton
+
+    for options, size in (({}, 8), ({"stem": "imagenet", "shape": (3, 224, 224)}, 7)):
+        skeleton = DARTSSkeleton(**options)
+        place = skeleton.places[skeleton.auxiliary_place]
+        assert place.size_out == (size, size)
+        with torch.device("meta"):
+            head = _auxiliary_head(place, skeleton)
+            values = torch.empty(2, place.outputs, size, size)
+            for layer in head[:-1]:
+                values = layer(values)
+        assert values.shape == (2, 768, 1, 1)
+
+
+def test_darts_drop_path(torch):
+    from weaknas.spaces.darts.layers import drop_path
+
+    torch.manual_seed(0)
+    kept = drop_path(torch.ones(4000, 2, 3, 3), 0.25)
+    torch.testing.assert_close(kept.unique(), torch.tensor([0.0, 1 / 0.75]))
+    assert (kept == kept[:, :1, :1, :1]).all()  # a sample is dropped as a whole
+    assert abs(kept.mean().item() - 1) < 0.03
+
+    space = weaknas.get_space("darts")
+    genotype = space.sample(1, np.random.default_rng(3))[0]
+    module = space.network(genotype, shape=(1, 8, 8), **SMALL["darts"])
+    images = torch.randn(6, 1, 8, 8)
+    assert module.drop_path == 0.0
+    assert torch.equal(module(images), module(images))
+    module.drop_path = 0.5
+    assert not torch.equal(module(images), module(images))
+    module.eval()
+    assert torch.equal(module(images), module(images))
+
+
+def test_darts_identities_are_never_dropped(torch):
+    from weaknas.spaces.darts.network import Cell
+    from weaknas.spaces.darts.skeleton import DARTSSkeleton
+
+    place = DARTSSkeleton(channels=2, cells=3).places[0]._replace(reduces=False)
+    cell = Cell([("skip_connect", 0), ("skip_connect", 1)] * 4, place)
+    first, last = torch.randn(2, 3, place.inputs, 4, 4).unbind()
+    one, other = (cell(first, last, dropped) for dropped in (0.0, 0.9))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("size", [6, 7, 1])
+def test_darts_factorized_reduction_by_hand(torch, size):
+    from weaknas.spaces.darts.layers import FactorizedReduction
+
+    layer = FactorizedReduction(3, 5).eval()
+    x = torch.randn(2, 3, size, size)
+    odd = torch.zeros(2, 3, -(-size // 2), -(-size // 2))
+    shifted = x.relu()[:, :, 1::2, 1::2]
+    odd[:, :, : shifted.shape[2], : shifted.shape[3]] = shifted
+    parts = ((layer.even, x.relu()[:, :, ::2, ::2]), (layer.odd, odd))
+    expected = [torch.einsum("oi,nihw->nohw", c.weight[:, :, 0, 0], part) for c, part in parts]
+    torch.testing.assert_close(layer(x), torch.cat(expected, dim=1) / (1 + 1e-5) ** 0.5)
+
+
+def test_darts_cell_by_hand(torch):
+    from weaknas.spaces.darts.network import Cell
+    from weaknas.spaces.darts.skeleton import DARTSSkeleton
+
+    place = DARTSSkeleton(channels=2, cells=3).places[0]._replace(reduces=False)
+    pairs = [("skip_connect", 0), ("max_pool_3x3", 1), ("skip_connect", 2), ("avg_pool_3x3", 0)]
+    pairs += [("skip_connect", 3), ("skip_connect", 2), ("skip_connect", 0), ("skip_connect", 4)]
+    cell = Cell(pairs, place)
+    first, last = torch.randn(2, 3, place.inputs, 4, 4).unbind()
+    zero, one = cell.preprocess[0](first), cell.preprocess[1](last)
+    pool = torch.nn.functional
+    two = zero + pool.max_pool2d(one, 3, 1, 1)
+    three = two + pool.avg_pool2d(zero, 3, 1, 1, count_include_pad=False)
+    four = three + two
+    expected = torch.cat([two, three, four, zero + four], dim=1)
+    torch.testing.assert_close(cell(first, last, 0.0), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stem": "imagnet"}, "unknown stem 'imagnet'; did you mean 'imagenet'"),
+        ({"channels": 1}, "channels is 1"),
+        ({"cells": 0}, "cells is 0, not"),
+    ],
+)
+def test_darts_settings_are_checked(settings, message):
+    space = weaknas.get_space("darts")
+    with pytest.raises(InputError, match=message):
+        space.network(space.sample(1, np.random.default_rng(0))[0], **settings)
