@@ -169,6 +169,7 @@ STRATEGIES = Registry(
     {
         "bananas": "weaknas.strategies.configured:bananas",
         "bohb": "weaknas.strategies:BOHB",
+        "brp-nas": "weaknas.strategies.configured:brp_nas",
         "hyperband": "weaknas.strategies:Hyperband",
         "local-search": "weaknas.strategies:LocalSearch",
         "npenas": "weaknas.strategies.configured:npenas",
@@ -190,6 +191,7 @@ EVALUATORS = Registry(
     "evaluator",
     {
         "ofa-predictor": "weaknas.evaluators:OFAPredictor",
+        "train": "weaknas.evaluators.train:TrainEvaluator",
     },
 )
 

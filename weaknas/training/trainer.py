@@ -51,8 +51,8 @@ class Training:
         Accuracy, a fraction, on the validation split after each epoch.
     losses : list of float
         Mean training loss of each epoch.
-    seconds : float
-        Of all epochs, those before an interruption included.
+    seconds : list of float
+        Of each epoch, its evaluation included.
     status : str
         ``"ok"``; ``"stopped"`` by the caller; ``"diverged"``: the loss is no number.
     """
@@ -60,7 +60,7 @@ class Training:
     network: nn.Module
     curve: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: list[float] = field(default_factory=list)
     status: str = "ok"
 
     @property
@@ -213,7 +213,7 @@ class _State:
         wanted = stop is not None and training.status == "ok" and stop(list(training.curve))
         if self.team.agree(wanted, self.device):
             training.status = "stopped"
-        training.seconds += time.perf_counter() - begin
+        training.seconds.append(time.perf_counter() - begin)
         if self.trainer.checkpoint is not None and self.team.is_first:
             self.trainer.checkpoint.save(self._saved())
         self.team.wait()
@@ -302,7 +302,7 @@ class _State:
         self.scaler.load_state_dict(saved["scaler"])
         training = self.training
         training.curve, training.losses = list(saved["curve"]), list(saved["losses"])
-        training.seconds, training.status = saved["seconds"], saved["status"]
+        training.seconds, training.status = list(saved["seconds"]), saved["status"]
 
 
 def _has_drop_path(module: nn.Module) -> bool:

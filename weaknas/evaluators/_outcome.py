@@ -1,0 +1,61 @@
+"""What is known of one training, kept as a file beside its checkpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weaknas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known of one training.
+
+    Parameters
+    ----------
+    curve, seconds : list of float
+        An epoch each.
+    status : str
+    stages : list of int
+        Epochs after which an evaluation ended: what was paid by which.
+    metrics : dict of str to float
+    """
+
+    curve: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    status: str = "ok"
+    stages: list[int] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Outcome:
+        """Read what was written of this training; nothing where there is no such file."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{key: value for key, value in content.items() if key != "identity"})
+        except FileNotFoundError:
+            return cls()
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error}); remove it") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain fields."""
+        return dict(vars(self))
+
+    def is_done(self, epochs: int) -> bool:
+        """Whether nothing is left to train of so many epochs."""
+        return len(self.seconds) >= epochs or self.status != "ok"
+
+    def cost(self, epochs: int) -> float:
+        """Return the seconds since the last evaluation that ended earlier."""
+        end = min(epochs, len(self.seconds))
+        begin = max((stage for stage in self.stages if stage < end), default=0)
+        return float(sum(self.seconds[begin:end]))
+
+    @property
+    def message(self) -> str:
+        """One line on a failure."""
+        return f"the training {self.status} in epoch {len(self.seconds)}: its loss is no number"

@@ -1,0 +1,315 @@
+"""An evaluator that trains: architecture to validation accuracy on real data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from weaknas.errors import InputError, optional_import, unknown
+from weaknas.evaluators._base import Evaluation
+from weaknas.evaluators._outcome import Outcome
+from weaknas.files import write_json
+from weaknas.spaces import Architecture, SearchSpace
+from weaknas.training.data import Dataset, load_dataset
+from weaknas.training.protocol import Protocol, get_protocol
+
+if TYPE_CHECKING:
+    from weaknas.training.trainer import Trainer, Training
+
+SHORTEN = ("stop", "compress")
+_CURVE = "accuracy@"
+
+
+class TrainEvaluator:
+    """Trains each architecture and scores it by its accuracy on the validation split.
+
+    The score is a fraction, that of the last epoch, never the best of several. The metrics
+    hold the learning curve, ``accuracy@1`` to ``accuracy@EPOCHS`` (see `curve_of`), the
+    training ``loss``, ``params`` and ``macs`` of the network as it is trained (counted by
+    torch), and its measured ``latency``, in seconds for one image on the device.
+
+    A fidelity is a number of epochs. With ``shorten="stop"`` it is the beginning of the full
+    training: an architecture that is promoted continues from its checkpoint and costs the
+    difference only, but early epochs of a cosine schedule are noisy, for the learning rate
+    is high. With ``"compress"`` it is a training of its own, whose schedule is as long as
+    itself: it ranks better for the same epochs, and nothing of it can be continued.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        With networks.
+    dataset : str or Dataset
+        See `weaknas.training.load_dataset`.
+    protocol : str or Protocol
+        One of `weaknas.training.PRESETS`.
+    path : path, optional
+        Of the data set.
+    validation : int, optional
+        Images that are held out; default: as the data set says.
+    fraction : float
+        Of the training images that is used.
+    repeats : int
+        Trainings with different seeds whose mean is the score.
+    shorten : {"stop", "compress"}
+        What a lower fidelity is.
+    stop : callable, optional
+        Is given the learning curve after each epoch, a list of fractions; ends the training
+        by True, e.g. because an extrapolation of the curve says that it is not worth it.
+        The score is then that of the last epoch.
+    device : str, optional
+        Default: the fastest there is.
+    threads : int
+        Of the CPU in one training. The same number gives the same result to the bit.
+    folder : path, optional
+        Where unfinished trainings are kept after every epoch, to be continued, and the
+        numbers of finished ones, so that none is paid twice. Default: that of the run
+        (`keep_in`), else a temporary one.
+    keep : bool
+        Keep the weights of finished trainings in the folder, too.
+    **switches
+        Switches of the protocol, e.g. ``epochs=12``.
+
+    Raises
+    ------
+    InputError
+        When the space has no networks, a value cannot be used or torch is not installed.
+    """
+
+    def __init__(  # noqa: PLR0913 what the command line can set
+        self,
+        space: SearchSpace,
+        *,
+        dataset: str | Dataset = "digits",
+        protocol: str | Protocol = "small",
+        path: str | None = None,
+        validation: int | None = None,
+        fraction: float = 1.0,
+        repeats: int = 1,
+        shorten: str = "stop",
+        stop: Callable[[list[float]], bool] | None = None,
+        device: str | None = None,
+        threads: int = 1,
+        folder: str | Path | None = None,
+        keep: bool = False,
+        **switches: Any,
+    ) -> None:
+        if not space.has_networks:
+            space.network(space.architectures(space.sample(1, np.random.default_rng(0)))[0])
+        if shorten not in SHORTEN:
+            raise unknown("way to shorten a training", shorten, SHORTEN)
+        for name, value in (("repeats", repeats), ("threads", threads)):
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a whole number above 0, not {value!r}")
+        if not 0 < fraction <= 1:
+            raise InputError(f"fraction must be above 0 and at most 1, not {fraction}")
+        optional_import("torch", "train")
+        self.space = space
+        preset = get_protocol(protocol) if isinstance(protocol, str) else protocol
+        self.protocol = preset.with_options(switches)
+        self.fraction, self.repeats, self.shorten, self.stop = fraction, repeats, shorten, stop
+        self.device, self.threads, self.keep = device, threads, keep
+        self.path, self.validation = path, validation
+        self._dataset = dataset
+        self._folder = None if folder is None else Path(folder)
+        self.name = f"{space.name}/{dataset if isinstance(dataset, str) else dataset.name}"
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data, read when first asked for; all of it, whatever `fraction` is."""
+        if isinstance(self._dataset, str):
+            self._dataset = load_dataset(self._dataset, self.path, validation=self.validation)
+        return self._dataset
+
+    @property
+    def fidelities(self) -> list[float]:
+        """The numbers of epochs below full training."""
+        return [float(epochs) for epochs in range(1, self.protocol.epochs)]
+
+    @property
+    def folder(self) -> Path:
+        """Where trainings are kept; a temporary folder lasts as long as the evaluator."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="weaknas-trainings-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+    def keep_in(self, output: Path) -> None:
+        """Keep trainings in the folder of a run, unless another folder was named."""
+        if self._folder is None:
+            self._folder = output / "trainings"
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the scores, as plain JSON types."""
+        return {
+            "evaluator": "train",
+            "dataset": self.dataset.describe(),
+            "protocol": self.protocol.describe(),
+            "fraction": self.fraction,
+            "repeats": self.repeats,
+            "shorten": self.shorten,
+            "stop": None if self.stop is None else _describe_stop(self.stop),
+        }
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        """Train one architecture, or continue its training.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        seed : int
+            Of weights, order and augmentation.
+        fidelity : float, optional
+            A number of epochs; default: all of the protocol.
+
+        Raises
+        ------
+        InputError
+            When the fidelity is none of `fidelities`, or the data cannot be read.
+        """
+        protocol, epochs = self._plan(fidelity)
+        seeds = [
+            int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+            for repeat in range(self.repeats)
+        ]
+        outcomes = [self._outcome(architecture, protocol, s, epochs) for s in seeds]
+        cost = sum(outcome.cost(epochs) for outcome in outcomes)
+        for outcome in outcomes:
+            if outcome.status not in ("ok", "stopped"):
+                return Evaluation.failure(outcome.status, outcome.message, cost)
+        return self._evaluation([outcome.curve[:epochs] for outcome in outcomes], outcomes, cost)
+
+    def _plan(self, fidelity: float | None) -> tuple[Protocol, int]:
+        """Return the protocol and after how many epochs it ends."""
+        if fidelity is None:
+            return self.protocol, self.protocol.epochs
+        if fidelity not in (*self.fidelities, self.protocol.epochs):
+            raise InputError(
+                f"the fidelity {fidelity:g} is not a whole number of epochs from 1 to"
+                f" {self.protocol.epochs}"
+            )
+        epochs = int(fidelity)
+        if self.shorten == "compress":
+            shorter = {"epochs": epochs, "warmup": min(self.protocol.warmup, epochs)}
+            return self.protocol.with_options(shorter), epochs
+        return self.protocol, epochs
+
+    def _evaluation(
+        self, curves: list[list[float]], outcomes: list[Outcome], cost: float
+    ) -> Evaluation:
+        metrics = {
+            name: float(np.mean([outcome.metrics[name] for outcome in outcomes]))
+            for name in outcomes[0].metrics
+        }
+        shortest = min(map(len, curves))
+        mean = np.mean([curve[:shortest] for curve in curves], axis=0)
+        metrics |= {f"{_CURVE}{epoch}": float(v) for epoch, v in enumerate(mean, start=1)}
+        score = float(np.mean([curve[-1] for curve in curves]))
+        if self.repeats > 1:
+            metrics["deviation"] = float(np.std([curve[-1] for curve in curves], ddof=1))
+        stopped = [outcome for outcome in outcomes if outcome.status == "stopped"]
+        message = f"stopped after {len(stopped[0].curve)} epochs" if stopped else ""
+        return Evaluation(score, metrics, cost, message=message)
+
+    # -- one training -----------------------------------------------------------------
+
+    def _outcome(
+        self, architecture: Architecture, protocol: Protocol, seed: int, epochs: int
+    ) -> Outcome:
+        """Return what a training brought, from the folder where it has been done."""
+        identity = self._identity(architecture, protocol, seed)
+        text = json.dumps(identity, sort_keys=True)
+        name = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        record = self.folder / f"{name}.json"
+        outcome = Outcome.read(record)
+        if not outcome.is_done(epochs):
+            outcome = self._train(architecture, protocol, seed, epochs, record, outcome)
+            write_json(record, {"identity": identity, **outcome.to_dict()})
+        if (outcome.is_done(protocol.epochs)) and not self.keep:
+            record.with_suffix(".pt").unlink(missing_ok=True)
+        return outcome
+
+    def _identity(
+        self, architecture: Architecture, protocol: Protocol, seed: int
+    ) -> dict[str, Any]:
+        return {
+            "architecture": self.space.architectures(self.space.genotypes([architecture]))[0].text,
+            "space": self.space.describe(),
+            "dataset": self.dataset.describe(),
+            "fraction": self.fraction,
+            "protocol": protocol.describe(),
+            "seed": seed,
+        }
+
+    def _train(
+        self,
+        architecture: Architecture,
+        protocol: Protocol,
+        seed: int,
+        epochs: int,
+        record: Path,
+        before: Outcome,
+    ) -> Outcome:
+        import torch
+
+        from weaknas.training.checkpoints import Checkpoint
+        from weaknas.training.trainer import Trainer
+
+        data = self.dataset.part(self.fraction)
+        trainer = Trainer(
+            lambda: self.space.network(
+                architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
+            ),
+            data,
+            protocol,
+            seed=seed,
+            device=self.device,
+            threads=self.threads,
+            checkpoint=Checkpoint(record.with_suffix(".pt"), {"training": record.stem}),
+        )
+        try:
+            training = trainer.run(epochs, stop=self.stop)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(f"the device {trainer.device}: {error}") from error
+        return replace(
+            before,
+            curve=training.curve,
+            seconds=training.seconds,
+            status=training.status,
+            stages=sorted({*before.stages, len(training.seconds)}),
+            metrics=_metrics(training, trainer),
+        )
+
+
+def _metrics(training: Training, trainer: Trainer) -> dict[str, float]:
+    from weaknas.training.measure import count_macs, count_parameters, latency
+
+    shape = trainer.dataset.shape
+    return {
+        "loss": training.losses[-1],
+        "params": float(count_parameters(training.network)),
+        "macs": float(count_macs(training.network, shape)),
+        "latency": latency(training.network, shape, trainer.device),
+    }
+
+
+def _describe_stop(stop: Callable[[list[float]], bool]) -> Any:
+    describe = getattr(stop, "describe", None)
+    return describe() if describe else getattr(stop, "__qualname__", type(stop).__qualname__)
+
+
+def curve_of(evaluation: Evaluation) -> list[float]:
+    """Return the learning curve of a trial, validation accuracy after each epoch."""
+    metrics = evaluation.metrics
+    numbers = [int(name.removeprefix(_CURVE)) for name in metrics if name.startswith(_CURVE)]
+    return [metrics[f"{_CURVE}{epoch}"] for epoch in sorted(numbers)]
