@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from weaknas.errors import InputError
-from weaknas.evaluators import (
-    Evaluation,
-    Evaluator,
-    FunctionEvaluator,
-    as_evaluator,
-    evaluate_safely,
-    evaluation_seed,
-)
+from weaknas.evaluators import as_evaluator
+from weaknas.execution.budget import Budget, check_fidelities
+from weaknas.execution.evaluations import Evaluations
+from weaknas.execution.loop import Loop, Progress
 from weaknas.files import write_json
-from weaknas.spaces import Architecture, SearchSpace
+from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
 from weaknas.trials import Journal, Trial, Trials
 
-Progress: TypeAlias = Callable[[Trial], None]
+__all__ = ["Budget", "Progress", "Result", "regret", "run"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class Result:
 
     @property
     def rounds(self) -> int:
-        """How many rounds there were."""
+        """How many rounds there were; asynchronously each proposal after a result is one."""
         return 1 + max((trial.round for trial in self.trials), default=-1)
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,6 +103,10 @@ def run(
     *,
     budget_cost: float | None = None,
     executor: Executor | None = None,
+    workers: int | None = None,
+    asynchronous: bool = False,
+    retries: int = 1,
+    stop: Callable[[], bool] | None = None,
     output: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -116,9 +115,14 @@ def run(
     Each round the strategy proposes a batch, the batch is evaluated at the fidelity
     that the strategy names, and it is told the scores. An architecture that is
     asked for again at another fidelity is another query, paid in full. With
-    `output` every trial is on the disk before the next begins: kill the process at
-    any moment, call again with the same arguments, and the run continues as if
-    nothing had happened.
+    `output` every trial is on the disk before the strategy learns of it: kill the
+    process at any moment, call again with the same arguments, and the run continues
+    as if nothing had happened.
+
+    Asynchronously nobody waits for a round to be complete: whenever an evaluation
+    is done the strategy is told, and proposes one more with those in mind that are
+    still pending. What is proposed then depends on the order in which evaluations
+    end; a run that is continued takes that order from its journal.
 
     Parameters
     ----------
@@ -131,9 +135,21 @@ def run(
     budget_cost : float, optional
         Seconds of training, the sum of `Evaluation.cost`. No round begins once it
         is reached; a round that has begun is completed, with or without an
-        executor, so that the cost paid exceeds it by less than that round.
+        executor, so that the cost paid exceeds it by less than that round (or, in
+        the asynchronous mode, by what is under way).
     executor : concurrent.futures.Executor, optional
-        Evaluates the architectures of a round side by side.
+        Evaluates architectures side by side, e.g. `weaknas.execution.ProcessPool`.
+    workers : int, optional
+        How many evaluations the executor is given at a time; default: its attribute
+        `workers`, else a whole round.
+    asynchronous : bool
+        Propose one whenever one is done, rather than in rounds.
+    retries : int
+        How often an evaluation is made again when its worker died, it took more time
+        than it may, or memory ran out; after that it is a failed trial.
+    stop : callable, optional
+        Asked often; once it returns True nothing new is begun, what is under way is
+        finished and kept, and the run ends early.
     output : path, optional
         Folder of the run: ``journal.jsonl`` and ``result.json``.
     progress : callable, optional
@@ -149,31 +165,43 @@ def run(
         When no budget is given, it is not positive or above the number of
         architectures (times the fidelities of the strategy), when the evaluator
         lacks a fidelity of the strategy or reports no cost where the budget is in
-        seconds, when the output folder cannot be written, is damaged or holds
-        another run.
+        seconds, when the number of workers of an asynchronous run is not known, when
+        the output folder cannot be written, is damaged or holds another run.
+    ChildProcessError
+        When the executor is broken for good; what was measured is kept.
+    OSError
+        When a trial cannot be written, e.g. on a full disk; those before are kept.
     """
     started = time.perf_counter()
     judge = as_evaluator(evaluator)
     limit = Budget(budget, budget_cost)
     limit.check(strategy.space, len(strategy.fidelities))
     check_fidelities(strategy, judge)
+    workers = count_workers(executor, workers)
+    pending = _pending(workers) if asynchronous else None
+    if retries < 0:
+        raise InputError(f"retries must not be negative, not {retries}")
     folder = None if output is None else Path(output)
-    loop = _Loop(strategy, judge, executor, progress)
-    if folder is None:
-        loop.run(limit, {}, None)
-    else:
-        config = {
-            "budget": budget,
-            "budget_cost": budget_cost,
-            "space": strategy.space.describe(),
-            "strategy": strategy.describe(),
-            "evaluator": judge.describe(),
-        }
-        with Journal(folder / "journal.jsonl", config) as journal:
-            loop.run(limit, {trial.number: trial for trial in journal.trials}, journal)
+    config = {
+        "budget": budget,
+        "budget_cost": budget_cost,
+        "space": strategy.space.describe(),
+        "strategy": strategy.describe(),
+        "evaluator": judge.describe(),
+    }
+    if pending is not None:
+        config["asynchronous"] = pending
+    with ExitStack() as stack:
+        journal = None
+        if folder is not None:
+            journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
+        evaluations = Evaluations(judge, executor, workers, retries, stop)
+        loop = Loop(strategy, evaluations, limit, pending, journal, progress)
+        loop.run()
+    trials = tuple(sorted(loop.trials, key=lambda trial: trial.number))
     result = Result(
-        Trials(tuple(loop.trials)),
-        regret(judge, strategy.space, loop.trials),
+        Trials(trials),
+        regret(judge, strategy.space, trials),
         loop.seconds_strategy,
         time.perf_counter() - started,
         folder,
@@ -183,185 +211,35 @@ def run(
     return result
 
 
-@dataclass(frozen=True)
-class Budget:
-    """When a run ends: a number of queries, seconds of training, or whichever comes first."""
-
-    queries: int | None = None
-    cost: float | None = None
-
-    def check(self, space: SearchSpace, fidelities: int = 1) -> None:
-        """Refuse a budget that cannot be spent.
-
-        Raises
-        ------
-        InputError
-            When there is none, it is not positive or above the number of architectures.
-        """
-        if self.queries is None and self.cost is None:
-            raise InputError("a run needs a budget: of queries, of cost in seconds, or both")
-        if self.cost is not None and not 0 < self.cost < math.inf:
-            raise InputError(f"the budget of cost must be above 0 seconds, not {self.cost}")
-        if self.queries is not None:
-            check_budget(self.queries, space, fidelities)
-
-    def left(self, trials: list[Trial]) -> int:
-        """Return how many more queries may be asked for.
-
-        Raises
-        ------
-        InputError
-            When the cost alone limits the run and evaluations report none.
-        """
-        left = sys.maxsize if self.queries is None else self.queries - len(trials)
-        if self.cost is None:
-            return left
-        paid = sum(trial.evaluation.cost for trial in trials)
-        if self.queries is None and paid == 0 and any(trial.is_ok for trial in trials):
-            raise InputError(
-                "the budget is in seconds of training, but the evaluations report no cost;"
-                " give a number of queries"
-            )
-        return left if paid < self.cost else 0
-
-
-def check_budget(budget: int, space: SearchSpace, fidelities: int = 1) -> None:
-    """Refuse a number of queries that cannot be spent.
+def count_workers(executor: Executor | None, workers: int | None) -> int | None:
+    """Return how many evaluations are made at a time, None where that is not known.
 
     Raises
     ------
     InputError
-        When the budget is below 1 or above the number of architectures, each
-        counted once a fidelity.
+        When the number is below 1.
     """
-    if budget < 1:
-        raise InputError(f"the budget must be at least 1 query, not {budget}")
-    if not space.is_listable:
-        return
-    count = len(space.architecture_fingerprints)
-    if budget > count * fidelities:
-        levels = f" at {fidelities} fidelities" if fidelities > 1 else ""
+    if executor is None:
+        return 1
+    number: int | None = getattr(executor, "workers", None) if workers is None else workers
+    if number is not None and number < 1:
+        raise InputError(f"workers must be at least 1, not {number}")
+    return number
+
+
+def _pending(workers: int | None) -> int:
+    if workers is None:
         raise InputError(
-            f"the budget of {budget} queries is above the {count} architectures of"
-            f" {space.name!r}{levels} (isomorphic ones count once)"
+            "an asynchronous run needs to know how many evaluations are made at a time: pass"
+            " workers, for the executor does not say"
         )
+    return workers
 
 
-def check_fidelities(strategy: Strategy, evaluator: Evaluator) -> None:
-    """Refuse a strategy that asks for fidelities which the evaluator does not have.
-
-    An evaluator says by an attribute `fidelities` which lower ones it has; one
-    without is taken to train for any number of epochs, a plain function for none.
-
-    Raises
-    ------
-    InputError
-        When there is such a fidelity.
-    """
-    wanted = [level for level in strategy.fidelities if level is not None]
-    offered = [] if isinstance(evaluator, FunctionEvaluator) else wanted
-    offered = list(getattr(evaluator, "fidelities", offered))
-    for level in wanted:
-        if level not in offered:
-            raise InputError(
-                f"{type(strategy).__name__} asks for the fidelity {level:g}, where the evaluator"
-                f" has {', '.join(f'{f:g}' for f in offered) or 'none below full training'}"
-            )
-
-
-def regret(evaluator: Any, space: SearchSpace, trials: list[Trial]) -> float | None:
+def regret(evaluator: Any, space: SearchSpace, trials: Sequence[Trial]) -> float | None:
     """Return the optimum's mean score minus that of the incumbent, or None if unknown."""
     best = Trials(tuple(trials)).best
     if best is None or not hasattr(evaluator, "true_scores"):
         return None
     reached = evaluator.true_scores(np.array([best.architecture.genotype], dtype=np.int16))[0]
     return float(evaluator.optimum().score - reached)
-
-
-class _Loop:
-    """The state of one call of `run`."""
-
-    def __init__(
-        self,
-        strategy: Strategy,
-        evaluator: Evaluator,
-        executor: Executor | None,
-        progress: Progress | None,
-    ) -> None:
-        self.strategy, self.evaluator = strategy, evaluator
-        self.executor, self.progress = executor, progress
-        self.trials: list[Trial] = []
-        self.seconds_strategy = 0.0
-
-    def run(self, budget: Budget, known: dict[int, Trial], journal: Journal | None) -> None:
-        """Go through the rounds; trials that are known already are not paid again."""
-        number, round_index = 0, 0
-        while left := budget.left(self.trials):
-            begin = time.perf_counter()
-            fidelity = self.strategy.round_fidelity
-            batch = self.strategy.ask(min(self.strategy.round_size, left))
-            self.seconds_strategy += time.perf_counter() - begin
-            if not batch:
-                return
-            numbered = dict(enumerate(batch, start=number))
-            done = {
-                n: self._recall(known[n], a, fidelity) for n, a in numbered.items() if n in known
-            }
-            waiting = {n: a for n, a in numbered.items() if n not in known}
-            if waiting and any(n > max(numbered) for n in known):
-                raise InputError(f"the journal lacks the trial {min(waiting)}; nothing was changed")
-            for n, evaluation, seconds in self._evaluate(waiting, fidelity):
-                done[n] = Trial(n, round_index, numbered[n], evaluation, seconds)
-                if journal is not None:
-                    journal.append(done[n])
-                self._report(done[n])
-            trials = [done[n] for n in numbered]
-            begin = time.perf_counter()
-            self.strategy.tell(batch, [trial.score for trial in trials], fidelity)
-            self.seconds_strategy += time.perf_counter() - begin
-            self.trials.extend(trials)
-            number, round_index = number + len(batch), round_index + 1
-
-    def _recall(self, trial: Trial, architecture: Architecture, fidelity: float | None) -> Trial:
-        if trial.architecture != architecture or trial.evaluation.fidelity != fidelity:
-            raise InputError(
-                f"trial {trial.number} of the journal is {trial.architecture.text!r} where the"
-                f" strategy now proposes {architecture.text!r}: the run was made by another"
-                " version of weaknas or its libraries and cannot be continued exactly"
-            )
-        self._report(trial)
-        return trial
-
-    def _report(self, trial: Trial) -> None:
-        if self.progress is not None:
-            self.progress(trial)
-
-    def _evaluate(
-        self, waiting: dict[int, Architecture], fidelity: float | None
-    ) -> Iterator[tuple[int, Evaluation, float]]:
-        """Evaluate and yield each as it completes, marked with the fidelity asked for."""
-        seeds = {n: evaluation_seed(self.strategy.seed, a) for n, a in waiting.items()}
-        if self.executor is None:
-            for n, architecture in waiting.items():
-                yield n, *_timed(self.evaluator, architecture, seeds[n], fidelity)
-            return
-        futures = {
-            self.executor.submit(_timed, self.evaluator, a, seeds[n], fidelity): n
-            for n, a in waiting.items()
-        }
-        for future in as_completed(futures):
-            try:
-                evaluation, seconds = future.result()
-            except Exception as error:  # the worker died
-                reason = f"the worker failed: {type(error).__name__}: {error}"
-                failure = Evaluation.failure("worker-died", reason)
-                evaluation, seconds = replace(failure, fidelity=fidelity), 0.0
-            yield futures[future], evaluation, seconds
-
-
-def _timed(
-    evaluator: Evaluator, architecture: Architecture, seed: int, fidelity: float | None
-) -> tuple[Evaluation, float]:
-    begin = time.perf_counter()
-    evaluation = evaluate_safely(evaluator, architecture, seed, fidelity)
-    return replace(evaluation, fidelity=fidelity), time.perf_counter() - begin

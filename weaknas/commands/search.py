@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from weaknas.commands._execution import Execution
 from weaknas.commands._shared import build_strategy, print_json
 from weaknas.errors import InputError
+from weaknas.execution import Interruption
 from weaknas.predictor_config import PredictorConfig
 from weaknas.problem import TABLE, build_problem
 from weaknas.runner import Result, run
@@ -51,8 +52,7 @@ class Options:
     "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
     labels: str = "one-seed"
     "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
-    jobs: int = 1
-    "Evaluations at the same time."
+    execution: Execution = field(default_factory=Execution)
     output: Path | None = None
     "Run folder; an unfinished run in it is continued."
     json: Annotated[bool, Parameter(negative="")] = False
@@ -79,19 +79,20 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     )
     strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
     with ExitStack() as stack:
-        executor = None
-        if options.jobs > 1:
-            executor = stack.enter_context(ThreadPoolExecutor(options.jobs))
-        elif options.jobs < 1:
-            raise InputError(f"--jobs must be at least 1, not {options.jobs}")
+        interruption = stack.enter_context(Interruption())
         result = run(
             strategy,
             problem.evaluator,
             options.budget,
-            executor=executor,
+            executor=stack.enter_context(options.execution.open()),
+            asynchronous=options.execution.asynchronous,
+            retries=options.execution.retries,
+            stop=interruption,
             output=options.output,
             progress=stack.enter_context(_Progress(options.budget)),
         )
+    if interruption():
+        raise KeyboardInterrupt
     if options.json:
         dataset = options.dataset or problem.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}

@@ -1,0 +1,195 @@
+"""Evaluations that are under way on an executor, with what is lost tried again."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+from weaknas.evaluators import Evaluation, Evaluator, evaluate_safely
+from weaknas.execution.errors import WorkerLost
+from weaknas.spaces import Architecture
+
+#: What may go well another time: a neighbour took the memory, the machine was taken
+#: away, or checkpoints make the second time shorter. An exception or a score that is no
+#: number comes from the architecture and its seed and would come again.
+TRANSIENT = frozenset({"worker-died", "timeout", "out-of-memory"})
+_PATIENCE = 0.2  # seconds between two looks at whether to stop
+
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation to make.
+
+    Parameters
+    ----------
+    number : int
+        That of its trial.
+    architecture : Architecture
+    seed : int
+    fidelity : float, optional
+    """
+
+    number: int
+    architecture: Architecture
+    seed: int
+    fidelity: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task, and after how many seconds."""
+
+    task: Task
+    evaluation: Evaluation
+    seconds: float
+
+
+class Evaluations:
+    """Makes evaluations on an executor, at most `workers` at a time.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    executor : concurrent.futures.Executor, optional
+        Default: here, one after the other.
+    workers : int, optional
+        How many the executor is given at a time; default: all.
+    retries : int
+        How often an evaluation is made again whose status is in `TRANSIENT`.
+    stop : callable, optional
+        When it returns True nothing is begun any more, and what was lost is neither
+        tried again nor reported.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        executor: Executor | None = None,
+        workers: int | None = None,
+        retries: int = 0,
+        stop: Callable[[], bool] | None = None,
+    ) -> None:
+        # Others get a copy that keeps what it loads; here it is the evaluator itself.
+        self._evaluator: Any = evaluator if executor is None else _Shared(evaluator)
+        self._executor = executor or _Here()
+        self._workers = 1 if executor is None else workers
+        self._retries, self._stop = retries, stop
+        self._waiting: deque[Task] = deque()
+        self._running: dict[Future[tuple[Evaluation, float]], Task] = {}
+        self._attempts: dict[int, int] = {}
+
+    def add(self, task: Task) -> None:
+        """Make an evaluation as soon as there is room."""
+        self._waiting.append(task)
+
+    def next(self) -> Outcome | None:
+        """Return the next that is done; None when there is nothing more, or stopped.
+
+        Raises
+        ------
+        ChildProcessError
+            When the executor can make no more evaluations.
+        """
+        while True:
+            self._fill()
+            if not self._running:
+                return None
+            done, _ = wait(
+                self._running, None if self._stop is None else _PATIENCE, FIRST_COMPLETED
+            )
+            for future in done:
+                outcome = self._collect(future)
+                if outcome is not None:
+                    return outcome
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more shall be begun."""
+        return self._stop is not None and self._stop()
+
+    # -- inside -------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        while self._waiting and (self._workers is None or len(self._running) < self._workers):
+            if self.is_stopping:
+                return
+            task = self._waiting.popleft()
+            try:
+                future = self._executor.submit(evaluate_timed, self._evaluator, task)
+            except BrokenExecutor as error:
+                raise _broken(error) from error
+            self._running[future] = task
+
+    def _collect(self, future: Future[tuple[Evaluation, float]]) -> Outcome | None:
+        task = self._running.pop(future)
+        evaluation, seconds = _result(future)
+        evaluation = replace(evaluation, fidelity=task.fidelity)
+        if evaluation.status in TRANSIENT:
+            if self.is_stopping:
+                return None
+            failures = self._attempts[task.number] = self._attempts.get(task.number, 0) + 1
+            if failures <= self._retries:
+                self._waiting.appendleft(task)
+                return None
+        return Outcome(task, evaluation, seconds)
+
+
+def evaluate_timed(evaluator: Any, task: Task) -> tuple[Evaluation, float]:
+    """Evaluate, in whatever process, and return the evaluation and its seconds."""
+    judge = evaluator.value if isinstance(evaluator, _Shared) else evaluator
+    begin = time.perf_counter()
+    evaluation = evaluate_safely(judge, task.architecture, task.seed, task.fidelity)
+    return evaluation, time.perf_counter() - begin
+
+
+def _result(future: Future[tuple[Evaluation, float]]) -> tuple[Evaluation, float]:
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        raise _broken(error) from error
+    except WorkerLost as lost:
+        return Evaluation.failure(lost.status, lost.reason, lost.seconds), lost.seconds
+    except Exception as error:
+        reason = f"the worker failed: {type(error).__name__}: {error}"
+        return Evaluation.failure("worker-died", reason), 0.0
+
+
+def _broken(error: BrokenExecutor) -> ChildProcessError:
+    """Neither is it the fault of what was running, nor can anything else be run."""
+    return ChildProcessError(
+        f"the executor is broken: {error}; what was measured is kept, the same call continues."
+        " weaknas.execution.ProcessPool replaces workers that die"
+    )
+
+
+class _Here(Executor):
+    """Calls at once, in this thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class _Shared:
+    """An evaluator of which a process keeps the first copy, with what that has loaded."""
+
+    _kept: tuple[str, Any] = ("", None)
+
+    def __init__(self, value: Any) -> None:
+        self.value, self._token = value, secrets.token_hex(8)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Shared._restore, (self._token, self.value)
+
+    @staticmethod
+    def _restore(token: str, value: Any) -> _Shared:
+        if _Shared._kept[0] != token:
+            _Shared._kept = token, _Shared(value)
+        kept: _Shared = _Shared._kept[1]
+        return kept

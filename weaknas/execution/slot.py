@@ -1,0 +1,184 @@
+"""One place of a `ProcessPool`: a worker process, and the call that it is at."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from weaknas.execution.errors import WorkerLost
+from weaknas.execution.worker import READY, serve
+
+_SPAWN = multiprocessing.get_context("spawn")
+_STARTING = threading.Lock()
+
+
+@dataclass(eq=False)
+class Call:
+    """A pickled call and the future that waits for it."""
+
+    payload: bytes
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Slot:
+    """A worker process that is replaced when it is lost.
+
+    Used by one thread alone, that of the pool.
+
+    Parameters
+    ----------
+    environment : mapping
+        Variables that the process is started with, beside those of this one.
+    time_limit : float
+        Seconds after which a call is given up and its process killed.
+    """
+
+    def __init__(self, environment: Mapping[str, str], time_limit: float = math.inf) -> None:
+        self.environment, self.time_limit = environment, time_limit
+        self.call: Call | None = None
+        self.is_ready = False
+        #: Processes in a row that ended before they were ready, and how the last one did.
+        self.failed_starts, self.last_end = 0, ""
+        self._begin = math.nan
+        self._start()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the process waits for a call."""
+        return self.is_ready and self.call is None
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the call may still take; infinity where there is none."""
+        if self.call is None:
+            return math.inf
+        return self._begin + self.time_limit - time.monotonic()
+
+    def give(self, call: Call) -> None:
+        """Send a call to the waiting process."""
+        self.call, self._begin = call, time.monotonic()
+        with contextlib.suppress(OSError):  # it died: its sentinel tells
+            self.connection.send_bytes(call.payload)
+
+    def attend(self) -> None:
+        """Take what the process sent; replace it when it died or exceeds its time."""
+        try:
+            while self.connection.poll():
+                self._take(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            # Its end of the pipe is closed, so that it is dead or can be of no more use.
+            self._replace("worker-died")
+            return
+        if not self.process.is_alive():
+            self._replace("worker-died")
+        elif self.seconds_left <= 0:
+            self._replace("timeout", f"not done after {self.time_limit:g} s, the time limit")
+
+    def close(self) -> None:
+        """Let the waiting process end by itself, or kill it if it does not."""
+        self.connection.close()
+        self.process.join(5)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once, with the processes that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # A process that is not ready may not have a group of its own yet.
+            if self.is_ready and hasattr(os, "killpg"):
+                os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+    # -- inside -------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self.connection, theirs = _SPAWN.Pipe()
+        self.process: SpawnProcess = _SPAWN.Process(target=serve, args=(theirs,))
+        self.is_ready = False
+        self._oom_kills = oom_kills()
+        with _variables(self.environment):
+            self.process.start()
+        theirs.close()
+
+    def _take(self, message: bytes) -> None:
+        if message == READY:
+            self.is_ready, self.failed_starts = True, 0
+            return
+        call, self.call = self.call, None
+        if call is None:
+            return
+        try:
+            value, error = pickle.loads(message)  # noqa: S301  # of our own making
+        except Exception as trouble:
+            value, error = None, trouble
+        if error is None:
+            call.future.set_result(value)
+        else:
+            call.future.set_exception(error)
+
+    def _replace(self, status: str, reason: str = "") -> None:
+        started, seconds = self.is_ready, time.monotonic() - self._begin
+        if not reason:
+            self.process.join(1)  # so that it has an exit code
+        code = self.process.exitcode
+        self.kill()
+        if not reason:
+            status, reason = self._explain(status, code)
+        call, self.call = self.call, None
+        if call is not None:
+            call.future.set_exception(WorkerLost(status, reason, seconds))
+        if not started:
+            self.failed_starts, self.last_end = self.failed_starts + 1, reason
+        self._start()
+
+    def _explain(self, status: str, code: int | None) -> tuple[str, str]:
+        if code is None:
+            return status, "the worker process closed its connection"
+        if code >= 0:
+            return status, f"the worker process ended by itself with exit code {code}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        if name == "SIGKILL" and oom_kills() > self._oom_kills:
+            return "out-of-memory", "the system killed the worker process for want of memory"
+        return status, f"the worker process was killed by {name}"
+
+
+def oom_kills(path: Path = Path("/proc/vmstat")) -> int:
+    """Return how many processes Linux has killed for want of memory; elsewhere 0."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
+@contextlib.contextmanager
+def _variables(environment: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process while another one is started, which inherits them.
+
+    Set inside the new process they would come too late: it imports the main module
+    first, and with it perhaps torch.
+    """
+    with _STARTING:
+        before = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value

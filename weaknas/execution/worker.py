@@ -1,0 +1,78 @@
+"""What runs inside a worker process of a `ProcessPool`."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+from weaknas.execution.errors import WorkerLost
+
+#: The first message of a worker: it is up and waits for calls.
+READY = b"ready"
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(connection: Connection) -> None:
+    """Answer calls, one after the other, until the other end is closed."""
+    _detach()
+    with contextlib.suppress(EOFError, OSError):
+        connection.send_bytes(READY)
+        while True:
+            connection.send_bytes(answer(connection.recv_bytes()))
+
+
+def answer(payload: bytes) -> bytes:
+    """Make the pickled call ``(function, arguments, keywords)``; pickle its result or error."""
+    try:
+        function, arguments, keywords = pickle.loads(payload)  # noqa: S301  # of our own making
+        return pickle.dumps((function(*arguments, **keywords), None))
+    except Exception as error:
+        return _pickled(error)
+    except BaseException as error:  # sys.exit() in somebody's training
+        return _pickled(WorkerLost("failed", f"{type(error).__name__}: {error}"))
+
+
+def block_signals() -> None:
+    """Leave interrupts to the other threads, also in the processes started from this one."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+
+
+def _pickled(error: Exception) -> bytes:
+    try:
+        data = pickle.dumps((None, error))
+        pickle.loads(data)  # noqa: S301  # many an exception cannot be rebuilt
+    except Exception:
+        return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
+    return data
+
+
+def _detach() -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it.
+
+    A session of its own keeps the terminal's signals from the worker and from the
+    processes that an evaluation starts (loaders of data), and lets all of them be
+    ended together. Handlers that do nothing, rather than ignored signals, are not
+    inherited by other programs.
+    """
+    if hasattr(os, "setsid"):
+        os.setsid()
+    for number in _HANDLED:
+        signal.signal(number, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):  # blocked while this process was started
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
