@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import combinations, permutations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, optional_import, unknown
-from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.constraints import CostFunction
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Fingerprints, Genotypes
+from weaknas.spaces._cells import CellSpace
+from weaknas.spaces._costs import Counts
 from weaknas.spaces.darts import counts
 from weaknas.spaces.darts.genotype import Cell, format_cells, parse_cells
 from weaknas.spaces.darts.skeleton import DARTSSkeleton
@@ -64,7 +63,7 @@ _WIDTH = 2 + 3 * _NODES
 _FIRST = [1 + cell * _WIDTH for cell in range(len(CELLS))]
 
 
-class DARTS(SearchSpace):
+class DARTS(CellSpace[DARTSSkeleton]):
     """A normal and a reduction cell; each of their four nodes adds two transformed inputs.
 
     The nodes 2 to 5 of a cell take two different inputs among the outputs of the
@@ -93,6 +92,7 @@ class DARTS(SearchSpace):
     """
 
     name = "darts"
+    skeleton = DARTSSkeleton
     variables = tuple(
         f"{cell}_node{node + 2}_{kind}{number}"
         for cell, node, number, kind in product(CELLS, range(_NODES), (1, 2), ("input", "op"))
@@ -317,89 +317,17 @@ class DARTS(SearchSpace):
 
     # -- the network ----------------------------------------------------------------
 
-    def costs(self) -> dict[str, CostFunction]:
-        """Return ``macs`` and ``params`` of the network for CIFAR-10."""
-        return {"macs": self.macs, "params": self.parameters}
+    def _parameters(self, genotypes: npt.NDArray[np.integer], skeleton: DARTSSkeleton) -> Counts:
+        return counts.parameters(genotypes, self.operations, skeleton)
 
-    def parameters(
-        self,
-        genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> npt.NDArray[np.int64]:
-        """Return the weights of each network without auxiliary head, by formula.
+    def _macs(self, genotypes: npt.NDArray[np.integer], skeleton: DARTSSkeleton) -> Counts:
+        return counts.macs(genotypes, self.operations, skeleton)
 
-        Parameters
-        ----------
-        genotypes : ndarray of int, shape (n, 32)
-        classes, shape, **skeleton
-            As in `network`.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-        """
-        settings = DARTSSkeleton.read(classes, shape, skeleton)
-        return counts.parameters(genotypes, self.operations, settings)
-
-    def macs(
-        self,
-        genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> npt.NDArray[np.int64]:
-        """Return the multiply-adds of one image through each network, by formula.
-
-        Those of convolutions and classifier count, not those of an auxiliary head.
-
-        Parameters
-        ----------
-        genotypes : ndarray of int, shape (n, 32)
-        classes, shape, **skeleton
-            As in `network`.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-        """
-        settings = DARTSSkeleton.read(classes, shape, skeleton)
-        return counts.macs(genotypes, self.operations, settings)
-
-    def network(
-        self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
-        *,
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> Module:
-        """Return the torch module of one architecture.
-
-        Parameters
-        ----------
-        architecture : Architecture, str or one genotype
-        classes : int
-            Size of the classifier.
-        shape : tuple of int
-            Channels, height and width of an image.
-        **skeleton
-            ``stem``, ``channels``, ``cells`` and ``auxiliary``, whether there is an
-            auxiliary head; see `weaknas.spaces.darts.skeleton.DARTSSkeleton`.
-
-        Raises
-        ------
-        InputError
-            When a value cannot be used or torch is not installed.
-        """
-        settings = DARTSSkeleton.read(classes, shape, skeleton)
-        genotype = self.genotypes([architecture])[0]
-        optional_import("torch", "train")
+    def _network(self, genotype: npt.NDArray[np.integer], skeleton: DARTSSkeleton) -> Module:
         from weaknas.spaces.darts.network import Network
 
         normal, reduction = self.to_cells(genotype)
-        return Network(normal, reduction, settings)
+        return Network(normal, reduction, skeleton)
 
     def to_cells(self, genotype: npt.NDArray[np.integer]) -> list[Cell]:
         """Return (operation, predecessor) pairs of both cells of a genotype, shape (32,)."""

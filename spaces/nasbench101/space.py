@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, optional_import
-from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.constraints import CostFunction
+from weaknas.errors import InputError
+from weaknas.spaces._base import Fingerprints, Genotypes
+from weaknas.spaces._cells import CellSpace
+from weaknas.spaces._costs import Counts
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench101 import cells, counts, moves, strings
 from weaknas.spaces.nasbench101.cells import EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _TRIES = 100
 
 
-class NASBench101(SearchSpace):
+class NASBench101(CellSpace[NASBench101Skeleton]):
     """Cells of at most seven vertices and nine edges with one of three operations a vertex.
 
     A genotype has 26 values: the 21 entries above the diagonal of the 7 x 7
@@ -47,6 +47,7 @@ class NASBench101(SearchSpace):
     """
 
     name = "nasbench101"
+    skeleton = NASBench101Skeleton
     variables = (
         *(f"{target}<-{source}" for source, target in EDGES),
         *(f"operation{vertex}" for vertex in INNER),
@@ -200,85 +201,17 @@ class NASBench101(SearchSpace):
         operations[:, 1:OUTPUT] = np.where(inner > 0, inner + 1, -1)
         return GraphBatch(adjacency, operations, ("input", "output", *OPERATIONS[1:]))
 
-    def costs(self) -> dict[str, CostFunction]:
-        """Return ``macs`` and ``params`` of the network for CIFAR-10."""
-        return {"macs": self.macs, "params": self.parameters}
+    # -- the network ----------------------------------------------------------------
 
-    def parameters(
-        self,
-        genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> npt.NDArray[np.int64]:
-        """Return the trainable parameters of each network, by formula; as published by default.
+    def _parameters(
+        self, genotypes: npt.NDArray[np.integer], skeleton: NASBench101Skeleton
+    ) -> Counts:
+        return counts.parameters(self.canonicalize(genotypes), skeleton)
 
-        Parameters
-        ----------
-        genotypes : ndarray of int, shape (n, 26)
-        classes, shape, **skeleton
-            As in `network`.
+    def _macs(self, genotypes: npt.NDArray[np.integer], skeleton: NASBench101Skeleton) -> Counts:
+        return counts.macs(self.canonicalize(genotypes), skeleton)
 
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-        """
-        settings = NASBench101Skeleton.read(classes, shape, skeleton)
-        return counts.parameters(self.canonicalize(genotypes), settings)
-
-    def macs(
-        self,
-        genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> npt.NDArray[np.int64]:
-        """Return the multiply-adds of one image through each network, by formula.
-
-        Those of convolutions and classifier count.
-
-        Parameters
-        ----------
-        genotypes : ndarray of int, shape (n, 26)
-        classes, shape, **skeleton
-            As in `network`.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-        """
-        settings = NASBench101Skeleton.read(classes, shape, skeleton)
-        return counts.macs(self.canonicalize(genotypes), settings)
-
-    def network(
-        self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
-        *,
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> Module:
-        """Return the torch module of one architecture, that of its canonical form.
-
-        Parameters
-        ----------
-        architecture : Architecture, str or one genotype
-        classes : int
-            Size of the classifier.
-        shape : tuple of int
-            Channels, height and width of an image.
-        **skeleton
-            ``channels`` of the first stack, ``stacks``, ``cells`` in each, ``momentum``
-            of batch norms; see `weaknas.spaces.nasbench101.skeleton.NASBench101Skeleton`.
-
-        Raises
-        ------
-        InputError
-            When a value cannot be used or torch is not installed.
-        """
-        settings = NASBench101Skeleton.read(classes, shape, skeleton)
-        genotype = self.canonicalize(self.genotypes([architecture]))[0]
-        optional_import("torch", "train")
+    def _network(self, genotype: npt.NDArray[np.integer], skeleton: NASBench101Skeleton) -> Module:
         from weaknas.spaces.nasbench101.network import Network
 
-        return Network(genotype, settings)
+        return Network(self.canonicalize(genotype[None])[0], skeleton)

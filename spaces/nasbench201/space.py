@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, optional_import, unknown
-from weaknas.spaces._base import Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.constraints import CostFunction
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Genotypes
+from weaknas.spaces._cells import CellSpace
+from weaknas.spaces._costs import Counts
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench201 import counts
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
@@ -39,7 +38,7 @@ _EDGE = re.compile(r"(\w+)~([0-2])")
 _CELL = re.compile(r"\+".join(rf"\|(?:{_EDGE.pattern}\|){{{edges}}}" for edges in (1, 2, 3)))
 
 
-class NASBench201(SearchSpace):
+class NASBench201(CellSpace[NASBench201Skeleton]):
     """Cells of four nodes; each of the six edges i -> j (i < j) has one of five operations.
 
     A genotype has six values in the order of the official string
@@ -56,9 +55,12 @@ class NASBench201(SearchSpace):
     batch-norm bias in the official network (ignored here, as in (2)), and
     ``skip_connect`` is an operation like the others, so contracting it is not
     an isomorphism.
+
+    `macs` counts the bias of the classifier as well, as the benchmark's tables do.
     """
 
     name = "nasbench201"
+    skeleton = NASBench201Skeleton
     variables = tuple(f"{target}<-{source}" for source, target in EDGES)
     cardinalities = np.full(len(EDGES), len(OPERATIONS))
     ordered = np.zeros(len(EDGES), dtype=bool)
@@ -126,85 +128,18 @@ class NASBench201(SearchSpace):
             ("input", "output", *OPERATIONS[1:]),
         )
 
-    def costs(self) -> dict[str, CostFunction]:
-        """Return ``macs`` and ``params`` of the network for CIFAR-10."""
-        return {"macs": self.macs, "params": self.parameters}
+    # -- the network ----------------------------------------------------------------
 
-    def parameters(
-        self,
-        genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> npt.NDArray[np.int64]:
-        """Return the number of weights of each network, by formula.
+    def _parameters(
+        self, genotypes: npt.NDArray[np.integer], skeleton: NASBench201Skeleton
+    ) -> Counts:
+        return counts.parameters(genotypes, skeleton)
 
-        Parameters
-        ----------
-        genotypes : ndarray of int, shape (n, 6)
-        classes, shape, **skeleton
-            As in `network`.
+    def _macs(self, genotypes: npt.NDArray[np.integer], skeleton: NASBench201Skeleton) -> Counts:
+        return counts.macs(genotypes, skeleton)
 
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-        """
-        settings = NASBench201Skeleton.read(classes, shape, skeleton)
-        return counts.parameters(genotypes, settings)
-
-    def macs(
-        self,
-        genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> npt.NDArray[np.int64]:
-        """Return the multiply-adds of one image through each network, by formula.
-
-        As in the benchmark's tables, adding the bias of the classifier counts too.
-
-        Parameters
-        ----------
-        genotypes : ndarray of int, shape (n, 6)
-        classes, shape, **skeleton
-            As in `network`.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-        """
-        return counts.macs(genotypes, NASBench201Skeleton.read(classes, shape, skeleton))
-
-    def network(
-        self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
-        *,
-        classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
-        **skeleton: Any,
-    ) -> Module:
-        """Return the torch module of one architecture.
-
-        Parameters
-        ----------
-        architecture : Architecture, str or one genotype
-            Its edges are built as they are given, not those of the canonical form.
-        classes : int
-            Size of the classifier.
-        shape : tuple of int
-            Channels, height and width of an image.
-        **skeleton
-            ``channels`` of the first stage and ``cells`` in each stage; see
-            `weaknas.spaces.nasbench201.skeleton.NASBench201Skeleton`.
-
-        Raises
-        ------
-        InputError
-            When a value cannot be used or torch is not installed.
-        """
-        settings = NASBench201Skeleton.read(classes, shape, skeleton)
-        genotype = self.genotypes([architecture])[0].tolist()
-        optional_import("torch", "train")
+    def _network(self, genotype: npt.NDArray[np.integer], skeleton: NASBench201Skeleton) -> Module:
+        # Its edges as they are given: the benchmark keeps those that lead nowhere.
         from weaknas.spaces.nasbench201.network import Network
 
-        return Network(genotype, settings)
+        return Network(genotype.tolist(), skeleton)
