@@ -11,6 +11,7 @@ from weaknas.encoders.operation_counts import OperationCountsEncoder
 from weaknas.encoders.operation_pairs import OperationPairsEncoder
 from weaknas.encoders.ordinal import OrdinalEncoder
 from weaknas.encoders.path import PathCountsEncoder, PathEncoder, TruncatedPathEncoder
+from weaknas.encoders.path_statistics import PathStatisticsEncoder
 from weaknas.encoders.variables import VariablesEncoder
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "OrdinalEncoder",
     "PathCountsEncoder",
     "PathEncoder",
+    "PathStatisticsEncoder",
     "TruncatedPathEncoder",
     "VariablesEncoder",
 ]

@@ -34,7 +34,7 @@ class GraphFeaturesEncoder(GraphEncoder):
         edges = np.ascontiguousarray(graphs.adjacency.transpose(2, 1, 0))  # target, source
         operations = list(range(2, len(graphs.vocabulary)))
         columns: list[npt.NDArray[Any]] = []
-        for subset in _subsets(operations):
+        for subset in subsets(operations):
             allowed = np.zeros(len(graphs.vocabulary) + 1, dtype=bool)  # the last for -1
             allowed[subset] = True
             columns += _paths(edges, allowed[nodes])
@@ -50,7 +50,8 @@ class GraphFeaturesEncoder(GraphEncoder):
         return np.stack(columns, axis=1, dtype=np.float32, casting="same_kind")
 
 
-def _subsets(operations: list[int]) -> list[list[int]]:
+def subsets(operations: list[int]) -> list[list[int]]:
+    """Return the subsets of operations that are looked at, small ones first."""
     sizes: list[int] = list(range(len(operations) + 1))
     if len(operations) > _ALL_SUBSETS_UP_TO:
         sizes = [1, 2, len(operations)]

@@ -128,6 +128,7 @@ ENCODERS = Registry(
         "ordinal": "weaknas.encoders:OrdinalEncoder",
         "path": "weaknas.encoders:PathEncoder",
         "path-counts": "weaknas.encoders:PathCountsEncoder",
+        "path-statistics": "weaknas.encoders:PathStatisticsEncoder",
         "truncated-path": "weaknas.encoders:TruncatedPathEncoder",
         "variables": "weaknas.encoders:VariablesEncoder",
     },

@@ -22,6 +22,7 @@ from weaknas.encoders import (
     OrdinalEncoder,
     PathCountsEncoder,
     PathEncoder,
+    PathStatisticsEncoder,
     TruncatedPathEncoder,
     VariablesEncoder,
 )
@@ -236,6 +237,45 @@ def test_graph_features_by_brute_force():
     expected = [graph_features(graphs, index, range(2, 6)) for index in range(150)]
     np.testing.assert_allclose(features[:150], expected, rtol=1e-6)
     assert features.shape == (len(ROWS), 16 * 3 + 4 * 6 + 1)
+
+
+def path_statistics(paths, operations):
+    """The statistics of one cell in the documented order, from a list of its paths."""
+    blocks = [[], [], [], [], []]
+    for size in range(1, len(operations) + 1):
+        for subset in itertools.combinations(operations, size):
+            counts = np.array([sum(op in subset for op in path) for path in paths])
+            only = sum(all(op in subset for op in path) for path in paths)
+            values = (counts.min(), counts.max(), counts.mean()) if paths else (-1, -1, -1)
+            spread = counts.std() if paths else 0
+            for block, value in zip(blocks, (np.log1p(only), *values, spread), strict=True):
+                block.append(value)
+    return np.concatenate(blocks)
+
+
+def test_path_statistics_by_brute_force():
+    encoder = PathStatisticsEncoder(SPACE)
+    features = encoder.fit_transform(ROWS)
+    expected = [path_statistics(paths, REAL) for paths in PATHS]
+    assert any(not paths for paths in PATHS)
+    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-6)
+    assert encoder.groups == [slice(start, start + 15) for start in range(0, 75, 15)]
+
+
+@pytest.mark.parametrize("name", ["darts", "nasbench101"])
+def test_path_statistics_of_other_graphs(name):
+    space = weaknas.get_space(name)
+    sample = space.sample(50, np.random.default_rng(0))
+    features = PathStatisticsEncoder(space).fit_transform(sample)
+    graphs = space.graphs(sample)
+    everything = features.shape[1] // 5 - 1  # the last subset is all operations
+    lengths = features[:, everything :: everything + 1]
+    for index in range(len(sample)):
+        adjacency = graphs.adjacency[index].astype(int)
+        powers = [np.linalg.matrix_power(adjacency, k)[0, -1] for k in range(1, len(adjacency))]
+        inner = np.repeat(np.arange(len(powers)), powers)  # nodes of each path but its ends
+        found = [np.log1p(len(inner)), inner.min(), inner.max(), inner.mean(), inner.std()]
+        np.testing.assert_allclose(lengths[index], found, rtol=1e-4, atol=1e-5)
 
 
 # -- several, and by name -------------------------------------------------------------------
