@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -42,6 +43,7 @@ class Images:
         pixels = np.concatenate([self.pixels, other.pixels])
         return replace(self, pixels=pixels, labels=np.concatenate([self.labels, other.labels]))
 
+    @cached_property
     def checksum(self) -> str:
         """Return a short text that differs between other images or labels."""
         digest = hashlib.blake2b(np.ascontiguousarray(self.pixels).data, digest_size=8)
@@ -80,6 +82,7 @@ class ImageFiles:
         names = np.concatenate([self.names, other.names])
         return replace(self, names=names, labels=np.concatenate([self.labels, other.labels]))
 
+    @cached_property
     def checksum(self) -> str:
         """Return a short text that differs between other file names or labels."""
         digest = hashlib.blake2b("\n".join(self.names.tolist()).encode(), digest_size=8)
@@ -155,7 +158,7 @@ class Dataset:
             "classes": self.classes,
             "shape": list(self.shape),
             **{name: len(split) for name, split in splits.items()},
-            "checksum": self.train.checksum() + self.validation.checksum(),
+            "checksum": self.train.checksum + self.validation.checksum,
         }
 
 

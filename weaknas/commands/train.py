@@ -1,0 +1,122 @@
+"""``weaknas train``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from weaknas.commands._shared import print_json
+from weaknas.components import parse_label
+from weaknas.errors import InputError, optional_import
+from weaknas.registry import get_space, is_space_file
+from weaknas.training import get_protocol, load_dataset
+
+if TYPE_CHECKING:
+    from weaknas.training.trainer import Training
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """Options of ``weaknas train``; see the command for their meaning."""
+
+    dataset: str = "digits"
+    "`digits`, `fashion-mnist`, `cifar10`, `cifar100`, `imagenet16-120` or `imagenet-folder`."
+    data: Path | None = None
+    "Where its files are; default: a folder of its name in a folder of WEAKNAS_DATA."
+    protocol: str = "small"
+    "`small`, `nasbench201`, `nasbench101` or `darts`; `name:key=value` sets switches."
+    epochs: int | None = None
+    "Default: as the protocol says."
+    seed: int = 0
+    "Of everything that is random."
+    include_validation: Annotated[bool, Parameter(negative="")] = False
+    "Train on the validation images, too."
+    device: str | None = None
+    "`cuda`, `cuda:N`, `mps` or `cpu`; default: the fastest there is."
+    threads: int | None = None
+    "Of the CPU; default: as torch chooses."
+    output: Path | None = None
+    "Folder of checkpoint, exports and model card; an unfinished training is continued."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Print one JSON object as the last line of standard output."
+
+
+def train(space: str, architecture: str, /, *, options: Options = Options()) -> None:
+    """Train one architecture in full, test it once, and export it.
+
+    Example: `weaknas train nasbench201 "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|" --dataset digits --epochs 20 --output runs/cell`
+
+    On several GPUs of a host: `torchrun --nproc-per-node 4 -m weaknas train ...`
+
+    Parameters
+    ----------
+    space
+        Name of the search space, with `:key=value` for each option of it.
+    architecture
+        Its string form, as `weaknas search` prints it.
+    """  # noqa: E501 an example is one line
+    optional_import("torch", "train")
+    from weaknas.training.final import train_final
+
+    preset, switches = parse_label(options.protocol)
+    if options.epochs is not None:
+        switches["epochs"] = options.epochs
+    protocol = get_protocol(preset, **switches)
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative, it is {options.seed}")
+    name, setting = (space, {}) if is_space_file(space) else parse_label(space)
+    facts = train_final(
+        get_space(name, **setting),
+        architecture,
+        load_dataset(options.dataset, options.data),
+        protocol,
+        seed=options.seed,
+        include_validation=options.include_validation,
+        device=options.device,
+        threads=options.threads,
+        output=options.output,
+        progress=report_epoch(protocol.epochs),
+    )
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes of torchrun one speaks
+    if options.json:
+        print_json(facts | {"output": None if options.output is None else str(options.output)})
+    else:
+        print_facts(facts, options.output)
+
+
+def report_epoch(epochs: int) -> Any:
+    """Return what prints a line an epoch on standard error."""
+
+    def report(training: Training) -> None:
+        accuracy = f"{training.curve[-1]:.4f}" if training.curve else "none"
+        print(
+            f"epoch {len(training.losses)}/{epochs}: loss {training.losses[-1]:.4f},"
+            f" validation accuracy {accuracy}, {training.seconds[-1]:.1f} s",
+            file=sys.stderr,
+        )
+
+    return report
+
+
+def print_facts(facts: dict[str, Any], output: Path | None) -> None:
+    """Print the numbers of a last training for people."""
+    held = facts["validation_accuracy"]
+    rows = {
+        "architecture": facts["architecture"],
+        "test accuracy": f"{facts['test_accuracy']:.4f} of {facts['data']['test']} images",
+        "validation": "trained on" if held is None else f"{held:.4f}",
+        "size": f"{facts['params']:,} parameters, {facts['macs']:,} multiply-adds an image",
+        "time": f"{facts['seconds']:.1f} s for {facts['epochs']} epochs on {facts['device']}",
+        "files": "none (export with --output DIR)"
+        if output is None
+        else f"{output}: {', '.join([*facts['files'].values(), 'README.md', 'card.json'])}",
+    }
+    for name, value in rows.items():
+        print(f"{name:>13}  {value}")

@@ -1,0 +1,147 @@
+"""Trained networks as files: weights, program, ONNX; and back."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from weaknas.errors import InputError, optional_import
+from weaknas.files import write_atomically
+from weaknas.spaces import SearchSpace
+
+WEIGHTS, PROGRAM, ONNX = "weights.safetensors", "program.pt2", "network.onnx"
+CARD = "card.json"
+
+
+def export(
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    folder: Path,
+    metadata: Mapping[str, str],
+) -> dict[str, str]:
+    """Write a network in every form that the installed packages allow.
+
+    Parameters
+    ----------
+    network : Module
+    shape : tuple of int
+        Of one image; batches may have any size.
+    folder : Path
+    metadata : mapping of str to str
+        Goes into the file of weights.
+
+    Returns
+    -------
+    dict of str to str
+        Form to file name: ``weights`` (safetensors), ``program`` (torch.export) and,
+        with the extra ``onnx``, ``onnx``.
+    """
+    plain = copy.deepcopy(network).cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    save = optional_import("safetensors.torch", "train").save
+    state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}
+    weights: bytes = save(state, dict(metadata))
+    write_atomically(folder / WEIGHTS, lambda path: _write_bytes(path, weights))
+    # Two images, for torch takes a size of 1 as fixed.
+    images = torch.zeros(2, *shape)
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(plain, (images,), dynamic_shapes=(batch,))
+    write_atomically(folder / PROGRAM, lambda path: _save_program(program, path))
+    files = {"weights": WEIGHTS, "program": PROGRAM}
+    if find_spec("onnx") and find_spec("onnxscript"):
+        write_atomically(folder / ONNX, lambda path: _save_onnx(program, path))
+        files["onnx"] = ONNX
+    return files
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
+    with path.open("wb") as file:
+        torch.export.save(program, file)
+
+
+def _save_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
+    with _quiet():
+        converted = torch.onnx.export(program, dynamo=True, verbose=False)
+    if converted is None:
+        raise InputError("torch made no ONNX program of this network")
+    converted.save(path, external_data=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch says of its own insides, and of packages that are not needed, away."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def load_network(folder: str | Path, space: SearchSpace | None = None) -> nn.Module:
+    """Return the network that `weaknas train` wrote to a folder, set to evaluation.
+
+    Parameters
+    ----------
+    folder : path
+    space : SearchSpace, optional
+        Default: the registered one of the name on the model card.
+
+    Raises
+    ------
+    InputError
+        When the folder has no model card or weights, or they do not fit.
+    """
+    from weaknas.registry import get_space
+
+    folder = Path(folder)
+    card = read_card(folder)
+    if card is None:
+        raise InputError(f"{folder} has no model card, {CARD}")
+    space = get_space(card["space"]) if space is None else space
+    network = space.network(
+        card["architecture"],
+        classes=card["classes"],
+        shape=tuple(card["shape"]),
+        **card["skeleton"],
+    )
+    load = optional_import("safetensors.torch", "train").load_file
+    try:
+        network.load_state_dict(load(folder / WEIGHTS))
+    except Exception as error:  # of safetensors, torch and the system
+        detail = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder / WEIGHTS} cannot be loaded ({detail})") from error
+    return network.eval()
+
+
+def read_card(folder: Path) -> dict[str, Any] | None:
+    """Return the model card in a folder, None where there is none.
+
+    Raises
+    ------
+    InputError
+        When it is damaged.
+    """
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{folder / CARD} is damaged ({error})") from error
+    return card

@@ -1,0 +1,177 @@
+"""The last training: of the architecture that was chosen, in full, tested once, exported."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from weaknas import __version__
+from weaknas.errors import InputError
+from weaknas.files import write_atomically, write_json
+from weaknas.spaces import Architecture, SearchSpace
+from weaknas.training.card import write_card
+from weaknas.training.checkpoints import Checkpoint
+from weaknas.training.data import Dataset
+from weaknas.training.devices import choose_precision
+from weaknas.training.distributed import workers
+from weaknas.training.export import CARD, export, read_card
+from weaknas.training.measure import Examination, count_macs, count_parameters, latency
+from weaknas.training.protocol import Protocol
+from weaknas.training.trainer import Trainer, Training
+
+
+def train_final(
+    space: SearchSpace,
+    architecture: Architecture | str,
+    dataset: Dataset,
+    protocol: Protocol,
+    *,
+    seed: int = 0,
+    include_validation: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+    loaders: int | None = None,
+    output: Path | None = None,
+    progress: Callable[[Training], None] | None = None,
+) -> dict[str, Any]:
+    """Train a network in full, test it once, and write it with its model card.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    architecture : Architecture or str
+    dataset : Dataset
+    protocol : Protocol
+    seed : int
+    include_validation : bool
+        Train on the validation images, too; there is no validation accuracy then.
+    device, threads, loaders
+        As of `Trainer`.
+    output : path, optional
+        Folder of checkpoint, exports and card. A training that was cut short there is
+        continued; one that is complete is not repeated, nor tested again.
+    progress : callable, optional
+        Is called after each epoch.
+
+    Returns
+    -------
+    dict
+        The facts on the card, as plain JSON types.
+
+    Raises
+    ------
+    InputError
+        When the folder holds another training, or the training diverges.
+    """
+    data = dataset.merged() if include_validation else dataset
+    identity = {
+        "space": space.name,
+        "architecture": space.architectures(space.genotypes([architecture]))[0].text,
+        "dataset": dataset.name,
+        "data": data.describe(),
+        "protocol": protocol.describe(),
+        "seed": seed,
+    }
+    done = None if output is None else _read_done(output, identity)
+    if done is not None:
+        return done
+    trainer = Trainer(
+        lambda: space.network(
+            architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
+        ),
+        data,
+        protocol,
+        seed=seed,
+        device=device,
+        threads=threads,
+        loaders=loaders,
+        checkpoint=None if output is None else Checkpoint(output / "checkpoint.pt", identity),
+    )
+    with workers(trainer.device) as team:
+        training = trainer.run(progress=progress)
+        if training.status != "ok":
+            raise InputError(
+                f"the training {training.status} in epoch {len(training.losses)}: its loss is no"
+                " number; a lower learning_rate or gradient_clipping may help"
+            )
+        facts = identity | {
+            "validation_accuracy": None if include_validation else training.accuracy,
+            "processes": team.count,
+        }
+        if team.is_first:
+            facts |= _measure(training, trainer)
+            if output is not None:
+                _write(training, facts, output)
+                trainer.checkpoint.remove()
+    return facts
+
+
+def _read_done(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    card = read_card(output)
+    if card is None:
+        return None
+    for name, value in json.loads(json.dumps(identity)).items():
+        if card.get(name) != value:
+            raise InputError(
+                f"{output} holds another training, whose {name} differs; choose another folder"
+            )
+    return card
+
+
+def _measure(training: Training, trainer: Trainer) -> dict[str, Any]:
+    data, device, protocol = trainer.dataset, trainer.device, trainer.protocol
+    test = Examination(
+        data.test, data, device, precision=protocol.precision, loaders=trainer.loaders
+    )
+    precision = str(choose_precision(protocol.precision, device)).removeprefix("torch.")
+    return {
+        "test_accuracy": test.accuracy(training.network),
+        "loss": training.losses[-1],
+        "curve": training.curve,
+        "epochs": len(training.losses),
+        "params": count_parameters(training.network),
+        "macs": count_macs(training.network, data.shape),
+        "latency": latency(training.network, data.shape, device),
+        "seconds": sum(training.seconds),
+        "device": _name_of(device),
+        "precision": precision,
+        "skeleton": protocol.skeleton(),
+        "classes": data.classes,
+        "class_names": list(data.class_names),
+        "shape": list(data.shape),
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "versions": {
+            "weaknas": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _write(training: Training, facts: dict[str, Any], output: Path) -> None:
+    named = {name: str(facts[name]) for name in ("space", "architecture", "dataset")}
+    shape = facts["shape"]
+    files = export(training.network, (shape[0], shape[1], shape[2]), output, named)
+    facts["files"] = files
+    text = write_card(facts)
+    write_atomically(output / "README.md", lambda path: _write_text(path, text))
+    # Last: where it is, everything is.
+    write_json(output / CARD, facts)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _name_of(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return str(device) if device.type != "cpu" else f"cpu ({platform.machine()})"
