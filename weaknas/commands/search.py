@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from weaknas.commands._execution import Execution
 from weaknas.commands._shared import build_strategy, print_json
+from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
 from weaknas.execution import Interruption
 from weaknas.predictor_config import PredictorConfig
@@ -53,6 +54,8 @@ class Options:
     labels: str = "one-seed"
     "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
     execution: Execution = field(default_factory=Execution)
+    train_winner: bool = True
+    "With an evaluator that trains: train the winner in full at the end, and test it."
     output: Path | None = None
     "Run folder; an unfinished run in it is continued."
     json: Annotated[bool, Parameter(negative="")] = False
@@ -77,6 +80,8 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         labels=options.labels,
         constraints=options.constraint,
     )
+    if options.output is not None and hasattr(problem.evaluator, "keep_in"):
+        problem.evaluator.keep_in(options.output)
     strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
@@ -93,12 +98,21 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         )
     if interruption():
         raise KeyboardInterrupt
+    winner: dict[str, Any] = {}
+    if options.train_winner and hasattr(problem.evaluator, "train_winner"):
+        folder = None if options.output is None else options.output / "winner"
+        chosen = result.best.architecture
+        winner["winner"] = problem.evaluator.train_winner(chosen, options.seed, folder)
     if options.json:
         dataset = options.dataset or problem.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}
-        print_json(head | {"budget": options.budget, "seed": options.seed} | result.to_dict())
+        print_json(
+            head | {"budget": options.budget, "seed": options.seed} | result.to_dict() | winner
+        )
     else:
         _print(result, problem.name)
+        if winner:
+            print_facts(winner["winner"], folder)
 
 
 def _parts(options: Options) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -15,9 +14,6 @@ from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
 from weaknas.registry import get_space, is_space_file
 from weaknas.training import get_protocol, load_dataset
-
-if TYPE_CHECKING:
-    from weaknas.training.trainer import Training
 
 
 @Parameter(name="*")
@@ -63,6 +59,7 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
     """  # noqa: E501 an example is one line
     optional_import("torch", "train")
     from weaknas.training.final import train_final
+    from weaknas.training.progress import report_epochs
 
     preset, switches = parse_label(options.protocol)
     if options.epochs is not None:
@@ -81,7 +78,7 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
         device=options.device,
         threads=options.threads,
         output=options.output,
-        progress=report_epoch(protocol.epochs),
+        progress=report_epochs(protocol.epochs),
     )
     if os.environ.get("RANK", "0") != "0":
         return  # of the processes of torchrun one speaks
@@ -89,20 +86,6 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
         print_json(facts | {"output": None if options.output is None else str(options.output)})
     else:
         print_facts(facts, options.output)
-
-
-def report_epoch(epochs: int) -> Any:
-    """Return what prints a line an epoch on standard error."""
-
-    def report(training: Training) -> None:
-        accuracy = f"{training.curve[-1]:.4f}" if training.curve else "none"
-        print(
-            f"epoch {len(training.losses)}/{epochs}: loss {training.losses[-1]:.4f},"
-            f" validation accuracy {accuracy}, {training.seconds[-1]:.1f} s",
-            file=sys.stderr,
-        )
-
-    return report
 
 
 def print_facts(facts: dict[str, Any], output: Path | None) -> None:

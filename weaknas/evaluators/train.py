@@ -189,6 +189,43 @@ class TrainEvaluator:
                 return Evaluation.failure(outcome.status, outcome.message, cost)
         return self._evaluation([outcome.curve[:epochs] for outcome in outcomes], outcomes, cost)
 
+    def train_winner(
+        self, architecture: Architecture, seed: int, output: Path | None = None
+    ) -> dict[str, Any]:
+        """Train the architecture that a search has chosen in full, test it once, and export it.
+
+        The training is by the same protocol, on all training images, and with a seed of its
+        own: the validation accuracy by which an architecture was chosen is too good, for
+        having been chosen by.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        seed : int
+            Of the search.
+        output : path, optional
+            Folder of the exports and the model card.
+
+        Returns
+        -------
+        dict
+            As of `weaknas.training.final.train_final`.
+        """
+        from weaknas.training.final import train_final
+        from weaknas.training.progress import report_epochs
+
+        return train_final(
+            self.space,
+            architecture,
+            self.dataset,
+            self.protocol,
+            seed=seed,
+            device=self.device,
+            threads=self.threads,
+            output=output,
+            progress=report_epochs(self.protocol.epochs, "training the winner in full: "),
+        )
+
     def _plan(self, fidelity: float | None) -> tuple[Protocol, int]:
         """Return the protocol and after how many epochs it ends."""
         if fidelity is None:

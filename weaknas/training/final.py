@@ -81,6 +81,7 @@ def train_final(
     done = None if output is None else _read_done(output, identity)
     if done is not None:
         return done
+    checkpoint = None if output is None else Checkpoint(output / "checkpoint.pt", identity)
     trainer = Trainer(
         lambda: space.network(
             architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
@@ -91,7 +92,7 @@ def train_final(
         device=device,
         threads=threads,
         loaders=loaders,
-        checkpoint=None if output is None else Checkpoint(output / "checkpoint.pt", identity),
+        checkpoint=checkpoint,
     )
     with workers(trainer.device) as team:
         training = trainer.run(progress=progress)
@@ -106,9 +107,9 @@ def train_final(
         }
         if team.is_first:
             facts |= _measure(training, trainer)
-            if output is not None:
+            if output is not None and checkpoint is not None:
                 _write(training, facts, output)
-                trainer.checkpoint.remove()
+                checkpoint.remove()
     return facts
 
 
