@@ -22,6 +22,8 @@ from weaknas.predictors._gp import (
     fit_hyperparameters,
     parts,
 )
+from weaknas.predictors._gp_open import OpenGaussianProcess
+from weaknas.predictors.open_model import OpenModel
 from weaknas.predictors.pool import PoolModel
 
 
@@ -107,6 +109,10 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def for_pool(self, features: Any) -> PoolModel:
         """Bind to a pool: what was computed for it is kept from round to round."""
         return GaussianProcessPool(features, self.groups, self.max_iter, self.trend)
+
+    def for_any(self, reference: Any) -> OpenModel:
+        """Return a model for any candidates, with features scaled by a sample, shape (n, f)."""
+        return OpenGaussianProcess(reference, self.groups, self.max_iter, self.trend)
 
 
 class GaussianProcessPool(PoolModel):

@@ -7,7 +7,13 @@ import pytest
 from sklearn.preprocessing import FunctionTransformer
 
 import weaknas
-from weaknas.candidates import GrownCandidates, ListedCandidates, Pool, default_candidates
+from weaknas.candidates import (
+    GrownCandidates,
+    ListedCandidates,
+    Pool,
+    SampledCandidates,
+    listed_candidates,
+)
 from weaknas.encoders import OneHotEncoder, PathEncoder
 from weaknas.spaces import ChoiceSpace, SubsetSpace
 from weaknas.spaces.nasbench201 import NASBench201
@@ -32,7 +38,7 @@ def history(space, n=30, seed=1, score=lambda rows: rows.sum(axis=1)):
 
 
 def test_a_listed_pool_is_the_whole_space_once():
-    pool = default_candidates(CELLS, OneHotEncoder(CELLS)).pool(History(CELLS), generator())
+    pool = listed_candidates(CELLS, OneHotEncoder(CELLS)).pool(History(CELLS), generator())
     assert len(pool.genotypes) == 8765
     np.testing.assert_array_equal(CELLS.canonicalize(pool.genotypes), pool.genotypes)
     np.testing.assert_array_equal(np.sort(pool.fingerprints), CELLS.architecture_fingerprints)
@@ -41,22 +47,22 @@ def test_a_listed_pool_is_the_whole_space_once():
 
 def test_part_of_a_space():
     part = SubsetSpace(CELLS, CELLS.sample(50, generator()))
-    pool = default_candidates(part, OneHotEncoder(part)).pool(History(part), generator())
+    pool = listed_candidates(part, OneHotEncoder(part)).pool(History(part), generator())
     assert sorted(pool.fingerprints) == part.architecture_fingerprints.tolist()
 
 
 def test_pools_are_shared_by_space_and_encoder():
-    first = default_candidates(CELLS, OneHotEncoder(CELLS))
-    assert default_candidates(CELLS, OneHotEncoder(CELLS)) is first
-    assert default_candidates(CELLS, PathEncoder(CELLS, 5)) is not first
-    assert default_candidates(CELLS, PathEncoder(CELLS, 5)) is not default_candidates(
+    first = listed_candidates(CELLS, OneHotEncoder(CELLS))
+    assert listed_candidates(CELLS, OneHotEncoder(CELLS)) is first
+    assert listed_candidates(CELLS, PathEncoder(CELLS, 5)) is not first
+    assert listed_candidates(CELLS, PathEncoder(CELLS, 5)) is not listed_candidates(
         CELLS, PathEncoder(CELLS, 6)
     )
     other = NASBench201()
-    assert default_candidates(other, OneHotEncoder(other)) is not first
+    assert listed_candidates(other, OneHotEncoder(other)) is not first
     # what an encoder of the user's does is not known
     plain = FunctionTransformer()
-    assert default_candidates(CELLS, plain) is not default_candidates(CELLS, plain)
+    assert listed_candidates(CELLS, plain) is not listed_candidates(CELLS, plain)
 
 
 def test_blocks_of_columns_are_passed_on():
@@ -70,8 +76,7 @@ def test_blocks_of_columns_are_passed_on():
 
 def test_a_grown_pool_holds_what_was_told_and_nothing_twice():
     told = history(CHAIN)
-    candidates = default_candidates(CHAIN, OneHotEncoder(CHAIN), seed=3)
-    assert isinstance(candidates, GrownCandidates)
+    candidates = GrownCandidates(CHAIN, OneHotEncoder(CHAIN), seed=3)
     pool = candidates.pool(told, generator())
     assert len(np.unique(pool.fingerprints)) == len(pool.fingerprints)
     assert set(told.fingerprints.tolist()) <= set(pool.fingerprints.tolist())
@@ -114,6 +119,31 @@ def test_the_generator_decides():
 
     np.testing.assert_array_equal(grow(1).genotypes, grow(1).genotypes)
     assert not np.array_equal(grow(1).genotypes, grow(2).genotypes)
+
+
+# -- sampled --------------------------------------------------------------------------------
+
+
+def test_a_sampled_pool_stays_and_takes_in_what_was_told():
+    candidates = SampledCandidates(CHAIN, OneHotEncoder(CHAIN), size=500, seed=2)
+    pool = candidates.pool(History(CHAIN), generator())
+    assert len(np.unique(pool.fingerprints)) == len(pool.genotypes) == 500
+    drawn = candidates.sample(20, generator())
+    assert np.isin(CHAIN.fingerprint(drawn), pool.fingerprints).all()
+    told = History(CHAIN)
+    told.add(drawn, np.arange(20.0))
+    assert candidates.pool(told, generator()) is pool
+    other = history(CHAIN, n=30, seed=9)
+    larger = candidates.pool(other, generator())
+    assert len(larger.genotypes) == 530
+    assert np.isin(other.fingerprints, larger.fingerprints).all()
+    assert candidates.pool(other, generator()) is larger
+
+
+def test_a_sampled_pool_of_a_small_space_is_all_of_it():
+    part = SubsetSpace(CELLS, CELLS.sample(50, generator()))
+    pool = SampledCandidates(part, OneHotEncoder(part)).pool(History(part), generator())
+    assert sorted(pool.fingerprints) == part.architecture_fingerprints.tolist()
 
 
 # -- finding rows ---------------------------------------------------------------------------

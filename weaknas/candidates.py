@@ -19,6 +19,7 @@ from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies import History
 
 _CHUNK = 8192  # candidates encoded at a time, so that temporaries stay small
+_DRAWS = 20  # of a sample, until it has enough different architectures
 _MAPPED_ABOVE = 2**30  # bytes of features of one pool
 
 
@@ -143,6 +144,43 @@ class GrownCandidates(Candidates):
         return _encoded(genotypes, codes, self.encoder)
 
 
+class SampledCandidates(Candidates):
+    """A random sample of the space, drawn once, with what was told from elsewhere.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    encoder : transformer
+        Fitted here, to the sample.
+    size : int
+        Different architectures in the sample; fewer where the space has no more.
+    seed : int
+    """
+
+    def __init__(self, space: SearchSpace, encoder: Any, size: int = 10_000, seed: int = 0) -> None:
+        self.space, rng = space, np.random.default_rng(seed)
+        rows = space._distinct(space.sample(size, rng))
+        for _ in range(_DRAWS):
+            if len(rows) >= size:
+                break
+            rows = space._distinct(np.vstack([rows, space.sample(size, rng)]))
+        self._sample = rows[:size]
+        self.encoder = encoder.fit(self._sample)
+        self._pool = _encoded(self._sample, space.fingerprint(self._sample), encoder)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw of the sample, without repeats."""
+        return self._sample[rng.permutation(len(self._sample))[:n]]
+
+    def pool(self, history: History, rng: np.random.Generator) -> Pool:
+        """Return the same pool as long as nothing was told that is not in it."""
+        told = history.fingerprints
+        if len(self._pool.locate(told)) < len(told):
+            rows = np.vstack([self._pool.genotypes, history.genotypes])
+            self._pool = _encoded(*self.space._distinct_with_codes(rows), self.encoder)
+        return self._pool
+
+
 def _encoded(genotypes: Genotypes, fingerprints: Fingerprints, encoder: Any) -> Pool:
     """Return the pool of canonical genotypes with an encoder that is fitted."""
     features = encoder.transform(genotypes[:_CHUNK])
@@ -170,14 +208,12 @@ def _allocate(shape: tuple[int, int], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 _LISTED: WeakKeyDictionary[SearchSpace, dict[str, ListedCandidates]] = WeakKeyDictionary()
 
 
-def default_candidates(space: SearchSpace, encoder: Any, seed: int = 0) -> Candidates:
-    """Return the whole space where it can be listed, else a pool that is grown each round.
+def listed_candidates(space: SearchSpace, encoder: Any) -> ListedCandidates:
+    """Return the whole of a space that can be listed.
 
-    Listed pools are shared between searches with the same space object and an
-    equal encoder of ours; they are not changed after they are made.
+    Pools are shared between searches with the same space object and an equal
+    encoder of ours; they are not changed after they are made.
     """
-    if not space.is_listable:
-        return GrownCandidates(space, encoder, seed=seed)
     if not type(encoder).__module__.startswith("weaknas."):
         return ListedCandidates(space, encoder)
     known = _LISTED.setdefault(space, {})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from weaknas.acquisition import Acquisition, get_acquisition
+from weaknas.candidates import Candidates, SampledCandidates
 from weaknas.errors import unknown
+from weaknas.evolution import default_candidates
 from weaknas.registry import ENCODERS, get_predictor
 from weaknas.spaces import SearchSpace
 
@@ -25,6 +29,10 @@ class Preset:
         Architectures of a round.
     predictor_options : mapping
         Options of predictors by name, where they differ from the predictor's own.
+    acquisition_options : mapping
+        The same of acquisitions.
+    candidates : callable
+        Called as ``candidates(space, encoder, seed=seed)`` for what is ranked.
     """
 
     predictor: str
@@ -34,6 +42,12 @@ class Preset:
     initial: int
     batch_size: int
     predictor_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    acquisition_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    candidates: Callable[..., Candidates] = default_candidates
+
+    def build_acquisition(self, name: str) -> Acquisition:
+        """Return an acquisition by name with the options of this preset."""
+        return get_acquisition(name, **self.acquisition_options.get(name, {}))
 
     def build_predictor(self, name: str) -> Any:
         """Return a predictor by name with the options of this preset."""
@@ -55,7 +69,19 @@ _PAPER_PREDICTORS: Mapping[str, Mapping[str, Any]] = {
 
 _PAPER = Preset("mlp", "one-hot", "top-n", "standard", 10, 10, _PAPER_PREDICTORS)
 #: Where the published setting depends on the space.
-_PAPER_BY_SPACE = {"nasbench101": replace(_PAPER, encoder="adjacency", initial=100)}
+_PAPER_BY_SPACE = {
+    "nasbench101": replace(_PAPER, encoder="adjacency", initial=100),
+    # A pool of 10,000 random subnets within the limits, ranked by their raw choices.
+    "mobilenetv3": replace(
+        _PAPER,
+        predictor="xgboost",
+        encoder="ordinal",
+        initial=100,
+        batch_size=100,
+        acquisition_options={"top-n": {"size": 1000}},
+        candidates=partial(SampledCandidates, size=10_000),
+    ),
+}
 
 
 # Blocks of the default encoding, those of them that a space supports.

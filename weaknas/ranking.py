@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from weaknas.candidates import Pool, default_candidates
+from weaknas.candidates import Pool
 from weaknas.components import describe, fresh_predictor, parse_label, run_seed
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
+from weaknas.evolution import default_candidates
 from weaknas.experiment import BenchmarkSource
 from weaknas.predictors.pool import for_pool
 from weaknas.presets import get_preset

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from weaknas.acquisition import Acquisition, Prediction, get_acquisition
-from weaknas.candidates import Candidates, Pool, default_candidates
+from weaknas.acquisition import Acquisition, Prediction
+from weaknas.candidates import Candidates, Pool
 from weaknas.components import describe, fresh_predictor
 from weaknas.errors import InputError
+from weaknas.evolution import EvolvedCandidates
+from weaknas.narrowing import Narrowing
+from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.presets import get_preset
 from weaknas.registry import get_encoder
 from weaknas.spaces import Genotypes, SearchSpace
-from weaknas.strategies import Strategy
+from weaknas.strategies import Scores, Strategy
 from weaknas.targets import get_transform
 
 
@@ -49,7 +52,7 @@ class WeakNAS(Strategy):
     targets : str, optional
         What the predictor is fitted to: ``"rank-normal"``, ``"standard"`` or ``"raw"``.
     candidates : Candidates, optional
-        What is ranked; default: the whole space where it can be listed.
+        What is ranked; default: that of the preset, the whole space where it can be listed.
 
     Raises
     ------
@@ -72,7 +75,7 @@ class WeakNAS(Strategy):
         targets: str | None = None,
         candidates: Candidates | None = None,
     ) -> None:
-        settings = get_preset(preset, space)
+        self._settings = settings = get_preset(preset, space)
         super().__init__(
             space, seed=seed, batch_size=settings.batch_size if batch_size is None else batch_size
         )
@@ -84,18 +87,26 @@ class WeakNAS(Strategy):
         chosen = encoder if encoder is not None else settings.encoder_for(self.predictor)
         self.encoder = get_encoder(chosen, space) if isinstance(chosen, str) else chosen
         how = acquisition if acquisition is not None else settings.acquisition
-        self.acquisition = get_acquisition(how) if isinstance(how, str) else deepcopy(how)
+        self.acquisition = (
+            settings.build_acquisition(how) if isinstance(how, str) else deepcopy(how)
+        )
         self.targets = targets or settings.targets
         self._transform = get_transform(self.targets)
         self._candidates = candidates
         self._pool: Pool | None = None
         self._model: PoolModel
+        self._open_model: OpenModel | None = None
 
     @property
     def round_size(self) -> int:
         """The initial sample first, then `batch_size`."""
         proposed = len(self.history) + len(self._pending)
         return max(self.initial - proposed, 0) or self.batch_size
+
+    @property
+    def narrowing(self) -> Narrowing | None:
+        """The sampling distribution of a space that cannot be listed, from the first fit on."""
+        return getattr(self._candidates, "narrowing", None)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""
@@ -117,18 +128,45 @@ class WeakNAS(Strategy):
 
     def _propose_rows(self, n: int) -> Genotypes:
         if self._candidates is None:
-            self._candidates = default_candidates(self.space, self.encoder, self.seed)
+            self._candidates = self._settings.candidates(self.space, self.encoder, seed=self.seed)
         _, scores = self.history.successful
         missing = self.initial - len(self.history) - len(self._pending)
         if missing > 0 or len(scores) < 2:
             return self._unseen(self._candidates.sample(n + len(self._seen), self._rng))[:n]
-        pool = self._current_pool(self._candidates)
-        queried = pool.locate(self.history.successful_fingerprints)
-        self._model.fit(queried, self._transform(scores))
-        self._model.condition(pool.locate(self.pending_fingerprints))
+        if isinstance(self._candidates, EvolvedCandidates):
+            pool, model = self._evolve(self._candidates, self._transform(scores))
+        else:
+            pool, model = self._rank(self._candidates, self._transform(scores))
         available = pool.other_than(np.fromiter(self._seen, dtype=np.int64))
-        prediction = Prediction(self._model, available, queried)
+        queried = pool.locate(self.history.successful_fingerprints)
+        prediction = Prediction(model, available, queried)
         return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
+
+    def _rank(self, candidates: Candidates, targets: Scores) -> tuple[Pool, PoolModel]:
+        """Return this round's pool and the predictor, fitted and bound to it."""
+        pool = self._current_pool(candidates)
+        self._model.fit(pool.locate(self.history.successful_fingerprints), targets)
+        self._model.condition(pool.locate(self.pending_fingerprints))
+        return pool, self._model
+
+    def _evolve(self, candidates: EvolvedCandidates, targets: Scores) -> tuple[Pool, PoolModel]:
+        """Fit the predictor, and let candidates evolve on what the acquisition makes of it."""
+        if self._open_model is None:
+            predictor = fresh_predictor(self.predictor, candidates.layout, self._rng)
+            self._open_model = for_any(predictor, candidates.reference)
+        model, encode = self._open_model, candidates.encoder.transform
+        features = encode(self.history.successful[0])
+        model.fit(features, targets)
+        incumbent = float(model.predict(features)[0].max())
+        if self._pending:
+            model.condition(encode(self.pending))
+
+        def wanted(some: Any) -> Scores:
+            return self.acquisition.values(*model.predict(some), incumbent, self._rng)
+
+        known = np.vstack([self.history.genotypes, self.pending])
+        pool = candidates.evolve(self.history, known, wanted, self._rng)
+        return pool, OpenPool(model, pool.features)
 
     def _current_pool(self, candidates: Candidates) -> Pool:
         """Return this round's pool, and bind the predictor to it if it is a new one."""

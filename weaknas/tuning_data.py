@@ -9,10 +9,11 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.candidates import Pool, default_candidates
+from weaknas.candidates import Pool
 from weaknas.components import run_seed
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark, evaluation_seed
+from weaknas.evolution import default_candidates
 from weaknas.ranking import Contestant
 from weaknas.report import read_journal
 from weaknas.spaces import SearchSpace

@@ -1,0 +1,110 @@
+"""Predictors for candidates that come and go.
+
+In a space that cannot be listed a search looks at other candidates in every
+generation of every round. A predictor that can do so with more than ``fit`` and
+``predict`` has a method ``for_any(reference)`` that returns an `OpenModel`; every
+other regressor is wrapped by `PlainOpenModel`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from weaknas.predictors._base import Floats
+from weaknas.predictors.pool import PoolModel, Rows, has_std
+
+
+class OpenModel(ABC):
+    """A predictor that is fitted to features and predicts any others."""
+
+    @abstractmethod
+    def fit(self, features: Any, targets: Floats) -> None:
+        """Fit to features, shape (n, f), with targets, shape (n,)."""
+
+    @abstractmethod
+    def predict(self, features: Any) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of features, shape (m, f), each shape (m,)."""
+
+    def condition(self, features: Any) -> None:  # noqa: B027
+        """Take features, shape (p, f), for queried before their labels are known.
+
+        See `PoolModel.condition`.
+        """
+
+    def covariance(self, features: Any) -> tuple[Floats, float] | None:
+        """Return covariance of features, shape (m, m), and noise of a label; None if unknown."""
+        return None
+
+
+class PlainOpenModel(OpenModel):
+    """Any scikit-learn regressor.
+
+    Parameters
+    ----------
+    estimator : regressor
+        Fitted in place, anew in each round.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+        self._has_std = has_std(estimator)
+
+    def fit(self, features: Any, targets: Floats) -> None:
+        """Fit the regressor."""
+        self._estimator.fit(features, targets)
+
+    def predict(self, features: Any) -> tuple[Floats, Floats]:
+        """Predict; the standard deviation is 0 where the regressor has none."""
+        if self._has_std:
+            mean, std = self._estimator.predict(features, return_std=True)
+            return np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
+        mean = np.asarray(self._estimator.predict(features), dtype=np.float64).reshape(-1)
+        return mean, np.zeros(len(mean))
+
+
+class OpenPool(PoolModel):
+    """What a fitted `OpenModel` says of one pool, as acquisitions want it.
+
+    Parameters
+    ----------
+    model : OpenModel
+        Fitted.
+    features : array, shape (N, f)
+    """
+
+    def __init__(self, model: OpenModel, features: Any) -> None:
+        self._model, self._features = model, features
+
+    def fit(self, rows: Rows, targets: Floats) -> None:
+        """Fit to rows of the pool."""
+        self._model.fit(self._features[rows], targets)
+
+    def predict(self) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every row."""
+        return self._model.predict(self._features)
+
+    def condition(self, rows: Rows) -> None:
+        """Take rows for queried."""
+        self._model.condition(self._features[rows])
+
+    def covariance(self, rows: Rows) -> tuple[Floats, float] | None:
+        """Return covariance of rows and noise of a label."""
+        return self._model.covariance(self._features[rows])
+
+
+def for_any(estimator: Any, reference: Any) -> OpenModel:
+    """Return a predictor for any candidates.
+
+    Parameters
+    ----------
+    estimator : regressor
+    reference : array, shape (n, f)
+        Features of a sample of the space, for scales.
+    """
+    if hasattr(estimator, "for_any"):
+        model: OpenModel = estimator.for_any(reference)
+        return model
+    return PlainOpenModel(estimator)
