@@ -14,6 +14,7 @@ from weaknas.acquisition import (
     Acquisition,
     ExpectedImprovement,
     Greedy,
+    HalvedTop,
     IndependentThompson,
     Prediction,
     TopN,
@@ -235,6 +236,36 @@ def test_the_decay_by_name_is_the_papers():
 def test_bad_schedules(options):
     with pytest.raises(InputError, match="not"):
         TopN(**options)
+
+
+# -- BRP-NAS' ------------------------------------------------------------------------------
+
+
+def test_half_are_the_best_and_half_are_drawn_from_a_top_that_halves():
+    mean, taken = np.arange(64.0), [63, 60, 30]
+    for round_index, top in enumerate([range(32, 64), range(48, 64), range(56, 64)]):
+        counts = np.zeros(64)
+        for seed in range(400):
+            acquisition = HalvedTop()
+            for _ in range(round_index + 1):
+                rng = np.random.default_rng(seed)
+                chosen = acquisition.choose(prediction(mean, taken=taken), 4, rng)
+            assert chosen[:2].tolist() == [62, 61]
+            assert len(set(chosen.tolist())) == 4
+            counts[chosen[2:]] += 1
+        drawn = sorted(set(top) - {*taken, 62, 61})
+        assert np.flatnonzero(counts).tolist() == drawn
+        expected = 800 / len(drawn)
+        assert np.abs(counts[drawn] - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_when_the_top_is_used_up_the_next_best_follow():
+    acquisition = HalvedTop(best=0.0)
+    for _ in range(4):
+        chosen = acquisition.choose(prediction(np.arange(16.0), taken=[15]), 3, generator())
+    assert chosen.tolist() == [14, 13, 12]  # the top is one, and taken
+    with pytest.raises(InputError, match=r"not 1\.5"):
+        HalvedTop(best=1.5)
 
 
 # -- names ----------------------------------------------------------------------------------

@@ -239,15 +239,61 @@ class TopN(Acquisition):
             size = max(size, round(self.start * self.decay**self._round))
         self._round += 1
         ranked = best_first(prediction.mean, len(prediction.mean))
-        top, rest = ranked[:size], ranked[size:]
-        left = top[prediction.available[top]]
-        drawn = rng.permutation(left)[:n]
-        return np.concatenate([drawn, rest[prediction.available[rest]][: n - len(drawn)]])
+        return _draw(ranked[prediction.available[ranked]], ranked[:size], n, rng)
+
+
+@dataclass
+class HalvedTop(Acquisition):
+    """The predicted best and draws from a top that halves (Dudziak et al., BRP-NAS, 2020).
+
+    Half of a batch are the best by predicted mean; the rest is drawn uniformly from
+    the better half of the candidates in the first round, from the best quarter in
+    the second, and so on (sec. 4.2, iterative data selection).
+
+    Parameters
+    ----------
+    best : float
+        Share of the batch that is taken from the best, in [0, 1].
+    """
+
+    best: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.best <= 1:
+            raise InputError(f"best must be in [0, 1], not {self.best}")
+        self._round = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return the parameters without the round that is counted."""
+        return {"name": "HalvedTop", "best": self.best}
+
+    def values(
+        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
+    ) -> Floats:
+        """Return the mean."""
+        return mean
+
+    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
+        """Take the best of up to n available candidates, and draw the rest from the top."""
+        self._round += 1
+        ranked = best_first(prediction.mean, len(prediction.mean))
+        left = ranked[prediction.available[ranked]]
+        first, others = np.split(left, [round(self.best * n)])
+        top = ranked[: len(ranked) >> self._round]
+        return np.concatenate([first, _draw(others, top, n - len(first), rng)])
+
+
+def _draw(left: Indices, top: Indices, n: int, rng: np.random.Generator) -> Indices:
+    """Draw up to n of those left, in order of rank, that are of the top; the next best fill up."""
+    inside = np.isin(left, top)
+    drawn = rng.permutation(left[inside])[:n]
+    return np.concatenate([drawn, left[~inside][: n - len(drawn)]])
 
 
 ACQUISITIONS: dict[str, Callable[..., Acquisition]] = {
     "ei": ExpectedImprovement,
     "greedy": Greedy,
+    "halved-top": HalvedTop,
     "thompson": IndependentThompson,
     "top-n": TopN,
     # the alternative schedule of the paper

@@ -192,6 +192,7 @@ EVALUATORS = Registry(
     "evaluator",
     {
         "ofa-predictor": "weaknas.evaluators:OFAPredictor",
+        "supernet": "weaknas.evaluators.supernet:SupernetEvaluator",
         "train": "weaknas.evaluators.train:TrainEvaluator",
     },
 )

@@ -24,7 +24,7 @@ from weaknas.spaces import Architecture, ChoiceSpace, SearchSpace
 from weaknas.strategies import Hyperband, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS = {"optuna-gp": "torch", "optuna-cmaes": "cmaes"}
+NEEDS = {"brp-nas": "torch", "optuna-gp": "torch", "optuna-cmaes": "cmaes"}
 RESOURCES = (1.0, 3.0, 9.0)
 BUDGET = 40
 
@@ -52,7 +52,7 @@ def build(name: str, space: SearchSpace, seed: int = 0, **options: Any) -> Strat
     if isinstance(factory, type) and issubclass(factory, Hyperband):
         options["resources"] = RESOURCES
     strategy: Strategy = get_strategy(name, space, seed=seed, **options)
-    if name in {"bananas", "npenas"}:  # a network that is fitted in no time
+    if name in {"bananas", "brp-nas", "npenas"}:  # a network that is fitted in no time
         strategy.predictor = MLP(hidden=(8,), max_iter=10, members=2)
     return strategy
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 
-from weaknas.acquisition import Greedy, IndependentThompson
+from weaknas.acquisition import Greedy, HalvedTop, IndependentThompson
 from weaknas.encoders import OneHotEncoder, TruncatedPathEncoder
 from weaknas.registry import get_space
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import History
-from weaknas.strategies.configured import MutatedCandidates, bananas, npenas
+from weaknas.strategies.configured import MutatedCandidates, bananas, brp_nas, npenas
 
 SPACE = ChoiceSpace({f"x{i}": ["a", "b", "c", "d"] for i in range(8)})
 
@@ -40,6 +42,10 @@ def test_the_parts_are_those_of_the_papers() -> None:
     assert (search.predictor.hidden, search.predictor.members) == ((20,) * 10, 5)
     assert isinstance(npenas(space).acquisition, Greedy)
     assert (search.round_size, search.batch_size, search.initial) == (10, 10, 10)
+    if find_spec("torch"):
+        search = brp_nas(space)
+        assert isinstance(search.acquisition, HalvedTop)
+        assert (type(search.predictor).__name__, search.batch_size) == ("PairwiseRelation", 20)
     assert isinstance(bananas(SPACE).encoder, OneHotEncoder)  # not graphs
 
 

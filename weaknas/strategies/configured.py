@@ -85,6 +85,36 @@ def bananas(
     )
 
 
+def brp_nas(
+    space: SearchSpace, *, seed: int = 0, batch_size: int = 20, initial: int = 20
+) -> WeakNAS:
+    """BRP-NAS (Dudziak et al., NeurIPS 2020, arXiv:2007.08668); needs torch.
+
+    A graph network that says which of two architectures is better ranks the space;
+    half of a batch are the predicted best, the rest is drawn from a top that halves
+    each round. Where architectures are no graphs it sees them one-hot.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    seed : int
+    batch_size : int
+        Architectures of a round.
+    initial : int
+        Random architectures before the first fit.
+    """
+    return WeakNAS(
+        space,
+        predictor="pairwise-relation",
+        encoder="graphs" if space.has_graphs else "one-hot",
+        acquisition="halved-top",
+        targets="standard",
+        seed=seed,
+        batch_size=batch_size,
+        initial=initial,
+    )
+
+
 def npenas(
     space: SearchSpace, *, seed: int = 0, batch_size: int = 10, initial: int = 10
 ) -> WeakNAS:
