@@ -63,13 +63,14 @@ class FactorizedReduction(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         half = outputs // 2
+        self.relu = nn.ReLU()
         self.even = nn.Conv2d(inputs, half, 1, stride=2, bias=False)
         self.odd = nn.Conv2d(inputs, outputs - half, 1, stride=2, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, inputs, h, w) to (n, outputs, ceil(h / 2), ceil(w / 2))."""
-        x = torch.relu(x)
+        x = self.relu(x)
         height, width = x.shape[-2:]
         padded = nn.functional.pad(x, (0, width % 2, 0, height % 2))
         reduced: Tensor = self.norm(torch.cat([self.even(x), self.odd(padded[:, :, 1:, 1:])], 1))

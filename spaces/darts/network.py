@@ -85,7 +85,7 @@ class Network(nn.Module):
             Cell(reduction if place.reduces else normal, place) for place in places
         )
         self.head = Head(places[-1].outputs, skeleton.classes)
-        self.auxiliary_place = skeleton.auxiliary_place
+        self.auxiliary_place = skeleton.reductions[-1]
         self.auxiliary = (
             _auxiliary_head(places[self.auxiliary_place], skeleton) if skeleton.auxiliary else None
         )

@@ -9,8 +9,9 @@ from weaknas.errors import InputError, unknown
 from weaknas.spaces._skeleton import Skeleton, halved
 
 NODES = 4
-#: Channels and cells that were published with each stem.
-STEMS = {"cifar": (36, 20), "imagenet": (48, 14)}
+#: Channels and cells in each stage that were published with each stem.
+STEMS = {"cifar": (36, 6), "imagenet": (48, 4)}
+_STAGES = 3
 _STEM_MULTIPLIER = 3
 
 
@@ -51,10 +52,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DARTSSkeleton(Skeleton):
-    """A stem and a stack of normal cells with reduction cells at one and two thirds.
+    """A stem and three stages of normal cells, a reduction cell before the second and third.
 
     Liu, Simonyan and Yang (ICLR 2019, arXiv:1806.09055, section 3.2 and appendix A).
-    The search used the stem "cifar" with 16 channels and 8 cells.
+    With the stem "cifar" 6 cells in each stage are the 20 cells of the paper, and 2 the
+    8 of its search, which had 16 channels.
 
     Parameters
     ----------
@@ -67,7 +69,8 @@ class DARTSSkeleton(Skeleton):
         have twice as many as those before. By default as published with the stem:
         36 or 48.
     cells : int, optional
-        Number of cells; by default as published with the stem: 20 or 14.
+        Normal cells in each stage; by default as published with the stem: 6 or 4, which
+        makes 20 or 14 with the two reduction cells.
     auxiliary : bool
         Whether the networks have an auxiliary head after the second reduction.
 
@@ -100,9 +103,9 @@ class DARTSSkeleton(Skeleton):
 
     @property
     def depth(self) -> int:
-        """Number of cells."""
+        """Number of all cells."""
         assert self.cells is not None
-        return self.cells
+        return _STAGES * self.cells + len(self.reductions)
 
     @property
     def stem_channels(self) -> int:
@@ -110,22 +113,22 @@ class DARTSSkeleton(Skeleton):
         return self.width if self.stem == "imagenet" else _STEM_MULTIPLIER * self.width
 
     @property
-    def auxiliary_place(self) -> int:
-        """Number of the cell after which the auxiliary head stands."""
-        return 2 * self.depth // 3
+    def reductions(self) -> tuple[int, int]:
+        """Numbers of the reduction cells; an auxiliary head stands after the last."""
+        assert self.cells is not None
+        return self.cells, 2 * self.cells + 1
 
     @property
     def places(self) -> list[Place]:
         """The place of each cell."""
-        reductions = {self.depth // 3, 2 * self.depth // 3}
         downsamples = self.stem == "imagenet"
         size = halved(self.shape, 3 if downsamples else 0)
         before = inputs = self.stem_channels
         channels = self.width
         places: list[Place] = []
         for index in range(self.depth):
-            channels *= 2 if index in reductions else 1
+            channels *= 2 if index in self.reductions else 1
             after = places[-1].reduces if places else downsamples
-            places.append(Place(before, inputs, channels, index in reductions, after, size))
+            places.append(Place(before, inputs, channels, index in self.reductions, after, size))
             before, inputs, size = inputs, places[-1].outputs, places[-1].size_out
         return places
