@@ -113,9 +113,14 @@ class _RestrictedUnpickler(pickle.Unpickler):
     """Knows the allowed names only, and hands references to outside data on."""
 
     def __init__(
-        self, stream: IO[bytes], name: str, allow: AllowList, outside: Callable[[Any], Any]
+        self,
+        stream: IO[bytes],
+        name: str,
+        allow: AllowList,
+        outside: Callable[[Any], Any],
+        encoding: str,
     ) -> None:
-        super().__init__(stream)
+        super().__init__(stream, encoding=encoding)
         self._name = name
         self._allow = allow
         self._outside = outside
@@ -139,6 +144,7 @@ def load_restricted(
     *,
     name: str | None = None,
     outside: Callable[[Any], Any] = Opaque,
+    encoding: str = "ASCII",
 ) -> Any:
     """Read one pickle, refusing every global name that is not allowed.
 
@@ -152,6 +158,8 @@ def load_restricted(
         How errors call the file; default: its own name.
     outside : callable
         Called with what a reference to data outside the pickle says.
+    encoding : str
+        Of the strings that Python 2 wrote; ``"latin1"`` reads bytes among them.
 
     Raises
     ------
@@ -161,9 +169,9 @@ def load_restricted(
     name = name or str(file if isinstance(file, Path) else getattr(file, "name", "pickle"))
     with reporting(name):
         if not isinstance(file, Path):
-            return _RestrictedUnpickler(file, name, allow, outside).load()
+            return _RestrictedUnpickler(file, name, allow, outside, encoding).load()
         with file.open("rb") as stream:
-            return _RestrictedUnpickler(stream, name, allow, outside).load()
+            return _RestrictedUnpickler(stream, name, allow, outside, encoding).load()
 
 
 def load_container(stream: io.BufferedReader[Any], name: str) -> Any:

@@ -9,6 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,16 +119,16 @@ class TrainEvaluator:
         self.fraction, self.repeats, self.shorten, self.stop = fraction, repeats, shorten, stop
         self.device, self.threads, self.keep = device, threads, keep
         self.path, self.validation = path, validation
-        self._dataset = dataset
+        self._data = dataset
         self._folder = None if folder is None else Path(folder)
         self.name = f"{space.name}/{dataset if isinstance(dataset, str) else dataset.name}"
 
     @property
     def dataset(self) -> Dataset:
         """The data, read when first asked for; all of it, whatever `fraction` is."""
-        if isinstance(self._dataset, str):
-            self._dataset = load_dataset(self._dataset, self.path, validation=self.validation)
-        return self._dataset
+        if isinstance(self._data, str):
+            return _load(self._data, self.path, self.validation)
+        return self._data
 
     @property
     def fidelities(self) -> list[float]:
@@ -141,6 +142,10 @@ class TrainEvaluator:
             self._folder = Path(tempfile.mkdtemp(prefix="weaknas-trainings-"))
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let copies in other processes use the folder of this one."""
+        return {**vars(self), "_folder": self.folder}
 
     def keep_in(self, output: Path) -> None:
         """Keep trainings in the folder of a run, unless another folder was named."""
@@ -326,6 +331,12 @@ class TrainEvaluator:
             stages=sorted({*before.stages, len(training.seconds)}),
             metrics=_metrics(training, trainer),
         )
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, path: str | None, validation: int | None) -> Dataset:
+    """Read data once a process, however often the evaluator is sent to it."""
+    return load_dataset(name, path, validation=validation)
 
 
 def _metrics(training: Training, trainer: Trainer) -> dict[str, float]:
