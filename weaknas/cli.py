@@ -29,6 +29,7 @@ _COMMANDS = {
     "rank": ("rank:rank", "Measure how well predictors rank, against training size."),
     "tune": ("tune:tune_predictor", "Find hyperparameters of a predictor by Optuna."),
     "train": ("train:train", "Train one architecture in full, test it once, and export it."),
+    "train-supernet": ("train_supernet:train_supernet", "Train all architectures at once."),
     "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
     "report": ("report:report", "Write figures and a readable page from finished runs."),
     "export-study": ("export_study:export_study", "Write a run as an Optuna study."),

@@ -21,6 +21,7 @@ from weaknas.spaces.mobilenetv3.costs import (
     count_peak_values,
 )
 from weaknas.spaces.mobilenetv3.latency import LatencyTable
+from weaknas.spaces.mobilenetv3.shrinking import ShrinkingStage, shrinking_stages
 from weaknas.spaces.mobilenetv3.skeleton import (
     CHANNELS_IN,
     CLASSES,
@@ -303,6 +304,10 @@ class MobileNetV3(SearchSpace):
         from weaknas.spaces.mobilenetv3.supernet import Supernet
 
         return Supernet(self, around, dropout)
+
+    def shrinking_stages(self) -> list[ShrinkingStage]:
+        """Return the stages of once-for-all's progressive shrinking."""
+        return shrinking_stages(self.cardinalities)
 
     def _around(
         self, classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]

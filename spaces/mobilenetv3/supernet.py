@@ -71,6 +71,12 @@ class Supernet(Frame):
         """Return the first block and those of the active architecture."""
         return [self.blocks[0], *map(self._elastic, self._active)]
 
+    def input_size(
+        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
+    ) -> int:
+        """Return the resolution of an architecture: height and width of its images."""
+        return self.space.decode(self.space.genotypes([architecture])[0])["r"][0]
+
     def extract(
         self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
     ) -> Network:

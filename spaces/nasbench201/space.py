@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import Genotypes
 from weaknas.spaces._cells import CellSpace
 from weaknas.spaces._costs import Counts
@@ -18,6 +18,8 @@ from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+    from weaknas.spaces.nasbench201.supernet import Supernet
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 #: (source, target) of each genotype column, in the order of the official string.
@@ -143,3 +145,24 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
         from weaknas.spaces.nasbench201.network import Network
 
         return Network(genotype.tolist(), skeleton)
+
+    def supernet(
+        self, *, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), **skeleton: Any
+    ) -> Supernet:
+        """Return a network that shares weights among all cells, untrained.
+
+        Parameters
+        ----------
+        classes, shape, **skeleton
+            As for `network`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        settings = self.skeleton.read(classes, shape, skeleton)
+        optional_import("torch", "train")
+        from weaknas.spaces.nasbench201.supernet import Supernet
+
+        return Supernet(self, settings)

@@ -1,0 +1,129 @@
+"""``weaknas train-supernet``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from weaknas.commands._shared import print_json
+from weaknas.components import parse_label
+from weaknas.errors import InputError, optional_import
+from weaknas.files import write_json
+from weaknas.registry import get_space
+from weaknas.training import load_dataset
+
+if TYPE_CHECKING:
+    from weaknas.supernets.trainer import SupernetTraining
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """Options of ``weaknas train-supernet``; see the command for their meaning."""
+
+    output: Path
+    "Folder of the weights, `supernet.pt`; an unfinished training in it is continued."
+    dataset: str = "digits"
+    "See `weaknas train`."
+    data: Path | None = None
+    "Where its files are; default: a folder of its name in a folder of WEAKNAS_DATA."
+    epochs: int | None = None
+    "Passes over the training images, of all phases together."
+    method: str | None = None
+    "`sandwich`, `shrinking` or `single-path`; default: `sandwich` where choices are ordered."
+    random: int = 2
+    "Random architectures in each step of the sandwich rule."
+    protocol: str = ""
+    "Switches of the training protocol, e.g. `learning-rate=0.05:batch-size=256`."
+    network: str = ""
+    "Settings of the network around the choices, e.g. `channels=8:cells=1`."
+    seed: int = 0
+    "Of everything that is random."
+    device: str | None = None
+    "`cuda`, `cuda:N`, `mps` or `cpu`; default: the fastest there is."
+    threads: int | None = None
+    "Of the CPU; default: as torch chooses."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Print one JSON object as the last line of standard output."
+
+
+def train_supernet(space: str, /, *, options: Options) -> None:
+    """Train a network that shares weights among all architectures of a space.
+
+    Example: `weaknas train-supernet mobilenetv3:width=0.25:resolution=8:classes=10:channels=1
+    --dataset digits --epochs 60 --output runs/supernet`, then `weaknas search` with the same
+    space, `--evaluator supernet:checkpoint=runs/supernet/supernet.pt` and perhaps
+    `--constraint "macs<=2e6"`.
+
+    On several GPUs of a host: `torchrun --nproc-per-node 4 -m weaknas train-supernet ...`
+
+    Parameters
+    ----------
+    space
+        Name of the search space, with `:key=value` for each option of it.
+    """
+    optional_import("torch", "train")
+    from weaknas.supernets.files import save_supernet
+    from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
+    from weaknas.training.checkpoints import Checkpoint
+
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative, it is {options.seed}")
+    switches = _settings(options.protocol)
+    if options.epochs is not None:
+        switches["epochs"] = options.epochs
+    name, setting = parse_label(space)
+    trainer = SupernetTrainer(
+        get_space(name, **setting),
+        load_dataset(options.dataset, options.data),
+        DEFAULT.with_options(switches),
+        method=options.method,
+        random=options.random,
+        seed=options.seed,
+        device=options.device,
+        threads=options.threads,
+        skeleton=_settings(options.network),
+    )
+    identity = trainer.describe()
+    trainer.checkpoint = Checkpoint(options.output / "checkpoint.pt", identity)
+    training = trainer.run(progress=_report(trainer.protocol.epochs))
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes of torchrun one speaks
+    path = options.output / "supernet.pt"
+    about = {"dataset": options.dataset, "skeleton": trainer.skeleton, "training": identity}
+    save_supernet(path, training.network, about)
+    facts = {
+        "space": space,
+        "dataset": options.dataset,
+        "epochs": len(training.losses),
+        "status": training.status,
+        "probes": training.probes,
+        "losses": training.losses,
+        "seconds": round(training.seconds, 1),
+        "output": str(path),
+    }
+    write_json(options.output / "training.json", facts | {"training": identity})
+    if options.json:
+        print_json(facts)
+    else:
+        print(f"{path}: {training.status}, {training.seconds:.0f} s")
+        for probe, curve in training.probes.items():
+            print(f"  validation accuracy of {probe}: {curve[-1]:.4f}")
+
+
+def _settings(text: str) -> dict[str, Any]:
+    return parse_label(f":{text}")[1] if text else {}
+
+
+def _report(epochs: int) -> Any:
+    def report(training: SupernetTraining) -> None:
+        line = f"epoch {len(training.losses)}/{epochs}: loss {training.losses[-1]:.4f}"
+        accuracies = [f"{name} {curve[-1]:.4f}" for name, curve in training.probes.items()]
+        print(", ".join([line, *accuracies]), file=sys.stderr)
+
+    return report

@@ -1,0 +1,188 @@
+"""An evaluator that shares weights: architectures are cut out of one trained supernet."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError, optional_import
+from weaknas.evaluators._base import Evaluation
+from weaknas.spaces import Architecture, SearchSpace
+from weaknas.spaces.constraints import costs_of
+from weaknas.training.data import Dataset, load_dataset
+
+if TYPE_CHECKING:
+    from weaknas.supernets.scoring import Scoring
+
+
+class SupernetEvaluator:
+    """Accuracy of an architecture with the weights of a trained supernet.
+
+    The architecture is cut out, the statistics of its batch norms are taken anew from a
+    fixed number of training images, and it is scored on the validation split, which is
+    held out of the training images. The test split (of ImageNet: the official validation
+    images) is for `report` alone.
+
+    Images are decoded once and kept on the device. Sent to another process, e.g. one a
+    GPU, the evaluator takes settings along only and opens its files there again.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        With a supernet; where the resolution is a choice, images are scaled to it.
+    checkpoint : path
+        What ``weaknas train-supernet`` wrote, or a state dict, e.g. the published
+        ``ofa_mbv3_d234_e346_k357_w1.2``.
+    dataset : str or Dataset, optional
+        See `weaknas.training.load_dataset`; default: what the supernet was trained on,
+        where the file says so.
+    path : path, optional
+        Of the data set.
+    validation : int, optional
+        Training images that are held out; default: as the data set says.
+    calibration : int
+        Training images that batch norms are recalibrated on.
+    device : str, optional
+        Default: the fastest there is.
+    precision : str
+        As in `weaknas.training.Protocol`.
+    loaders : int, optional
+        Processes that decode image files; default: one a core, at most 8.
+    **skeleton
+        Options of the supernet of the space; default: those in the file.
+
+    Raises
+    ------
+    InputError
+        When the space has no supernet, the checkpoint is missing, damaged or of another
+        network (the first entry that differs is named with its shape), the data set
+        cannot be read, or torch is not installed.
+    """
+
+    name = "supernet"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        checkpoint: str | Path,
+        dataset: str | Dataset | None = None,
+        path: str | None = None,
+        validation: int | None = None,
+        calibration: int = 2000,
+        device: str | None = None,
+        precision: str = "auto",
+        loaders: int | None = None,
+        **skeleton: Any,
+    ) -> None:
+        if not isinstance(calibration, int) or calibration < 1:
+            raise InputError(f"calibration must be a whole number above 0, not {calibration!r}")
+        optional_import("torch", "train")
+        from weaknas.supernets.files import read_about
+
+        self.space, self.checkpoint, self.calibration = space, Path(checkpoint), calibration
+        self.device, self.precision, self.loaders = device, precision, loaders
+        self.path, self.validation = path, validation
+        about = read_about(self.checkpoint)
+        self.skeleton = about.get("skeleton", {}) | skeleton
+        self._dataset = about.get("dataset") if dataset is None else dataset
+        if self._dataset is None:
+            raise InputError(
+                f"{checkpoint} does not say which data set the supernet is for; name it"
+            )
+        self._start()
+        self._scoring  # noqa: B018 what is wrong is said now, not in every evaluation
+
+    def _start(self) -> None:
+        self._opened: Scoring | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data, read when first asked for."""
+        if isinstance(self._dataset, str):
+            self._dataset = load_dataset(self._dataset, self.path, validation=self.validation)
+        assert self._dataset is not None
+        return self._dataset
+
+    @property
+    def _scoring(self) -> Scoring:
+        from weaknas.supernets.building import build_supernet
+        from weaknas.supernets.scoring import Scoring
+
+        if self._opened is None:
+            network: Any = build_supernet(self.space, self.dataset, **self.skeleton)
+            network.load_checkpoint(self.checkpoint)
+            self._opened = Scoring(
+                network,
+                self.dataset,
+                calibration=self.calibration,
+                device=self.device,
+                precision=self.precision,
+                loaders=self.loaders,
+            )
+        return self._opened
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the scores, as plain JSON types."""
+        return {
+            "evaluator": self.name,
+            "checkpoint": hashlib.blake2b(self.checkpoint.read_bytes(), digest_size=8).hexdigest(),
+            "dataset": self.dataset.describe(),
+            "calibration": self.calibration,
+            "precision": self.precision,
+            "skeleton": self.skeleton,
+        }
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        """Score one architecture; the metrics are the costs that the space knows.
+
+        Raises
+        ------
+        InputError
+            When the architecture is not in the space, or a fidelity is asked for.
+        """
+        if fidelity is not None:
+            raise InputError(f"supernet has no fidelities, and {fidelity:g} was asked for")
+        begin = time.perf_counter()
+        row = self.space.genotypes([architecture])
+        score = float(self.scores(row)[0])
+        metrics = {name: float(cost(row)[0]) for name, cost in costs_of(self.space).items()}
+        return Evaluation(score, metrics, time.perf_counter() - begin)
+
+    def scores(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Return the accuracy, a fraction, on held-out training images; shape (n,).
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+        """
+        with self._lock:
+            return self._scoring.accuracies(genotypes, self.dataset.validation)
+
+    def report(self, architecture: Architecture) -> float:
+        """Return the accuracy, a fraction, on the test split: one number, at the end.
+
+        Raises
+        ------
+        InputError
+            When the architecture is not in the space.
+        """
+        with self._lock:
+            row = self.space.genotypes([architecture])
+            return float(self._scoring.accuracies(row, self.dataset.test)[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_opened", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()

@@ -1,0 +1,366 @@
+"""Training of a supernet, resumable after every epoch to the bit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from weaknas.errors import InputError
+from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.supernets.building import build_supernet
+from weaknas.supernets.measure import Calibration
+from weaknas.supernets.schedule import Phase, make_phases
+from weaknas.training.batches import open_source, training_parts
+from weaknas.training.checkpoints import Checkpoint
+from weaknas.training.data import Dataset
+from weaknas.training.devices import arithmetic, choose_device, choose_precision, own_randomness
+from weaknas.training.distributed import Workers, workers
+from weaknas.training.measure import Examination
+from weaknas.training.optimization import learning_rate, make_optimizer
+from weaknas.training.protocol import Protocol
+from weaknas.training.transforms import Augment, mix
+
+#: What is trained unless something else is said; chosen on the validation images of digits.
+DEFAULT = Protocol(
+    epochs=60,
+    batch_size=128,
+    learning_rate=0.1,
+    weight_decay=3e-5,
+    decay_all=False,
+    warmup=2.0,
+    gradient_clipping=1.0,
+    channels_last=True,
+)
+_PROBES = 4
+_WITHOUT = {"ema": 0.0, "drop_path": 0.0, "auxiliary": 0.0, "compile": False}
+
+
+@dataclass
+class SupernetTraining:
+    """What a training brought.
+
+    Parameters
+    ----------
+    network : Module
+        The supernet, on the device.
+    probes : dict of str to list of float
+        Validation accuracy, a fraction, of some architectures after each epoch, with
+        batch norms recalibrated: the largest and the smallest, or a few at random.
+    losses : list of float
+        Mean training loss of each epoch.
+    seconds : float
+        Of all epochs, those before an interruption included.
+    status : str
+        ``"ok"`` or ``"diverged"``: the loss is no number.
+    """
+
+    network: nn.Module
+    probes: dict[str, list[float]] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    status: str = "ok"
+
+
+class SupernetTrainer:
+    """Trains the weights that all architectures of a space share.
+
+    The epochs before an interruption and those after it are the same as without one.
+    Under ``torchrun`` all processes draw the same architectures for their shares of a batch.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        With a supernet.
+    dataset : Dataset
+        The validation split is only looked at, the test split not even that.
+    protocol : Protocol
+        Without running averages, auxiliary heads, drop path and compilation.
+    method, random
+        See `weaknas.supernets.make_phases`.
+    seed : int
+        Of weights, order, augmentation and architectures.
+    device : str, optional
+        Default: the fastest there is.
+    checkpoint : Checkpoint, optional
+        Written after every epoch, and continued from.
+    threads : int, optional
+        Of the CPU; default: as torch is set.
+    loaders : int, optional
+        Processes that decode image files; default: one a core, at most 8.
+    skeleton : mapping
+        Options of the supernet of the space.
+
+    Raises
+    ------
+    InputError
+        When the space has no supernet or is not for this method, the protocol has a
+        switch that supernets do not know, or there is no such device.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: Dataset,
+        protocol: Protocol = DEFAULT,
+        *,
+        method: str | None = None,
+        random: int = 2,
+        seed: int = 0,
+        device: str | None = None,
+        checkpoint: Checkpoint | None = None,
+        threads: int | None = None,
+        loaders: int | None = None,
+        skeleton: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name, off in _WITHOUT.items():
+            if getattr(protocol, name) != off:
+                raise InputError(f"supernets are trained without {name} of the protocol")
+        self.space, self.dataset, self.protocol, self.seed = space, dataset, protocol, seed
+        self.phases = make_phases(space, protocol.epochs, method, random)
+        self.device, self.checkpoint = choose_device(device), checkpoint
+        self.threads, self.loaders, self.skeleton = threads, loaders, dict(skeleton or {})
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the weights, as plain JSON types."""
+        return {
+            "space": self.space.describe(),
+            "dataset": self.dataset.describe(),
+            "protocol": self.protocol.describe(),
+            "phases": [[phase.name, phase.epochs, phase.random] for phase in self.phases],
+            "skeleton": self.skeleton,
+            "seed": self.seed,
+        }
+
+    def run(
+        self,
+        epochs: int | None = None,
+        *,
+        progress: Callable[[SupernetTraining], None] | None = None,
+    ) -> SupernetTraining:
+        """Train, from the checkpoint on where there is one.
+
+        Parameters
+        ----------
+        epochs : int, optional
+            End after the epoch of this number; default: the whole.
+        progress : callable, optional
+            Is called with what there is after each epoch.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
+            stack.enter_context(own_randomness(self.device))
+            team = stack.enter_context(workers(self.device))
+            state = _State(self, team)
+            last = self.protocol.epochs if epochs is None else min(epochs, self.protocol.epochs)
+            while len(state.training.losses) < last and state.training.status == "ok":
+                state.train_epoch()
+                if progress is not None and team.is_first:
+                    progress(state.training)
+            return state.training
+
+
+class _State:
+    """A training under way in one process."""
+
+    def __init__(self, trainer: SupernetTrainer, team: Workers) -> None:
+        self.trainer, self.team = trainer, team
+        self.protocol, self.device, self.space = trainer.protocol, trainer.device, trainer.space
+        data = trainer.dataset
+        torch.manual_seed(_seed_of(trainer.seed, 0))
+        network = build_supernet(self.space, data, **trainer.skeleton).to(self.device)
+        if self.protocol.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Any = network
+        self.forward = team.wrap(network, self.device)
+        self.optimizer = make_optimizer(network, self.protocol)
+        self.teacher: nn.Module | None = None
+        self.images = open_source(data.train, self.device, augmented=True, loaders=trainer.loaders)
+        self.augment = Augment(self.protocol, data.mean, data.std)
+        self.dtype = choose_precision(self.protocol.precision, self.device)
+        scaled = self.dtype is torch.float16 and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.training = SupernetTraining(network)
+        if team.is_first:
+            self.probes = _Probes(trainer)
+        if trainer.checkpoint is not None:
+            saved = trainer.checkpoint.load(self.device)
+            if saved is not None:
+                self._restore(saved)
+
+    def train_epoch(self) -> None:
+        """Train for one epoch, look at some architectures, and save."""
+        begin = time.perf_counter()
+        training, epoch = self.training, len(self.training.losses)
+        phase, start = _phase_of(self.trainer.phases, epoch)
+        if epoch == start:
+            self._enter(phase)
+        torch.manual_seed(_seed_of(self.trainer.seed, epoch + 1, self.team.rank))
+        loss = self._descend(phase, epoch, start)
+        training.losses.append(loss)
+        if not math.isfinite(loss):
+            training.status = "diverged"
+        elif self.team.is_first:
+            for name, accuracy in self.probes.look(self.network).items():
+                training.probes.setdefault(name, []).append(accuracy)
+        training.seconds += time.perf_counter() - begin
+        if self.trainer.checkpoint is not None and self.team.is_first:
+            self.trainer.checkpoint.save(self._saved())
+        self.team.wait()
+
+    def _enter(self, phase: Phase) -> None:
+        """Begin a phase: sort channels, fix the teacher, forget the momenta."""
+        if phase.teacher == "frozen" and self.teacher is None:
+            self.teacher = self._largest()
+        if phase.sort:
+            self.network.sort_channels(phase.sort)
+        self.optimizer = make_optimizer(self.network, self.protocol)
+
+    def _largest(self) -> nn.Module:
+        largest: nn.Module = self.network.extract(self.space.cardinalities - 1)
+        # As once-for-all has it, the teacher normalises by each batch.
+        return largest.train().requires_grad_(False)
+
+    def _descend(self, phase: Phase, epoch: int, start: int) -> float:
+        team, seed = self.team, self.trainer.seed
+        count = len(self.trainer.dataset.train)
+        # All processes draw the same order and architectures, each its own augmentation.
+        order, drawing = (np.random.default_rng([seed, epoch, k]) for k in (0, 1))
+        rng = np.random.default_rng([seed, epoch, 2 + team.rank])
+        parts = training_parts(count, self.protocol.batch_size, team, order)
+        schedule = replace(
+            self.protocol, epochs=phase.epochs, warmup=min(self.protocol.warmup, phase.epochs)
+        )
+        total = torch.zeros(2, device=self.device)
+        self.forward.train()
+        for step, (pixels, labels) in enumerate(self.images.batches(parts, rng)):
+            rate = phase.rate * learning_rate(schedule, epoch - start + step / len(parts))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            images, targets = self._prepare(pixels, labels, rng)
+            loss = self._step(phase, phase.draw(self.space, drawing), images, targets)
+            total += torch.stack([loss * len(labels), loss.new_tensor(len(labels))])
+        seen = team.total(total)
+        return float(seen[0] / seen[1])
+
+    def _prepare(
+        self, pixels: Tensor, labels: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        protocol = self.protocol
+        images, targets = self.augment(pixels, rng), labels
+        if protocol.mixup or protocol.cutmix:
+            targets = functional.one_hot(labels, self.trainer.dataset.classes).float()
+            images, targets = mix(images, targets, protocol.mixup, protocol.cutmix, rng)
+        if protocol.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images, targets
+
+    def _step(self, phase: Phase, drawn: Genotypes, images: Tensor, targets: Tensor) -> Tensor:
+        """Sum the gradients of all architectures of a step, as the papers do; return the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses, soft = [], None
+        low = torch.autocast(self.device.type, self.dtype, self.dtype is not torch.float32)
+        if self.teacher is not None:
+            with torch.no_grad(), low:
+                soft = self.teacher(images).softmax(1)
+        for genotype in drawn:
+            self.network.activate(genotype)
+            with low:
+                logits = self.forward(images)
+                loss = self._loss(phase, logits, targets, soft)
+            self.scaler.scale(loss).backward()
+            losses.append(loss.detach())
+            if phase.teacher == "largest" and soft is None:
+                soft = logits.detach().softmax(1)
+        if self.protocol.gradient_clipping:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.gradient_clipping)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return torch.stack(losses).mean()
+
+    def _loss(self, phase: Phase, logits: Tensor, targets: Tensor, soft: Tensor | None) -> Tensor:
+        if soft is not None and phase.teacher == "largest":
+            return functional.cross_entropy(logits, soft)
+        smoothing = self.protocol.label_smoothing
+        loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        return loss if soft is None else loss + functional.cross_entropy(logits, soft)
+
+    # -- what is kept on the disk ---------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any]:
+        training = self.training
+        return {
+            "network": self.network.state_dict(),
+            "teacher": None if self.teacher is None else self.teacher.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "probes": training.probes,
+            "losses": training.losses,
+            "seconds": training.seconds,
+            "status": training.status,
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.network.load_state_dict(saved["network"])
+        if saved["teacher"] is not None:
+            self.teacher = self._largest()
+            self.teacher.load_state_dict(saved["teacher"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        training = self.training
+        training.probes = {name: list(curve) for name, curve in saved["probes"].items()}
+        training.losses = list(saved["losses"])
+        training.seconds, training.status = saved["seconds"], saved["status"]
+
+
+class _Probes:
+    """Some architectures whose accuracy is followed while the supernet is trained."""
+
+    def __init__(self, trainer: SupernetTrainer) -> None:
+        space, data, device = trainer.space, trainer.dataset, trainer.device
+        if space.ordered.all():
+            self.genotypes = {
+                "largest": space.cardinalities - 1,
+                "smallest": space.cardinalities * 0,
+            }
+        else:
+            drawn = space.sample(_PROBES, np.random.default_rng(trainer.seed))
+            self.genotypes = dict(
+                zip((a.text for a in space.architectures(drawn)), drawn, strict=True)
+            )
+        options = {"precision": trainer.protocol.precision, "loaders": trainer.loaders}
+        self.calibrate = Calibration(data, device, images=500, **options)  # type: ignore[arg-type]
+        self.examination = Examination(data.validation, data, device, **options)  # type: ignore[arg-type]
+
+    def look(self, network: Any) -> dict[str, float]:
+        """Return the validation accuracy of each."""
+        accuracies = {}
+        for name, genotype in self.genotypes.items():
+            alone = network.extract(genotype).eval()
+            self.calibrate(alone)
+            accuracies[name] = self.examination.accuracy(alone)
+        return accuracies
+
+
+def _phase_of(phases: list[Phase], epoch: int) -> tuple[Phase, int]:
+    """Return the phase of an epoch and the epoch in which it begins."""
+    start = 0
+    for phase in phases:
+        if epoch < start + phase.epochs:
+            return phase, start
+        start += phase.epochs
+    raise IndexError(epoch)
+
+
+def _seed_of(seed: int, *place: int) -> int:
+    words = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
