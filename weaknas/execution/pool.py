@@ -151,8 +151,10 @@ class ProcessPool(Executor):
         slots: list[Slot] = []
         try:
             slots.extend(Slot(environment, limit) for environment in self._environments)
-            while not self._is_killed and not self._is_done(slots):
+            while not self._is_killed:
                 self._assign(slots)
+                if self._is_done(slots):
+                    break
                 self._wait(slots)
                 for slot in slots:
                     slot.attend()

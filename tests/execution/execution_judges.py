@@ -1,0 +1,94 @@
+"""Evaluators for worker processes: they mark what is paid, sleep, and fail as they are told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from weaknas.evaluators import Evaluation
+from weaknas.spaces import Architecture, ChoiceSpace
+
+SPACE = ChoiceSpace({f"x{i}": ["a", "b", "c"] for i in range(5)}, name="small")
+
+
+def score(architecture: Architecture) -> float:
+    return sum(value * 3**index for index, value in enumerate(architecture.genotype)) % 101
+
+
+class Judge:
+    """Writes to ``marks`` in a folder: begin or end, identity, process.
+
+    A fault is a kind, for an architecture, that happens so many times.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float = 0.0,
+        faults: Mapping[str, tuple[str, int]] | None = None,
+    ) -> None:
+        self.folder, self.seconds, self.faults = folder, seconds, dict(faults or {})
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        self.mark("begin", architecture)
+        kind, times = self.faults.get(architecture.id, ("", 0))
+        begun = [line for line in marks(self.folder) if line[:2] == ("begin", architecture.id)]
+        if len(begun) <= times:
+            happen(kind)
+        time.sleep(self.seconds * (1 + seed % 3))
+        self.mark("end", architecture)
+        value = float("nan") if kind == "nan" else score(architecture)
+        return Evaluation(value, cost=1.0)
+
+    def describe(self) -> dict[str, Any]:
+        return {"judge": 1}
+
+    def mark(self, event: str, architecture: Architecture) -> None:
+        line = f"{event} {architecture.id} {os.getpid()}\n".encode()
+        handle = os.open(self.folder / "marks", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(handle, line)
+        os.close(handle)
+
+
+def happen(kind: str) -> None:
+    match kind:
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(3)
+        case "sys.exit":
+            raise SystemExit(3)
+        case "hang":
+            time.sleep(1000)
+        case "raise":
+            raise RuntimeError("diverged")
+        case "memory":
+            raise MemoryError
+
+
+def marks(folder: Path) -> list[tuple[str, str, int]]:
+    file = folder / "marks"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [(event, key, int(process)) for event, key, process in map(str.split, lines)]
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; one that nobody has buried yet does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def all_gone(processes: set[int], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while any(map(is_alive, processes)) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not any(map(is_alive, processes))
