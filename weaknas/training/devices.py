@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -62,6 +63,11 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     if capability >= _BFLOAT16:
         return torch.bfloat16
     return torch.float16 if capability >= _FLOAT16 else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Return the context in which convolutions and products are computed in this type."""
+    return nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype)
 
 
 @contextmanager

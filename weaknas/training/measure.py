@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from weaknas.training.batches import evaluation_parts, open_source
 from weaknas.training.data import Dataset, Split
-from weaknas.training.devices import choose_precision
+from weaknas.training.devices import autocast, choose_precision
 from weaknas.training.distributed import ALONE, Workers
 from weaknas.training.transforms import Normalize
 
@@ -63,8 +63,7 @@ class Examination:
         """
         correct = torch.zeros((), dtype=torch.int64, device=self._device)
         parts = evaluation_parts(self._count, _BATCH, workers)
-        low = self._dtype is not torch.float32
-        with evaluating(network), torch.autocast(self._device.type, self._dtype, low):
+        with evaluating(network), autocast(self._device, self._dtype):
             for pixels, labels in self._source.batches(parts, np.random.default_rng(0)):
                 correct += (network(self._normalize(pixels)).argmax(1) == labels).sum()
         return int(workers.total(correct).item()) / self._count

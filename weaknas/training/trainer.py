@@ -22,6 +22,7 @@ from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.devices import (
     arithmetic,
+    autocast,
     choose_device,
     choose_precision,
     own_randomness,
@@ -237,7 +238,7 @@ class _State:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             images, targets = self._prepare(pixels, labels, rng)
-            with torch.autocast(self.device.type, self.dtype, self.dtype is not torch.float32):
+            with autocast(self.device, self.dtype):
                 loss = self._loss(self.forward(images), targets)
             self._step(loss)
             weight = len(labels)

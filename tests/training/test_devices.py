@@ -1,0 +1,170 @@
+"""Placement and precision, on machines that are pretended."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.training.test_trainer import Small, make_data, train  # noqa: E402
+from weaknas.errors import InputError  # noqa: E402
+from weaknas.training import Protocol  # noqa: E402
+from weaknas.training import trainer as trainer_module  # noqa: E402
+from weaknas.training.devices import choose_device, choose_precision  # noqa: E402
+from weaknas.training.measure import Examination, count_macs, count_parameters  # noqa: E402
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch):
+    """Pretend so many CUDA devices of a compute capability, and whether there is Apple's."""
+
+    def set_up(count: int, capability: tuple[int, int] = (8, 0), mps: bool = False) -> None:
+        monkeypatch.delenv("LOCAL_RANK", raising=False)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return set_up
+
+
+def test_the_fastest_device_is_chosen(pretend, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(0)
+    assert str(choose_device()) == "cpu"
+    pretend(0, mps=True)
+    assert str(choose_device()) == "mps"
+    assert str(choose_device("cpu")) == "cpu"
+    pretend(2, mps=True)
+    assert str(choose_device()) == "cuda:0"
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    monkeypatch.setenv("LOCAL_RANK", "1")  # of torchrun
+    assert str(choose_device()) == "cuda:1"
+    assert str(choose_device("cuda")) == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cuda:2", "no device cuda:2; torch sees 2 CUDA devices"),
+        ("mps", "no device mps"),
+        ("gpu", r"unknown device 'gpu' \(allowed: cuda, cuda:N, mps, cpu\)"),
+    ],
+)
+def test_devices_that_are_not_there(pretend, name: str, message: str) -> None:
+    pretend(2)
+    with pytest.raises(InputError, match=message):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [((9, 0), "bfloat16"), ((8, 0), "bfloat16"), ((7, 5), "float16"), ((6, 1), "float32")],
+)
+def test_precision_follows_the_gpu(pretend, capability: tuple[int, int], dtype: str) -> None:
+    pretend(1, capability)
+    device = torch.device("cuda", 0)
+    assert choose_precision("auto", device) is getattr(torch, dtype)
+    assert choose_precision("float32", device) is torch.float32
+    assert choose_precision("auto", torch.device("cpu")) is torch.float32
+    assert choose_precision("auto", torch.device("mps")) is torch.float32
+    assert choose_precision("bfloat16", torch.device("cpu")) is torch.bfloat16
+
+
+class Watched(Small):
+    """Remembers what its convolution is given and makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: list[torch.Tensor] = []
+        self[0].register_forward_hook(lambda _m, _x, made: self.outputs.append(made.detach()))
+
+
+def outputs_of(protocol: Protocol) -> list[torch.Tensor]:
+    built = []
+
+    def build() -> Watched:
+        built.append(Watched())
+        return built[-1]
+
+    training = train(protocol, build)
+    assert {weight.dtype for weight in training.network.parameters()} == {torch.float32}
+    return built[0].outputs
+
+
+def test_precision_is_that_of_the_arithmetic_not_of_the_weights() -> None:
+    assert {made.dtype for made in outputs_of(Protocol(epochs=1))} == {torch.float32}
+    low = outputs_of(Protocol(epochs=1, precision="bfloat16"))
+    assert {made.dtype for made in low} == {torch.bfloat16}  # training and evaluation
+
+
+def test_channels_last_reaches_the_layers() -> None:
+    made = outputs_of(Protocol(epochs=1, channels_last=True))[0]
+    assert made.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_compile_is_called_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda module: compiled.append(module) or module)
+    train(Protocol(epochs=1))
+    assert compiled == []
+    training = train(Protocol(epochs=1, compile=True))
+    assert compiled == [training.network]
+
+
+def test_determinism_is_set_for_the_training_alone() -> None:
+    seen = []
+
+    def build() -> Small:
+        network = Small()
+        check = torch.are_deterministic_algorithms_enabled
+        network.register_forward_pre_hook(
+            lambda *_: seen.append((check(), torch.get_num_threads()))
+        )
+        return network
+
+    threads = torch.get_num_threads()
+    train(Protocol(epochs=1, deterministic=True), build)
+    assert set(seen) == {(True, 1)}
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == threads
+
+
+def test_everything_is_put_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The device meta computes nothing, but refuses operands of another device.
+    placed = []
+
+    class Stop(Exception):
+        pass
+
+    def step(state: object, loss: torch.Tensor) -> None:
+        placed.extend([loss.device.type, *(w.device.type for w in state.network.parameters())])  # type: ignore[attr-defined]
+        raise Stop
+
+    monkeypatch.setattr(trainer_module._State, "_step", step)
+    monkeypatch.setattr(trainer_module, "choose_device", lambda _: torch.device("meta"))
+    monkeypatch.setattr(trainer_module, "own_randomness", lambda _: torch.random.fork_rng([]))
+    protocol = Protocol(epochs=1, flip=True, crop=1, cutout=2, erasing=0.5, mixup=1.0, ema=0.9)
+    with pytest.raises(Stop):
+        trainer_module.Trainer(Small, make_data(), protocol).run()
+    assert set(placed) == {"meta"}
+
+
+def test_costs_of_a_network() -> None:
+    # 3 x 3 x 1 x 4 weights at 36 pixels, and the head of 4 x 3.
+    assert count_macs(Small(), (1, 6, 6)) == 9 * 4 * 36 + 12
+    assert count_parameters(Small()) == 36 + 4 + 8 + 12 + 3
+
+
+def test_examinations_count_every_image_once() -> None:
+    class Bright(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mean = x.mean((1, 2, 3))
+            return torch.stack([-((mean - level) ** 2) for level in (-1.2, 0.0, 1.2)], 1)
+
+    data = make_data()
+    network = Bright()
+    accuracy = Examination(data.test, data, torch.device("cpu")).accuracy(network)
+    pixels = (torch.tensor(data.test.pixels) / 255 - data.mean[0]) / data.std[0]
+    right = network(pixels).argmax(1).numpy() == data.test.labels
+    assert accuracy == right.mean() > 0.9
+    assert network.training  # as it was found
