@@ -121,8 +121,14 @@ class ConstrainedSpace(PartOfSpace):
             missing -= len(found[-1])
         return np.vstack(found)
 
+    def mend(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Lead architectures of the whole space, shape (n, d), inside, each on its own way.
+
+        Single changes that bring it no further away; what does not arrive is drawn anew.
+        """
+        return self._mend(np.asarray(genotypes, dtype=np.int16), rng)
+
     def _mend(self, genotypes: Genotypes, rng: np.random.Generator) -> Genotypes:
-        """Lead architectures inside, each on its own way; draw those anew that do not arrive."""
         rows = approach(self._limits, genotypes, _MEND_STEPS, rng)
         outside = np.flatnonzero(~self.contains(rows))
         rows[outside] = self.sample(len(outside), rng)

@@ -14,13 +14,17 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 import weaknas
 from weaknas.errors import InputError
-from weaknas.evaluators import TabularBenchmark, evaluation_seed
+from weaknas.evaluators import Evaluation, TabularBenchmark, evaluation_seed
 from weaknas.experiment import Experiment, Task, Truth, run_task
+from weaknas.problem import as_problem, build_problem
+from weaknas.registry import get_strategy
+from weaknas.report import report
 from weaknas.results import compare, read_queries
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch
@@ -109,7 +113,8 @@ def without_times(table):
 def test_a_run_follows_the_protocol():
     experiment, benchmark = make_experiment(), make_benchmark()
     truth = Truth(benchmark)
-    table = run_task(experiment, Task("small", "random", 2), benchmark, truth).to_pydict()
+    table = run_task(experiment, Task("small", "random", 2), as_problem(benchmark), truth)
+    table = table.to_pydict()
     assert table["query"] == list(range(1, BUDGET + 1))
     seed = experiment.run_seed(2)
     space, optimum = benchmark.space, benchmark.optimum()
@@ -225,6 +230,8 @@ def test_a_run_that_ends_early_keeps_its_last_regret():
     )
     runs = collect(table, "d", "s", 3)
     np.testing.assert_array_equal(runs.regret, [[0.5, 0.5, 0.5], [2.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(runs.best, [[5, 5, 5], [6, 7, 7]])
+    assert runs.is_known
     np.testing.assert_array_equal(runs.queries, [3, 2])
     np.testing.assert_array_equal(runs.cost, [[1, np.nan, np.nan], [1, 4, np.nan]])
 
@@ -252,12 +259,70 @@ def test_a_run_ends_when_its_training_seconds_are_spent():
         compare(make_experiment(budget_cost=0.0))
 
 
-def test_a_benchmark_without_an_optimum_is_refused():
-    class Surrogate:
-        name = "surrogate"
+class Surrogate:
+    """Scores without a table: the best is known to nobody."""
 
-    with pytest.raises(InputError, match="does not know its best architecture"):
-        Truth(Surrogate())
+    name = "surrogate"
+
+    def __init__(self):
+        self.space = ChoiceSpace({f"layer{i}": [0, 1, 2] for i in range(15)}, name="chain")
+
+    def evaluate(self, architecture, *, seed, fidelity=None):
+        return Evaluation(float(sum(architecture.genotype)), {}, 2.0)
+
+    def describe(self):
+        return {"evaluator": self.name}
+
+
+def test_where_the_optimum_is_unknown_the_best_scores_are_compared(tmp_path):
+    evolution = partial(get_strategy, "regularized-evolution", population=4)
+    experiment = make_experiment(
+        space="chain", benchmarks={"surrogate": Surrogate},
+        strategies={"random": RandomSearch, "evolution": evolution}, budget=30, runs=6,
+    )  # fmt: skip
+    summary = compare(experiment, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert (summary["optimum_score"], summary["random_score"]) == (None, None)
+    queries = read_queries(tmp_path / "out")
+    assert np.isnan(queries["regret"].to_numpy()).all()
+    assert not any(queries["is_optimum"].to_pylist())
+    for item in summary["strategies"]:
+        assert [item[key] for key in ("found_rate", "queries_to_optimum", "regret_at")] == [
+            None
+        ] * 3
+        runs = collect(queries, "surrogate", item["strategy"], 30)
+        assert not runs.is_known
+        np.testing.assert_array_equal(runs.best, np.maximum.accumulate(runs.best, axis=1))
+        assert item["best_at"]["30"]["mean"] == pytest.approx(runs.best[:, 29].mean())
+        assert item["best_at"]["10"]["mean"] == pytest.approx(runs.best[:, 9].mean())
+        low, high = item["best_at"]["30"]["ci95"]
+        assert low <= item["best_at"]["30"]["mean"] <= high
+        scores = queries.filter(pc.equal(queries["strategy"], item["strategy"]))
+        assert runs.best[0, -1] == scores["score"].to_numpy()[:30].max()
+    random, evolution = summary["strategies"]
+    assert evolution["best_at"]["30"]["mean"] > random["best_at"]["30"]["mean"]
+    assert evolution["wilcoxon"]["p_holm"] <= 0.1
+    pytest.importorskip("matplotlib")
+    page = report(tmp_path / "out").read_text()
+    assert "best score at 30" in page
+    assert "regret at" not in page
+
+
+def test_test_scores_of_an_unknown_optimum_are_refused():
+    with pytest.raises(InputError, match="'surrogate' has no test results"):
+        Truth(Surrogate(), "test")
+
+
+def test_limits_change_the_optimum_of_a_table():
+    whole = build_problem("nasbench201", dataset="cifar10")
+    part = partial(build_problem, "nasbench201", dataset="cifar10", constraints=["macs<=40e6"])
+    experiment = make_experiment(benchmarks={"cifar10": part}, budget=5, runs=1)
+    summary = compare(experiment)
+    assert summary["optimum_score"] < whole.evaluator.optimum().score
+    assert summary["optimum_score"] == pytest.approx(part().evaluator.optimum().score)
+    at = summary["strategies"][0]
+    total = at["regret_at"]["5"]["mean"] + at["best_at"]["5"]["mean"]
+    assert total == pytest.approx(summary["optimum_score"])
 
 
 def test_two_data_sets_give_two_summaries_and_ranks():

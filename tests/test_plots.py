@@ -26,7 +26,7 @@ def make_runs(strategy="weaknas", runs=5, budget=40, seed=0, found=True):
         cost=np.cumsum(rng.uniform(100, 200, size=(runs, budget)), axis=1),
         top=rng.uniform(size=(runs, budget)),
         seconds=rng.uniform(size=runs),
-        incumbent=rng.uniform(size=runs),
+        best=1.0 - regret,
     )
 
 
@@ -62,6 +62,15 @@ def test_regret_of_zero_does_not_break_the_scale():
     runs.regret[:, 20:] = 0.0
     low, high = plots.plot_regret({"one": [runs]}).axes[0].get_ylim()
     assert 0 < low < high
+
+
+def test_best_scores_are_drawn_by_queries():
+    runs = make_runs()
+    axis = plots.plot_best({"d": [runs]}).axes[0]
+    drawn = lines(axis)["weaknas (5 runs)"]
+    np.testing.assert_allclose(drawn[:, 1], runs.best.mean(axis=0))
+    low, high = axis.get_ylim()
+    assert low <= drawn[10:, 1].min() <= drawn[:, 1].max() <= high
 
 
 @pytest.mark.parametrize("found", [True, False])

@@ -16,8 +16,11 @@ import pyarrow as pa
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
+from weaknas.evaluators.tabular import Optimum
+from weaknas.problem import Problem, as_problem
 from weaknas.registry import STRATEGIES, get_strategy
 from weaknas.runner import Budget, run
+from weaknas.spaces import SearchSpace
 from weaknas.statistics import incumbents
 from weaknas.strategies import Strategy
 from weaknas.trials import Trial
@@ -25,6 +28,8 @@ from weaknas.trials import Trial
 Target: TypeAlias = Literal["validation", "test"]
 #: A benchmark, or a callable without arguments that loads it.
 BenchmarkSource: TypeAlias = TabularBenchmark | Callable[[], TabularBenchmark]
+#: The same, or a problem of which the best architecture may not be known.
+ProblemSource: TypeAlias = BenchmarkSource | Problem | Callable[[], Problem]
 #: Called as ``factory(space, seed=seed)``.
 StrategyFactory: TypeAlias = Callable[..., Strategy]
 
@@ -50,8 +55,10 @@ class Experiment:
     ----------
     space : str
         Name of the search space, for reports.
-    benchmarks : mapping of str to TabularBenchmark or callable
-        By data set; a callable loads the benchmark, once in every process.
+    benchmarks : mapping of str to TabularBenchmark, Problem or callable
+        By data set; a callable loads the benchmark, once in every process. Where the
+        best architecture is not known, strategies are compared by the best score
+        they have observed.
     strategies : mapping of str to callable
         By label; called as ``factory(space, seed=seed)``.
     runs : int
@@ -77,7 +84,7 @@ class Experiment:
     """
 
     space: str
-    benchmarks: Mapping[str, BenchmarkSource]
+    benchmarks: Mapping[str, ProblemSource]
     strategies: Mapping[str, StrategyFactory]
     runs: int = 100
     budget: int = 300
@@ -119,10 +126,10 @@ class Experiment:
             if number < self.n_runs(strategy)
         ]
 
-    def load(self, dataset: str) -> TabularBenchmark:
-        """Return the benchmark of a data set."""
+    def load(self, dataset: str) -> Problem:
+        """Return what is searched, and the evaluator, of a data set."""
         source = self.benchmarks[dataset]
-        return source() if callable(source) else source
+        return as_problem(source() if callable(source) else source)
 
     def describe(self) -> dict[str, Any]:
         """Return the design as plain JSON types, and check that it can be run.
@@ -135,12 +142,14 @@ class Experiment:
         """
         datasets, settings = {}, {}
         for dataset in self.benchmarks:
-            benchmark = self.load(dataset)
-            Budget(self.budget, self.budget_cost).check(benchmark.space)
-            truth = Truth(benchmark, self.optimum)
-            datasets[dataset] = benchmark.describe() | truth.describe()
+            problem = self.load(dataset)
+            Budget(self.budget, self.budget_cost).check(problem.space)
+            truth = Truth(problem.evaluator, self.optimum)
+            datasets[dataset] = problem.evaluator.describe() | truth.describe()
+            if not truth.is_known:
+                datasets[dataset]["space"] = problem.space.describe()
             for name in self.strategies:
-                settings[name] = {"runs": self.n_runs(name)} | self._settings(name, benchmark)
+                settings[name] = {"runs": self.n_runs(name)} | self._settings(name, problem)
         return {
             "space": self.space,
             "datasets": datasets,
@@ -153,10 +162,10 @@ class Experiment:
             "seeds": [self.run_seed(run) for run in range(self.runs)],
         }
 
-    def _settings(self, strategy: str, benchmark: TabularBenchmark) -> dict[str, Any]:
+    def _settings(self, strategy: str, problem: Problem) -> dict[str, Any]:
         """Return what the strategy says of itself, the seed aside, or why it cannot be built."""
         try:
-            built = self.strategies[strategy](benchmark.space, seed=self.run_seed(0))
+            built = self.strategies[strategy](problem.space, seed=self.run_seed(0))
             return {name: value for name, value in built.describe().items() if name != "seed"}
         except InputError:
             raise
@@ -169,39 +178,49 @@ class Truth:
 
     Parameters
     ----------
-    benchmark : TabularBenchmark
+    evaluator : Evaluator
+        A benchmark with an optimum, or any other, of which nothing is known.
     optimum : {"validation", "test"}
+
+    Attributes
+    ----------
+    is_known : bool
+        Whether the best architecture and the mean scores of all are.
+    optimum : Optimum or None
+    random_score : float or None
+        Mean score of a random architecture.
 
     Raises
     ------
     InputError
-        When the benchmark does not know its optimum, or has no test results and
-        they are asked for.
+        When test results are asked for and there are none.
     """
 
-    def __init__(self, benchmark: TabularBenchmark, optimum: Target = "validation") -> None:
-        if not hasattr(benchmark, "optimum"):
+    def __init__(self, evaluator: Any, optimum: Target = "validation") -> None:
+        self.is_known = hasattr(evaluator, "optimum")
+        if optimum == "test" and getattr(evaluator, "test", None) is None:
+            name = getattr(evaluator, "name", type(evaluator).__name__)
             raise InputError(
-                f"the benchmark {benchmark.name!r} does not know its best architecture,"
-                " so there is no regret to compare by"
-            )
-        if optimum == "test" and benchmark.test is None:
-            raise InputError(
-                f"the benchmark {benchmark.name!r} has no test results;"
+                f"the benchmark {name!r} has no test results;"
                 " the optimum can be taken by validation only"
             )
-        self._benchmark = benchmark
-        self._target = benchmark.test if optimum == "test" else None
-        self.optimum = benchmark.optimum(self._target)
-        genotypes = benchmark.space.enumerate()
-        scores = benchmark.true_scores(genotypes, self._target)
+        self.optimum: Optimum | None = None
+        self.random_score: float | None = None
+        if not self.is_known:
+            return
+        self._benchmark = evaluator
+        self._target = evaluator.test if optimum == "test" else None
+        self.optimum = evaluator.optimum(self._target)
+        genotypes = evaluator.space.enumerate()
+        scores = evaluator.true_scores(genotypes, self._target)
         self.random_score = float(np.nanmean(scores))
-        _, first = np.unique(benchmark.space.fingerprint(genotypes), return_index=True)
+        _, first = np.unique(evaluator.space.fingerprint(genotypes), return_index=True)
         self._ascending = np.sort(scores[first][np.isfinite(scores[first])])
 
     def scores(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Return the mean score of genotypes, shape (n, d), over all trainings; shape (n,)."""
-        return self._benchmark.true_scores(genotypes, self._target)
+        scores: npt.NDArray[np.float64] = self._benchmark.true_scores(genotypes, self._target)
+        return scores
 
     def top(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the share of the space that is at least as good; at most 0.01 is the top 1 %."""
@@ -210,6 +229,8 @@ class Truth:
 
     def describe(self) -> dict[str, Any]:
         """Return the optimum and the mean score of a random architecture as JSON types."""
+        if self.optimum is None:
+            return {"optimum": None, "random_score": None}
         return {
             "optimum": {
                 "architecture": self.optimum.architecture.text,
@@ -220,9 +241,7 @@ class Truth:
         }
 
 
-def run_task(
-    experiment: Experiment, task: Task, benchmark: TabularBenchmark, truth: Truth
-) -> pa.Table:
+def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth) -> pa.Table:
     """Run one task in this process.
 
     Returns
@@ -232,16 +251,16 @@ def run_task(
     """
     seed = experiment.run_seed(task.run)
     begin = time.perf_counter()
-    strategy = experiment.strategies[task.strategy](benchmark.space, seed=seed)
+    strategy = experiment.strategies[task.strategy](problem.space, seed=seed)
     building = time.perf_counter() - begin
-    result = run(strategy, benchmark, experiment.budget, budget_cost=experiment.budget_cost)
+    result = run(strategy, problem.evaluator, experiment.budget, budget_cost=experiment.budget_cost)
     key = {"dataset": task.dataset, "strategy": task.strategy, "run": task.run, "seed": seed}
     seconds = building + result.seconds_strategy
-    return query_table(key | {"seconds": seconds}, list(result.trials), benchmark, truth)
+    return query_table(key | {"seconds": seconds}, list(result.trials), problem.space, truth)
 
 
 def query_table(
-    constants: Mapping[str, Any], trials: list[Trial], benchmark: TabularBenchmark, truth: Truth
+    constants: Mapping[str, Any], trials: list[Trial], space: SearchSpace, truth: Truth
 ) -> pa.Table:
     """Return the queries of one run with what they were worth.
 
@@ -250,15 +269,21 @@ def query_table(
     seconds), ``fidelity``, ``mean_score`` (over all trainings), ``top`` (share of
     the space that is at least as good), ``is_optimum`` (and at full training),
     ``incumbent_score`` and ``regret`` (of the incumbent, by mean score), ``seconds``
-    (of the strategy in the whole run).
+    (of the strategy in the whole run). Where the truth is not known the mean score is
+    the observed one, and ``top`` and ``regret`` are NaN.
     """
     genotypes = np.array([trial.architecture.genotype for trial in trials], dtype=np.int16)
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
-    true = truth.scores(genotypes)
+    true = truth.scores(genotypes) if truth.is_known else observed
     levels = np.array([trial.level for trial in trials])
     chosen = incumbents(observed, levels)
     incumbent = np.where(chosen >= 0, true[chosen], np.nan)
-    codes = benchmark.space.fingerprint(genotypes)
+    hits = np.zeros(len(trials), dtype=bool)
+    top = regret = np.full(len(trials), np.nan)
+    if truth.optimum is not None:
+        found = np.isin(space.fingerprint(genotypes), truth.optimum.fingerprints)
+        hits, top = found & np.isinf(levels), truth.top(true)
+        regret = truth.optimum.score - incumbent
     columns: dict[str, Any] = {
         **{name: [value] * len(trials) for name, value in constants.items()},
         "query": np.arange(1, len(trials) + 1, dtype=np.int32),
@@ -270,10 +295,10 @@ def query_table(
         "cost": [float(trial.evaluation.cost) for trial in trials],
         "fidelity": pa.array([trial.evaluation.fidelity for trial in trials], pa.float64()),
         "mean_score": true,
-        "top": truth.top(true),
-        "is_optimum": np.isin(codes, truth.optimum.fingerprints) & np.isinf(levels),
+        "top": top,
+        "is_optimum": hits,
         "incumbent_score": incumbent,
-        "regret": truth.optimum.score - incumbent,
+        "regret": regret,
     }
     return pa.table(columns)
 

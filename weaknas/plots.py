@@ -107,6 +107,27 @@ def plot_regret(panels: Panels, by: Literal["queries", "seconds"] = "queries") -
 
 
 @_styled
+def plot_best(panels: Panels) -> Any:
+    """Draw the mean score of the incumbent, with 95 % bands, where the optimum is not known."""
+    figure, axes = _panels(len(panels))
+    for axis, (dataset, strategies) in zip(axes, panels.items(), strict=True):
+        for runs, style in zip(strategies, _styles(len(strategies)), strict=True):
+            grid = np.arange(1, runs.budget + 1)
+            axis.plot(grid, runs.best.mean(axis=0), label=_label(runs), **style)
+            if len(runs.best) > 1:
+                low, high = bootstrap_band(runs.best)
+                axis.fill_between(grid, low, high, color=style["color"], alpha=0.15, lw=0)
+        early = [runs.best.mean(axis=0)[min(9, runs.budget - 1)] for runs in strategies]
+        last = [runs.best.mean(axis=0)[-1] for runs in strategies]
+        if np.isfinite([*early, *last]).all() and min(early) < max(last):
+            axis.set_ylim(min(early), max(last) + 0.05 * (max(last) - min(early)))
+        axis.set(title=dataset, xlabel="queries")
+        axis.set_xlim(left=0)
+    axes[0].set_ylabel("best score so far")
+    return _finish(figure)
+
+
+@_styled
 def plot_found(panels: Panels) -> Any:
     """Draw the share of runs that have queried the optimum by each number of queries."""
     percent = optional_import("matplotlib.ticker", "plot").PercentFormatter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from weaknas.components import parse_label
 from weaknas.errors import unknown
@@ -38,6 +39,13 @@ class Problem:
     space: SearchSpace
     evaluator: Evaluator
     name: str
+
+
+def as_problem(source: Any) -> Problem:
+    """Return a problem as it is, and a benchmark as the problem to search its space."""
+    if isinstance(source, Problem):
+        return source
+    return Problem(source.space, source, source.name)
 
 
 def build_problem(
@@ -78,10 +86,12 @@ def build_problem(
     given = {} if dataset is None else {"dataset": dataset}
     judge, options = parse_label(evaluator)
     if judge == TABLE:
-        table: TabularBenchmark = get_benchmark(name, labels=labels, **given, **options, **setting)
-        if constraints:
-            table = table.within(ConstrainedSpace(table.space, constraints))
-        return Problem(table.space, table, table.name)
+        table = get_benchmark(name, labels=labels, **given, **options, **setting)
+        if not constraints:
+            return as_problem(table)
+        part = ConstrainedSpace(table.space, constraints)
+        known = isinstance(table, TabularBenchmark)  # and so is the best within the limits
+        return Problem(part, table.within(part) if known else table, table.name)
     if judge not in EVALUATORS.names():
         raise unknown("evaluator", judge, [TABLE, *EVALUATORS.names()])
     searched = get_space(name, **setting)

@@ -18,7 +18,7 @@ from weaknas.experiment import Truth, query_table
 from weaknas.page import Page
 from weaknas.registry import BENCHMARKS, get_benchmark
 from weaknas.results import read_config, read_queries, versions
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import ConstrainedSpace, SearchSpace
 from weaknas.statistics import Floats
 from weaknas.summary import StrategyRuns, by_dataset, checkpoints, collect, summarize
 from weaknas.trials import Trial
@@ -110,44 +110,62 @@ def _comparison_facts(record: dict[str, Any]) -> dict[str, str]:
 
 
 def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
+    known = part["optimum_score"] is not None
     marks = [str(mark) for mark in checkpoints(part["budget"])]
-    head = ["strategy", "runs", "found", "queries to the optimum", "95 %", "median", "p90"]
-    head += [f"regret at {mark}" for mark in marks]
-    head += ["relative improvement", "p (Holm)", "seconds a run"]
+    head = ["strategy", "runs"]
+    head += ["found", "queries to the optimum", "95 %", "median", "p90"] if known else []
+    head += [f"{'regret' if known else 'best score'} at {mark}" for mark in marks]
+    head += ["relative improvement"] if known else []
+    head += ["p (Holm)", "seconds a run"]
     rows = []
     for item in part["strategies"]:
-        to_optimum = item["queries_to_optimum"]
-        rows.append(
-            [
-                item["strategy"],
-                str(item["runs"]),
-                f"{100 * item['found_rate']:.0f} %",
-                f"{to_optimum['mean']:.1f}",
-                _range(to_optimum["ci95"], ".1f"),
-                f"{to_optimum['median']:.0f}",
-                f"{to_optimum['p90']:.0f}",
-                *(_with_range(item["regret_at"][mark]) for mark in marks),
-                _form(item["relative_improvement"], ".2f"),
-                _form(item.get("wilcoxon", {}).get("p_holm"), ".2g"),
-                _form(item["seconds_per_run"], ".2f"),
-            ]
+        cells = [item["strategy"], str(item["runs"])]
+        if known:
+            cells += _to_optimum(item)
+            cells += [_with_range(item["regret_at"][mark], ".3f") for mark in marks]
+            cells.append(_form(item["relative_improvement"], ".2f"))
+        else:
+            cells += [_with_range(item["best_at"][mark], ".5g") for mark in marks]
+        p_value = item.get("wilcoxon", {}).get("p_holm")
+        rows.append([*cells, _form(p_value, ".2g"), _form(item["seconds_per_run"], ".2f")])
+    labels = f": labels {part['labels']}" if part["labels"] else ""
+    if known:
+        page.add_table(
+            f"{part['dataset']}{labels}, optimum {part['optimum_score']:.4g}", head, rows
         )
-    heading = f"{part['dataset']}: labels {part['labels']}, optimum {part['optimum_score']:.4g}"
-    page.add_table(heading, head, rows)
-    page.add_text(
-        "A run that did not find the optimum counts as its full budget. Intervals: 95 % bootstrap"
-        " of the mean. Relative improvement: 100 (a - r) / r, a the mean score of the last"
-        f" incumbent, r = {part['random_score']:.4g} that of a random architecture. p: Wilcoxon's"
-        " signed-rank test of queries to the optimum against the first strategy, paired by seed."
-    )
+        page.add_text(
+            "A run that did not find the optimum counts as its full budget. Intervals: 95 %"
+            " bootstrap of the mean. Relative improvement: 100 (a - r) / r, a the mean score of"
+            f" the last incumbent, r = {part['random_score']:.4g} that of a random architecture."
+            " p: Wilcoxon's signed-rank test of queries to the optimum against the first"
+            " strategy, paired by seed."
+        )
+    else:
+        page.add_table(f"{part['dataset']}{labels}", head, rows)
+        page.add_text(
+            "The best architecture is not known, and so there is no regret. Intervals: 95 %"
+            " bootstrap of the mean. p: Wilcoxon's signed-rank test of the last score against the"
+            " first strategy, paired by seed."
+        )
     for failure in part["failures"]:
         page.add_text(f"{failure['strategy']}, run {failure['run']} failed: {failure['error']}")
+
+
+def _to_optimum(item: dict[str, Any]) -> list[str]:
+    queries = item["queries_to_optimum"]
+    return [
+        f"{100 * item['found_rate']:.0f} %",
+        f"{queries['mean']:.1f}",
+        _range(queries["ci95"], ".1f"),
+        f"{queries['median']:.0f}",
+        f"{queries['p90']:.0f}",
+    ]
 
 
 def _add_ranks(page: Page, ranks: dict[str, Any]) -> None:
     order = sorted(ranks["average"].items(), key=lambda item: item[1])
     page.add_table(
-        "Average rank over the data sets, by queries to the optimum",
+        "Average rank over the data sets",
         ["strategy", "rank"],
         [[name, f"{rank:.2f}"] for name, rank in order],
     )
@@ -158,6 +176,14 @@ def _add_ranks(page: Page, ranks: dict[str, Any]) -> None:
 
 
 def _add_curves(page: Page, panels: dict[str, list[StrategyRuns]]) -> None:
+    if not all(runs.is_known for strategies in panels.values() for runs in strategies):
+        page.add_figure(
+            "Best score by queries",
+            "best-by-queries",
+            plots.plot_best(panels),
+            "Mean over runs of the incumbent's score; bands: 95 % bootstrap.",
+        )
+        return
     page.add_figure(
         "Regret by queries",
         "regret-by-queries",
@@ -246,8 +272,9 @@ def search_page(folder: Path) -> Page:
         truth = Truth(benchmark)
         strategy = str(config["strategy"]["strategy"])
         constants = {"dataset": name, "strategy": strategy, "run": 0, "seed": 0, "seconds": 0.0}
-        queries = query_table(constants, trials, benchmark, truth)
-        true, optimum = queries["mean_score"].to_numpy(), truth.optimum.score
+        queries = query_table(constants, trials, benchmark.space, truth)
+        true = queries["mean_score"].to_numpy()
+        optimum = None if truth.optimum is None else truth.optimum.score
     _add_leaders(page, trials, queries)
     page.add_figure(
         "Scores and the incumbent",
@@ -321,10 +348,12 @@ def _add_leaders(page: Page, trials: list[Trial], queries: pa.Table | None) -> N
 def _load_benchmark(described: dict[str, Any]) -> Any:
     """Load the benchmark of a description, None where it is not one that has a name."""
     space, _, dataset = str(described.get("benchmark", "")).partition("/")
-    if space not in BENCHMARKS.names():
+    if space not in BENCHMARKS.names() or "labels" not in described:
         return None
     options = {"dataset": dataset} if dataset else {}
-    return get_benchmark(space, labels=described["labels"], **options)
+    benchmark = get_benchmark(space, labels=described["labels"], **options)
+    limits = described.get("constraints")
+    return benchmark.within(ConstrainedSpace(benchmark.space, limits)) if limits else benchmark
 
 
 def _add_map(
@@ -370,6 +399,6 @@ def _range(ends: Sequence[float | None], form: str) -> str:
     return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
-def _with_range(item: dict[str, Any]) -> str:
-    ends = _range(item["ci95"], ".3f")
-    return _form(item["mean"], ".3f") + ("" if ends == "-" else f" ({ends})")
+def _with_range(item: dict[str, Any], form: str) -> str:
+    ends = _range(item["ci95"], form)
+    return _form(item["mean"], form) + ("" if ends == "-" else f" ({ends})")

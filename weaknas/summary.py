@@ -48,8 +48,11 @@ class StrategyRuns:
         Time of the strategy itself.
     top : ndarray of float, shape (runs, budget)
         Share of the space that is at least as good as each query; NaN after the end.
-    incumbent : ndarray of float, shape (runs,)
-        Mean score of the last incumbent.
+    best : ndarray of float, shape (runs, budget)
+        Mean score of the incumbent after each query; a run that ended early keeps
+        its last value.
+    is_known : bool
+        Whether the optimum is; if not, `regret`, `to_optimum` and `top` are NaN.
     """
 
     strategy: str
@@ -61,7 +64,21 @@ class StrategyRuns:
     cost: Floats
     top: Floats
     seconds: Floats
-    incumbent: Floats
+    best: Floats
+    is_known: bool = True
+
+    @property
+    def incumbent(self) -> Floats:
+        """Mean score of the last incumbent, shape (runs,)."""
+        return np.asarray(self.best[:, -1])
+
+    @property
+    def loss(self) -> Floats:
+        """What runs are tested by, smaller is better, shape (runs,).
+
+        Queries to the optimum; where it is not known, the negated last incumbent.
+        """
+        return self.queries if self.is_known else -self.incumbent
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:
@@ -106,7 +123,8 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
         _rows(parts, np.concatenate([column["cost"][part].cumsum() for part in parts]), budget),
         _rows(parts, column["top"], budget),
         column["seconds"][starts],
-        np.array([column["incumbent_score"][part][-1] for part in parts]),
+        _rows(parts, column["incumbent_score"], budget, extend=True),
+        not (np.isfinite(column["incumbent_score"]) & np.isnan(column["regret"])).any(),
     )
 
 
@@ -128,10 +146,11 @@ def summarize(
     For one data set: ``space, dataset, runs, budget, budget_cost, seed, labels,
     optimum, optimum_score, random_score, strategies, failures``. Each of
     ``strategies`` has ``strategy, runs, found_rate, queries_to_optimum {mean, median,
-    p90, ci95}, regret_at {"50": {mean, ci95}, ...}, seconds_per_run,
-    relative_improvement, wilcoxon``.
-    A run that did not find the optimum counts as its full budget. For several data
-    sets: ``space, datasets``, a list of these, and ``ranks`` over them.
+    p90, ci95}, regret_at {"50": {mean, ci95}, ...}, best_at (the same of the
+    incumbent's mean score), seconds_per_run, relative_improvement, wilcoxon``.
+    A run that did not find the optimum counts as its full budget. Where the optimum
+    is not known, what is said by it is None, and runs are tested by the last score.
+    For several data sets: ``space, datasets``, a list of these, and ``ranks`` over them.
 
     Parameters
     ----------
@@ -180,25 +199,37 @@ def _dataset(
         "budget": budget,
         "budget_cost": config["budget_cost"],
         "seed": config["seed"],
-        "labels": facts["labels"],
+        "labels": facts.get("labels"),
         "optimum": config["optimum"],
-        "optimum_score": facts["optimum"]["score"],
+        "optimum_score": (facts["optimum"] or {}).get("score"),
         "random_score": facts["random_score"],
         "strategies": list(items.values()),
         "failures": failed,
     }
 
 
-def _strategy(runs: StrategyRuns, random_score: float) -> dict[str, Any]:
-    queries = runs.queries
+def _strategy(runs: StrategyRuns, random_score: float | None) -> dict[str, Any]:
     improvement = (
         relative_improvement(float(runs.incumbent.mean()), random_score)
-        if random_score > 0
+        if random_score is not None and random_score > 0
         else math.nan
     )
     return {
         "strategy": runs.strategy,
         "runs": len(runs.runs),
+        **_by_optimum(runs),
+        "best_at": _at_checkpoints(runs.best),
+        "seconds_per_run": _number(runs.seconds.mean()),
+        "relative_improvement": _number(improvement),
+    }
+
+
+def _by_optimum(runs: StrategyRuns) -> dict[str, Any]:
+    """Return what is said by the optimum, None where it is not known."""
+    if not runs.is_known:
+        return dict.fromkeys(("found_rate", "queries_to_optimum", "regret_at"))
+    queries = runs.queries
+    return {
         "found_rate": _number(runs.found.mean()),
         "queries_to_optimum": {
             "mean": _number(queries.mean()),
@@ -206,15 +237,18 @@ def _strategy(runs: StrategyRuns, random_score: float) -> dict[str, Any]:
             "p90": _number(np.quantile(queries, 0.9, method="inverted_cdf")),
             "ci95": _interval(queries),
         },
-        "regret_at": {
-            str(mark): {
-                "mean": _number(runs.regret[:, mark - 1].mean()),
-                "ci95": _interval(runs.regret[:, mark - 1]),
-            }
-            for mark in checkpoints(runs.budget)
-        },
-        "seconds_per_run": _number(runs.seconds.mean()),
-        "relative_improvement": _number(improvement),
+        "regret_at": _at_checkpoints(runs.regret),
+    }
+
+
+def _at_checkpoints(curves: Floats) -> dict[str, Any]:
+    """Return mean and interval of curves, shape (runs, budget), at some numbers of queries."""
+    return {
+        str(mark): {
+            "mean": _number(curves[:, mark - 1].mean()),
+            "ci95": _interval(curves[:, mark - 1]),
+        }
+        for mark in checkpoints(curves.shape[1])
     }
 
 
@@ -226,7 +260,7 @@ def _tests(strategies: list[StrategyRuns]) -> dict[str, dict[str, Any]]:
     p_values, pairs = [], []
     for other in others:
         _, a, b = np.intersect1d(first.runs, other.runs, return_indices=True)
-        p_values.append(wilcoxon(first.queries[a], other.queries[b]))
+        p_values.append(wilcoxon(first.loss[a], other.loss[b]))
         pairs.append(len(a))
     return {
         other.strategy: {"against": first.strategy, "pairs": count, "p_holm": _number(p)}
@@ -235,11 +269,11 @@ def _tests(strategies: list[StrategyRuns]) -> dict[str, dict[str, Any]]:
 
 
 def _ranks(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Rank the strategies that have runs on every data set, by mean queries to the optimum."""
-    means = [
-        {item["strategy"]: item["queries_to_optimum"]["mean"] for item in part["strategies"]}
-        for part in parts
-    ]
+    """Rank the strategies that have runs on every data set, by mean queries to the optimum.
+
+    Where it is not known, by the mean of the last score.
+    """
+    means = [{item["strategy"]: _loss(item) for item in part["strategies"]} for part in parts]
     names = [name for name in means[0] if all(name in mean for mean in means)]
     if len(names) < 2:
         return None
@@ -249,6 +283,13 @@ def _ranks(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
         "friedman_p": _number(result.p_value),
         "critical_difference": _number(result.critical_difference),
     }
+
+
+def _loss(item: dict[str, Any]) -> float:
+    if item["queries_to_optimum"] is not None:
+        return float(item["queries_to_optimum"]["mean"])
+    last = list(item["best_at"].values())[-1]["mean"]
+    return math.inf if last is None else -float(last)
 
 
 def _interval(values: Floats) -> list[float | None]:

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from weaknas.errors import InputError
-from weaknas.evaluators import TabularBenchmark
 from weaknas.experiment import Experiment, Task, Truth, run_task
+from weaknas.problem import Problem
 
 # One thread a process: the result must not depend on how many processes there are.
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -115,14 +115,15 @@ class _Worker:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
-        self._loaded: dict[str, tuple[TabularBenchmark, Truth]] = {}
+        self._loaded: dict[str, tuple[Problem, Truth]] = {}
 
     def run(self, task: Task) -> Outcome:
         begin = time.perf_counter()
         try:
             if task.dataset not in self._loaded:
-                benchmark = self.experiment.load(task.dataset)
-                self._loaded[task.dataset] = benchmark, Truth(benchmark, self.experiment.optimum)
+                problem = self.experiment.load(task.dataset)
+                truth = Truth(problem.evaluator, self.experiment.optimum)
+                self._loaded[task.dataset] = problem, truth
             queries = run_task(self.experiment, task, *self._loaded[task.dataset])
         except Exception as error:
             return Outcome(task, None, one_line(error), time.perf_counter() - begin)

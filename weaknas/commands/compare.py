@@ -14,9 +14,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError
 from weaknas.experiment import Experiment, parse_strategy
-from weaknas.registry import SPACES, get_benchmark, is_space_file
+from weaknas.problem import TABLE, build_problem
 from weaknas.results import compare as run_comparison
 from weaknas.summary import by_dataset
 from weaknas.workers import Outcome
@@ -39,6 +39,10 @@ class Options:
     "Queries of a run."
     budget_cost: float | None = None
     "Seconds of training after which a run ends too, for strategies with several fidelities."
+    evaluator: str = TABLE
+    "`tabular`, or one of `weaknas list evaluators`, where scores are compared, not regret."
+    constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
     seed: int = 0
     "Of everything that is random; run k of every strategy sees the same labels."
     labels: str = "one-seed"
@@ -62,7 +66,8 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
     Parameters
     ----------
     space
-        Name of the search space; see `weaknas list spaces`.
+        Name of the search space, see `weaknas list spaces`, with `:key=value` for each
+        option of it, or a TOML file that describes one.
     """
     experiment = Experiment(
         space,
@@ -117,9 +122,13 @@ def _split(text: str) -> list[str]:
 
 
 def _benchmarks(space: str, options: Options) -> dict[str, Any]:
-    if space not in SPACES.names() and not is_space_file(space):
-        raise unknown("space", space, SPACES.names())
-    build = partial(get_benchmark, space, labels=options.labels)
+    build = partial(
+        build_problem,
+        space,
+        options.evaluator,
+        labels=options.labels,
+        constraints=options.constraint,
+    )
     if options.dataset is None:
         return {build().name.rpartition("/")[2]: build}
     return {name: partial(build, dataset=name) for name in _split(options.dataset)}
@@ -204,53 +213,79 @@ def print_summary(summary: dict[str, Any]) -> None:
         order = sorted(ranks["average"].items(), key=lambda item: item[1])
         text = ", ".join(f"{name} {rank:.2f}" for name, rank in order)
         console.print(
-            f"average rank by queries to the optimum: {text}"
-            f" (critical difference {ranks['critical_difference']:.2f})",
+            f"average rank: {text} (critical difference {ranks['critical_difference']:.2f})",
             markup=False,
         )
 
 
 def _table(part: dict[str, Any]) -> Any:
-    from rich.markup import escape
+    """Return the strategies as a table, by regret where the optimum is known, else by score."""
     from rich.table import Table
 
-    marks = [mark for mark in ("50", "100", "150", "300") if int(mark) < part["budget"]]
-    marks.append(str(part["budget"]))
+    known = part["optimum_score"] is not None
+    marks = [mark for mark in ("50", "100", "150", "200", "300") if int(mark) < part["budget"]]
+    marks = [*(mark for mark in marks if not known or mark != "200"), str(part["budget"])]
+    if known:
+        title = f", optimum by {part['optimum']} ({part['optimum_score']:.4g})"
+        caption = (
+            "queries: to the optimum, the full budget where it was not found; regret: optimum"
+            " minus incumbent, by mean score; p: Wilcoxon against the first, Holm"
+        )
+    else:
+        title, caption = ", optimum unknown", "p: of the last score, Wilcoxon against the first"
+    labels = f", labels {part['labels']}" if part["labels"] else ""
     table = Table(
-        title=f"{part['space']}/{part['dataset']}, labels {part['labels']},"
-        f" optimum by {part['optimum']} ({part['optimum_score']:.4g})",
-        caption="queries: to the optimum, the full budget where it was not found; regret: optimum"
-        " minus incumbent, by mean score; p: Wilcoxon against the first, Holm",
+        title=f"{part['space']}/{part['dataset']}{labels}{title}",
+        caption=caption,
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("strategy", overflow="fold")
-    for name in ("runs", "found", "queries", "95 % interval", "median", "p90"):
+    quality = ("found", "queries", "95 % interval", "median", "p90") if known else ()
+    what = "regret" if known else "best"
+    for name in ("runs", *quality, *(f"{what}@{mark}" for mark in marks)):
         table.add_column(name, justify="right", no_wrap=True)
-    for mark in marks:
-        table.add_column(f"regret@{mark}", justify="right", no_wrap=True)
-    for name in ("p", "s/run"):
+    for name in (() if known else ("95 % interval",)) + ("p", "s/run"):
         table.add_column(name, justify="right", no_wrap=True)
     for item in part["strategies"]:
-        queries = item["queries_to_optimum"]
-        table.add_row(
-            escape(item["strategy"]),
-            str(item["runs"]),
-            f"{100 * item['found_rate']:.0f} %",
-            f"{queries['mean']:.1f}",
-            _interval(queries["ci95"]),
-            f"{queries['median']:.0f}",
-            f"{queries['p90']:.0f}",
-            *(_plain(item["regret_at"][mark]["mean"], ".3f") for mark in marks),
-            _plain(item.get("wilcoxon", {}).get("p_holm"), ".1g"),
-            f"{item['seconds_per_run']:.2f}",
-        )
+        table.add_row(*(_by_regret if known else _by_score)(item, marks))
     return table
 
 
-def _interval(ends: list[float | None]) -> str:
+def _by_regret(item: dict[str, Any], marks: list[str]) -> list[str]:
+    queries = item["queries_to_optimum"]
+    return [
+        *_head(item),
+        f"{100 * item['found_rate']:.0f} %",
+        f"{queries['mean']:.1f}",
+        _interval(queries["ci95"], ".1f"),
+        f"{queries['median']:.0f}",
+        f"{queries['p90']:.0f}",
+        *(_plain(item["regret_at"][mark]["mean"], ".3f") for mark in marks),
+        *_tail(item),
+    ]
+
+
+def _by_score(item: dict[str, Any], marks: list[str]) -> list[str]:
+    best = item["best_at"]
+    means = [_plain(best[mark]["mean"], ".5g") for mark in marks]
+    return [*_head(item), *means, _interval(best[marks[-1]]["ci95"], ".5g"), *_tail(item)]
+
+
+def _head(item: dict[str, Any]) -> list[str]:
+    from rich.markup import escape
+
+    return [escape(item["strategy"]), str(item["runs"])]
+
+
+def _tail(item: dict[str, Any]) -> list[str]:
+    p_value = item.get("wilcoxon", {}).get("p_holm")
+    return [_plain(p_value, ".1g"), f"{item['seconds_per_run']:.2f}"]
+
+
+def _interval(ends: list[float | None], form: str) -> str:
     low, high = ends
-    return "-" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+    return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
 def _plain(value: float | None, form: str) -> str:

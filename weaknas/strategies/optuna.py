@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weaknas.errors import optional_import
-from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.spaces import ConstrainedSpace, Genotypes, SearchSpace
 from weaknas.strategies._base import check_seed
 from weaknas.strategies._stepwise import StepwiseStrategy
 
@@ -29,7 +29,9 @@ class OptunaStrategy(StepwiseStrategy):
     memory: the study is told the known score, nothing is paid, and after `tries`
     of them in a row a fresh random architecture is proposed, which the study is
     told of too. Combinations that are not in the space and evaluations that failed
-    are told with the worst score so far, so that the sampler avoids them.
+    are told with the worst score so far, so that the sampler avoids them. Of one
+    that exceeds the limits of a `ConstrainedSpace`, what single changes lead to
+    within the limits is proposed instead, and the study told of both.
 
     Parameters
     ----------
@@ -86,9 +88,17 @@ class OptunaStrategy(StepwiseStrategy):
         row = np.array([trial.params[name] for name in self.space.variables], dtype=np.int16)
         if not self.space.contains(row[None])[0]:
             self._close(trial, math.nan)
-            return None
+            return self._mended(row)
         self._open.setdefault(self._identify(row)[1], []).append(trial)
         return row
+
+    def _mended(self, row: Genotypes) -> Genotypes | None:
+        """Return what is near and within the limits, where there are limits."""
+        space = self.space
+        if not isinstance(space, ConstrainedSpace) or not space.whole.contains(row[None])[0]:
+            return None
+        mended: Genotypes = space.mend(row[None], self._rng)[0]
+        return mended
 
     def _step(self, genotype: Genotypes, score: float) -> None:
         trials = self._open.pop(self._identify(genotype)[1], [])
