@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.training.test_trainer import Small, make_data, train  # noqa: E402
 from weaknas.errors import InputError  # noqa: E402
 from weaknas.training import Protocol  # noqa: E402
 from weaknas.training import trainer as trainer_module  # noqa: E402
+from weaknas.training.data import Dataset, Images, from_arrays  # noqa: E402
 from weaknas.training.devices import choose_device, choose_precision  # noqa: E402
 from weaknas.training.measure import Examination, count_macs, count_parameters  # noqa: E402
+
+
+class Small(torch.nn.Sequential):
+    """The least that has a convolution, a batch norm and a classifier."""
+
+    def __init__(self) -> None:
+        body = [torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.BatchNorm2d(4)]
+        super().__init__(*body, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        self.append(torch.nn.Linear(4, 3))
+
+
+def make_data() -> Dataset:
+    """Three classes of 6 x 6 images that differ by their brightness."""
+    labels = np.arange(30) % 3
+    pixels = np.random.default_rng(0).integers(0, 100, (30, 1, 6, 6))
+    pixels += labels[:, None, None, None] * 70
+    images = Images(pixels.astype(np.uint8), labels)
+    return from_arrays("made", images, images, ["a", "b", "c"], images)
+
+
+def train(protocol: Protocol, build: type[torch.nn.Module] = Small) -> trainer_module.Training:
+    trainer = trainer_module.Trainer(build, make_data(), protocol, device="cpu", threads=1)
+    return trainer.run()
 
 
 @pytest.fixture

@@ -16,15 +16,17 @@ class Outcome:
 
     Parameters
     ----------
-    curve, seconds : list of float
+    curve, losses, seconds : list of float
         An epoch each.
     status : str
     stages : list of int
         Epochs after which an evaluation ended: what was paid by which.
     metrics : dict of str to float
+        Of the network, whatever the epoch.
     """
 
     curve: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     status: str = "ok"
     stages: list[int] = field(default_factory=list)

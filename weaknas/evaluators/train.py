@@ -192,7 +192,7 @@ class TrainEvaluator:
         for outcome in outcomes:
             if outcome.status not in ("ok", "stopped"):
                 return Evaluation.failure(outcome.status, outcome.message, cost)
-        return self._evaluation([outcome.curve[:epochs] for outcome in outcomes], outcomes, cost)
+        return self._evaluation(outcomes, epochs, cost)
 
     def train_winner(
         self, architecture: Architecture, seed: int, output: Path | None = None
@@ -246,13 +246,13 @@ class TrainEvaluator:
             return self.protocol.with_options(shorter), epochs
         return self.protocol, epochs
 
-    def _evaluation(
-        self, curves: list[list[float]], outcomes: list[Outcome], cost: float
-    ) -> Evaluation:
+    def _evaluation(self, outcomes: list[Outcome], epochs: int, cost: float) -> Evaluation:
+        curves = [outcome.curve[:epochs] for outcome in outcomes]
         metrics = {
             name: float(np.mean([outcome.metrics[name] for outcome in outcomes]))
             for name in outcomes[0].metrics
         }
+        metrics["loss"] = float(np.mean([outcome.losses[:epochs][-1] for outcome in outcomes]))
         shortest = min(map(len, curves))
         mean = np.mean([curve[:shortest] for curve in curves], axis=0)
         metrics |= {f"{_CURVE}{epoch}": float(v) for epoch, v in enumerate(mean, start=1)}
@@ -326,10 +326,11 @@ class TrainEvaluator:
         return replace(
             before,
             curve=training.curve,
+            losses=training.losses,
             seconds=training.seconds,
             status=training.status,
             stages=sorted({*before.stages, len(training.seconds)}),
-            metrics=_metrics(training, trainer),
+            metrics=before.metrics or _metrics(training, trainer),
         )
 
 
@@ -344,7 +345,6 @@ def _metrics(training: Training, trainer: Trainer) -> dict[str, float]:
 
     shape = trainer.dataset.shape
     return {
-        "loss": training.losses[-1],
         "params": float(count_parameters(training.network)),
         "macs": float(count_macs(training.network, shape)),
         "latency": latency(training.network, shape, trainer.device),
