@@ -13,6 +13,7 @@ from weaknas.encoders.ordinal import OrdinalEncoder
 from weaknas.encoders.path import PathCountsEncoder, PathEncoder, TruncatedPathEncoder
 from weaknas.encoders.path_statistics import PathStatisticsEncoder
 from weaknas.encoders.variables import VariablesEncoder
+from weaknas.encoders.zero_cost import ZeroCostEncoder
 
 __all__ = [
     "AdjacencyEncoder",
@@ -33,4 +34,5 @@ __all__ = [
     "PathStatisticsEncoder",
     "TruncatedPathEncoder",
     "VariablesEncoder",
+    "ZeroCostEncoder",
 ]

@@ -247,6 +247,11 @@ class SearchSpace(ABC):
         """Whether `network` is offered."""
         return type(self).network is not SearchSpace.network
 
+    @property
+    def small_network(self) -> dict[str, Any]:
+        """Settings of `network` for a small one that has all of an architecture in it."""
+        return {}
+
     def network(
         self,
         architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],

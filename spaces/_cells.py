@@ -33,6 +33,11 @@ class CellSpace(SearchSpace, Generic[S]):
 
     skeleton: type[S]
 
+    @property
+    def small_network(self) -> dict[str, Any]:
+        """Few channels, and one cell where the published network has several alike."""
+        return {"channels": 8, "cells": 1}
+
     def costs(self) -> dict[str, CostFunction]:
         """Return ``macs`` and ``params`` of the network for CIFAR-10."""
         return {"macs": self.macs, "params": self.parameters}

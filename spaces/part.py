@@ -81,6 +81,11 @@ class PartOfSpace(SearchSpace):
         """Whether the whole space has networks."""
         return self.whole.has_networks
 
+    @property
+    def small_network(self) -> dict[str, Any]:
+        """The settings for a small network of the whole space."""
+        return self.whole.small_network
+
     def network(
         self,
         architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],

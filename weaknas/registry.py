@@ -131,6 +131,7 @@ ENCODERS = Registry(
         "path-statistics": "weaknas.encoders:PathStatisticsEncoder",
         "truncated-path": "weaknas.encoders:TruncatedPathEncoder",
         "variables": "weaknas.encoders:VariablesEncoder",
+        "zero-cost": "weaknas.encoders:ZeroCostEncoder",
     },
 )
 

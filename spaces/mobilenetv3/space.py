@@ -242,6 +242,11 @@ class MobileNetV3(SearchSpace):
 
     # -- networks -------------------------------------------------------------------------
 
+    @property
+    def small_network(self) -> dict[str, Any]:
+        """A quarter of the channels."""
+        return {"width": 0.25}
+
     def network(
         self,
         architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],

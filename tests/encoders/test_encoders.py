@@ -315,11 +315,12 @@ def test_options_reach_the_encoder():
     assert encoder.get_params() == {"space": SPACE, "length": 5}
 
 
-@pytest.mark.parametrize("name", weaknas.list_encoders())
+@pytest.mark.parametrize("name", list_encoders_for(SPACE))
 def test_isomorphic_cells_are_encoded_alike(name):
-    encoder = weaknas.get_encoder(name, SPACE).fit(ROWS)
+    rows = ROWS[:20] if name == "zero-cost" else ROWS  # which builds networks
+    encoder = weaknas.get_encoder(name, SPACE).fit(rows)
     np.testing.assert_array_equal(
-        encoder.transform(ROWS), encoder.transform(SPACE.canonicalize(ROWS))
+        encoder.transform(rows), encoder.transform(SPACE.canonicalize(rows))
     )
 
 
