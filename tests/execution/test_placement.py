@@ -82,7 +82,7 @@ def test_every_worker_has_a_gpu_and_none_more_than_needed(workers: int, gpus: in
 
 
 def test_more_workers_than_the_gpus_take_are_refused() -> None:
-    with pytest.raises(InputError, match="5 workers are more than 2 GPUs take .* at most 4"):
+    with pytest.raises(InputError, match=r"5 workers are more than 2 GPUs take .* at most 4"):
         place(5, ["0", "1"], 2)
 
 

@@ -1,0 +1,36 @@
+"""A search with two worker processes, to be killed: folder, mode, budget."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from execution_judges import SPACE, Judge
+
+import weaknas
+from weaknas.execution import ProcessPool
+from weaknas.strategies import RandomSearch, RegularizedEvolution, Strategy
+
+SECONDS = 0.02
+
+
+def strategy(mode: str) -> Strategy:
+    if mode == "random-asynchronous":
+        return RandomSearch(SPACE, seed=3)
+    return RegularizedEvolution(SPACE, seed=3, population=12, batch_size=4)
+
+
+def main(folder: Path, mode: str, budget: int) -> None:
+    with ProcessPool(2) as pool:
+        weaknas.run(
+            strategy(mode),
+            Judge(folder, SECONDS),
+            budget,
+            executor=pool,
+            asynchronous=mode.endswith("asynchronous"),
+            output=folder / "run",
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,122 @@
+"""Workers and coordinator killed at random moments, again and again: nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from execution_judges import SPACE, Judge, all_gone, marks
+from killed_search import strategy
+
+import weaknas
+
+SCRIPT = Path(__file__).with_name("killed_search.py")
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class Killed:
+    """A run in a folder that is started and killed."""
+
+    def __init__(self, folder: Path, mode: str, budget: int) -> None:
+        self.folder, self.journal = folder, folder / "run" / "journal.jsonl"
+        self.command = [sys.executable, str(SCRIPT), str(folder), mode, str(budget)]
+        self.chance = random.Random(mode)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.command, env=ENVIRONMENT, stderr=subprocess.PIPE)
+
+    def finish(self) -> None:
+        running = self.start()
+        _, err = running.communicate(timeout=120)
+        assert running.returncode == 0, err.decode()
+
+    def kill(self) -> None:
+        """Start, let some evaluations begin, kill a worker and a moment later all of it."""
+        running, before = self.start(), len(self.begun())
+        wanted = before + self.chance.randint(1, 5)
+        end = time.monotonic() + 60
+        while len(self.begun()) < wanted and running.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+        self.pause()
+        worker = self.chance.choice(self.begun()[-2:])[1]
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+        self.pause()
+        assert running.poll() is None, "the budget is too small for so many kills"
+        running.kill()
+        running.communicate()
+        assert all_gone({process for _, process in self.begun()[before:]})
+
+    def pause(self) -> None:
+        time.sleep(self.chance.choice([0, 0, 0.02, 0.1, 0.4]) * self.chance.random())
+
+    def begun(self) -> list[tuple[str, int]]:
+        return [(key, process) for event, key, process in marks(self.folder) if event == "begin"]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The whole lines of the journal."""
+        content = self.journal.read_bytes() if self.journal.exists() else b""
+        return [json.loads(line) for line in content.split(b"\n")[1:-1]]
+
+
+def facts(record: dict[str, Any]) -> tuple[Any, ...]:
+    return record["number"], record["architecture"]["text"], record["score"], record["status"]
+
+
+def kill_and_check(run: Killed, times: int) -> None:
+    kept: list[dict[str, Any]] = []
+    for _ in range(times):
+        begun = len(run.begun())
+        run.kill()
+        records = run.records()
+        assert records[: len(kept)] == kept, "a result was lost"
+        done = {key_of(record) for record in kept}
+        assert not done & {key for key, _ in run.begun()[begun:]}, "a result was paid twice"
+        kept = records
+    begun = len(run.begun())
+    run.finish()
+    assert run.records()[: len(kept)] == kept
+    assert not {key_of(record) for record in kept} & {key for key, _ in run.begun()[begun:]}
+
+
+def key_of(record: dict[str, Any]) -> str:
+    return SPACE.architecture(record["architecture"]["text"]).id
+
+
+def test_twenty_times_killed_it_ends_with_the_same_trials(tmp_path: Path) -> None:
+    run = Killed(tmp_path, "rounds", 140)
+    kill_and_check(run, 20)
+    (tmp_path / "whole").mkdir()
+    whole = weaknas.run(strategy("rounds"), Judge(tmp_path / "whole"), 140)
+    expected = [facts(trial.to_dict()) for trial in whole.trials]
+    assert sorted(map(facts, run.records())) == expected
+    # the journal says all: no evaluation is left to pay
+    before = len(run.begun())
+    run.finish()
+    assert len(run.begun()) == before
+
+
+@pytest.mark.parametrize("mode", ["random-asynchronous", "evolution-asynchronous"])
+def test_asynchronously_too(tmp_path: Path, mode: str) -> None:
+    budget = 60
+    run = Killed(tmp_path, mode, budget)
+    kill_and_check(run, 6)
+    records = sorted(map(facts, run.records()))
+    assert [number for number, *_ in records] == list(range(budget))
+    assert len({text for _, text, *_ in records}) == budget
+    assert {status for *_, status in records} == {"ok"}
+    if mode == "random-asynchronous":  # proposals do not depend on the order of results
+        whole = weaknas.run(strategy(mode), Judge(tmp_path), budget)
+        assert records == [facts(trial.to_dict()) for trial in whole.trials]
+    before = len(run.begun())
+    run.finish()  # the same proposals again, or it would complain of its journal
+    assert len(run.begun()) == before
