@@ -77,6 +77,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     switches = _settings(options.protocol)
     if options.epochs is not None:
         switches["epochs"] = options.epochs
+        switches.setdefault("warmup", min(DEFAULT.warmup, options.epochs))
     name, setting = parse_label(space)
     trainer = SupernetTrainer(
         get_space(name, **setting),
