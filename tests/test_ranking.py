@@ -233,6 +233,8 @@ def test_labels_carry_options():
         ({"train_sizes": [1, 5]}, r"from 2 on, not \[1, 5\]"),
         ({"train_sizes": []}, "from 2 on"),
         ({"runs": 0}, "at least 1, not 0"),
+        ({"runs_of": {"near": 0}}, "at least 1, not 0"),
+        ({"runs_of": {"nea": 2}}, "did you mean 'near'"),
         ({"seed": -1}, "not -1"),
         ({"regime": "uniforn"}, "did you mean 'uniform'"),
         ({"targets": "ranks"}, "unknown targets 'ranks'"),
@@ -284,6 +286,35 @@ def test_interrupted_rankings_continue(tmp_path):
     ]
     with pytest.raises(InputError, match=r"seed = 0, not 1"):
         rank(design(seed=1), cut)
+
+
+def test_predictors_and_runs_are_added_to_a_folder(tmp_path):
+    both = design().contestants
+    linear, near = ({name: one} for name, one in both.items())
+    rank(design(contestants=linear, runs=2), tmp_path)
+    done = pq.read_table(tmp_path / "rankings.parquet").to_pylist()
+    told = []
+    summary = rank(design(contestants=near, runs=1), tmp_path, progress=told.append)
+    assert [(row["predictor"], row["runs"]) for row in summary["rows"][:2]] == [
+        ("linear", 2),
+        ("near", 1),
+    ]
+    assert pq.read_table(tmp_path / "rankings.parquet").to_pylist()[-4:] == done
+    whole = rank(design(runs_of={"near": 2}), tmp_path)
+    fresh = rank(design(runs_of={"near": 2}))
+    assert [(row["predictor"], row["runs"]) for row in whole["rows"][:2]] == [
+        ("linear", 3),
+        ("near", 2),
+    ]
+    for one, other in zip(whole["rows"], fresh["rows"], strict=True):
+        assert without_times(one) == without_times(other)
+    changed = {"near": Contestant(KNeighborsRegressor(4), "ordinal")}
+    with pytest.raises(InputError, match=r"near\.parameters\.n_neighbors = 3, not 4"):
+        rank(design(contestants=changed), tmp_path)
+
+
+def without_times(row):
+    return {name: value for name, value in row.items() if not name.startswith("seconds")}
 
 
 def test_failures_are_reported_and_the_others_go_on():

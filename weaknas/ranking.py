@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -123,6 +123,8 @@ class Ranking:
         concentrated where good architectures are.
     targets : str
         What is fitted: ``"rank-normal"``, ``"standard"`` or ``"raw"`` scores.
+    runs_of : mapping of str to int
+        Runs of single predictors by label, where they differ from `runs`, e.g. of slow ones.
 
     Raises
     ------
@@ -138,14 +140,19 @@ class Ranking:
     seed: int = 0
     regime: Regime = "uniform"
     targets: str = "rank-normal"
+    runs_of: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.contestants:
             raise InputError("a ranking needs at least one predictor")
         if not self.train_sizes or min(self.train_sizes) < 2:
             raise InputError(f"training sizes are numbers from 2 on, not {[*self.train_sizes]}")
-        if self.runs < 1:
-            raise InputError(f"the number of runs must be at least 1, not {self.runs}")
+        for name in self.runs_of:
+            if name not in self.contestants:
+                raise unknown("predictor of the ranking", name, self.contestants)
+        for count in (self.runs, *self.runs_of.values()):
+            if count < 1:
+                raise InputError(f"the number of runs must be at least 1, not {count}")
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, not {self.seed}")
         if self.regime not in REGIMES:
@@ -154,7 +161,17 @@ class Ranking:
 
     def tasks(self) -> list[Task]:
         """Return all tasks, run by run, so that an interrupted comparison is balanced."""
-        return [Task(name, number) for number in range(self.runs) for name in self.contestants]
+        most = max(map(self.runs_for, self.contestants))
+        return [
+            Task(name, number)
+            for number in range(most)
+            for name in self.contestants
+            if number < self.runs_for(name)
+        ]
+
+    def runs_for(self, predictor: str) -> int:
+        """Return the number of runs of a predictor."""
+        return self.runs_of.get(predictor, self.runs)
 
     def load(self) -> TabularBenchmark:
         """Return the benchmark."""
@@ -188,7 +205,8 @@ class Ranking:
             "space": self.space,
             "benchmark": benchmark.describe(),
             "predictors": {
-                name: describe(one.predictor) | {"encoder": one.encoder_name(space)}
+                name: describe(one.predictor)
+                | {"encoder": one.encoder_name(space), "runs": self.runs_for(name)}
                 for name, one in self.contestants.items()
             },
             "architectures": count,

@@ -21,7 +21,7 @@ from weaknas.statistics import Floats, bootstrap_interval, holm, wilcoxon
 from weaknas.trials import differences
 from weaknas.workers import run_tasks
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 QUALITIES = ("kendall_tau", "spearman", "top_precision", "regret")
 Progress: TypeAlias = Callable[[Measured], None]
 
@@ -37,8 +37,9 @@ def rank(
     """Measure how well predictors rank, or what is left of it, and summarize.
 
     With `output`, every finished task is on the disk before the next is waited for;
-    the same design with the same folder continues. What raised is reported and
-    tried again by the next call.
+    the same design with the same folder continues, and one with more or other
+    predictors, or more runs, adds to it. What raised is reported and tried again by
+    the next call.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def rank(
     Returns
     -------
     dict
-        The summary, see `summarize_ranking`.
+        The summary of all that is in the folder, see `summarize_ranking`.
 
     Raises
     ------
@@ -196,18 +197,27 @@ class _Folder:
     def _open(self, folder: Path, command: str) -> None:
         path = folder / "config.json"
         if path.exists():
-            for key, old, new in differences(read_design(folder), self.config):
+            theirs = read_design(folder)
+            ours = _joined(theirs, self.config)
+            for key, old, new in differences(_joined(self.config, theirs), ours):
                 raise InputError(
                     f"{folder} holds a ranking with {key} = {old}, not {new};"
                     " choose another output folder or the same configuration"
+                    " (predictors and runs may be added)"
                 )
+            self.config = ours
             self.done = _read(folder)
+            if self.config != theirs:
+                write_json(path, self._record(command))
             return
         if any((folder / name).exists() for name in ("rankings.parquet", "journal.jsonl")):
             raise InputError(f"{folder} holds other results; choose another output folder")
+        write_json(path, self._record(command))
+
+    def _record(self, command: str) -> dict[str, Any]:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"weaknas_ranking": FORMAT_VERSION, "created": created, "command": command}
-        write_json(path, record | {"ranking": self.config})
+        return record | {"ranking": self.config}
 
     def add(self, task: Task, rows: pa.Table) -> None:
         """Keep a finished task."""
@@ -217,7 +227,8 @@ class _Folder:
 
     def finish(self, order: list[Task], errors: Mapping[Task, str]) -> dict[str, Any]:
         """Summarize what there is and put the files of single tasks together."""
-        tables = [self.done[task] for task in order if task in self.done]
+        added = [task for task in self.done if task not in set(order)]  # by other designs
+        tables = [self.done[task] for task in order + added if task in self.done]
         rows = pa.concat_tables(tables) if tables else None
         summary = summarize_ranking(self.config, rows, errors)
         if self.folder is not None:
@@ -229,6 +240,21 @@ class _Folder:
             if (self.folder / "runs").exists():
                 (self.folder / "runs").rmdir()
         return summary
+
+
+def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the second design with the predictors of both and the larger numbers of runs."""
+    runs = {
+        name: max(
+            design["predictors"][name]["runs"]
+            for design in (first, second)
+            if name in design["predictors"]
+        )
+        for name in first["predictors"] | second["predictors"]
+    }
+    described = first["predictors"] | second["predictors"]
+    predictors = {name: described[name] | {"runs": count} for name, count in runs.items()}
+    return {**second, "runs": max(first["runs"], second["runs"]), "predictors": predictors}
 
 
 def read_design(folder: Path) -> dict[str, Any]:

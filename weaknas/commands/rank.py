@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
+from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError, MissingDependencyError, unknown
 from weaknas.ranking import Measured, Ranking, parse_contestant
 from weaknas.ranking_results import rank as run_ranking
@@ -34,6 +35,8 @@ class Options:
     "Numbers of architectures to fit to, separated by commas."
     runs: int = 20
     "Training sets; run k is the same for every predictor."
+    runs_of: str = ""
+    "Fewer or more runs for some predictors, like `mlp=5,gcn=3`."
     labels: str = "one-seed"
     "What predictors are fitted to: `one-seed`, one training, or `mean`, of all."
     regime: str = "uniform"
@@ -76,6 +79,7 @@ def rank(space: str, /, *, options: Options = Options()) -> None:
         options.seed,
         options.regime,  # type: ignore[arg-type]  # checked there
         options.targets,
+        parse_runs_of(options.runs_of),
     )
     with RankingProgress(design) as progress:
         summary = run_ranking(
