@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import Genotypes
@@ -140,12 +138,10 @@ class Conditions:
     def _find_groups(self) -> list[_Group]:
         """Split the choices into groups that no condition joins."""
         joins = [(a, b) for a, parents in self._parents.items() for b in parents]
-        a, b = np.array(joins, dtype=np.int64).reshape(-1, 2).T
-        shape = (len(self.counts),) * 2
-        number, labels = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=shape))
+        labels = _components(len(self.counts), joins)
         return [
             self._group([column for column in self.order if labels[column] == label])
-            for label in range(number)
+            for label in range(max(labels, default=-1) + 1)
         ]
 
     def _group(self, columns: list[int]) -> _Group:
@@ -197,3 +193,17 @@ def _require_values(
     if not values:
         raise InputError(f"{name!r} never exists: its condition allows no value of {other!r}")
     return values
+
+
+def _components(n: int, joins: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the connected component of each of n nodes, numbered from 0."""
+    if not joins:
+        return list(range(n))
+    # Slow to import, and most spaces have no conditions.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = np.array(joins, dtype=np.int64).T
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(n, n))
+    labels: list[int] = connected_components(graph)[1].tolist()
+    return labels
