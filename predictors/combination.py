@@ -20,10 +20,10 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.predictors._base import Floats, Predicted
+from weaknas.predictors.extra_trees import ExtraTrees
 from weaknas.predictors.gaussian_process import GaussianProcess
-from weaknas.predictors.histogram_boosting import HistogramBoosting
+from weaknas.predictors.kernel_ridge import KernelRidge
 from weaknas.predictors.pool import PoolModel, Rows, for_pool, has_std
-from weaknas.predictors.xgboost import XGBoost
 
 _FEWEST = 10  # rows below which members are not told apart
 
@@ -37,12 +37,13 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
     Parameters
     ----------
     estimators : sequence of (str, regressor), optional
-        Members by name; default: a Gaussian process and boosted trees of XGBoost and of
-        scikit-learn.
+        Members by name; default: a Gaussian process, kernel ridge regression and extra
+        trees.
     folds : int
         Of the cross-validation that weighs them.
-    groups : sequence, optional
-        Blocks of columns, for members with a parameter of this name that is None.
+    groups, trend : sequence, optional
+        Blocks of columns and columns with a trend, for members with a parameter of this
+        name that is None.
     random_state : int or RandomState, optional
         Seeds the folds and the members whose own ``random_state`` is None.
 
@@ -59,11 +60,13 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
         estimators: Sequence[tuple[str, Any]] | None = None,
         folds: int = 5,
         groups: Sequence[Any] | None = None,
+        trend: Sequence[int] | None = None,
         random_state: Any = None,
     ) -> None:
         self.estimators = estimators
         self.folds = folds
         self.groups = groups
+        self.trend = trend
         self.random_state = random_state
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -131,9 +134,12 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
         chosen = self._defaults() if self.estimators is None else self.estimators
         members = [clone(member) for _, member in chosen]
         for member in members:
-            unset = {k: v for k, v in member.get_params().items() if v is None}
-            seeds = {k: int(rng.randint(2**31 - 1)) for k in unset if _last(k) == "random_state"}
-            member.set_params(**seeds, **{k: self.groups for k in unset if _last(k) == "groups"})
+            unset = [name for name, value in member.get_params().items() if value is None]
+            told: dict[str, Any] = {"groups": self.groups, "trend": self.trend}
+            layout = {name: told[_last(name)] for name in unset if _last(name) in told}
+            seeded = [name for name in unset if _last(name) == "random_state"]
+            seeds = {name: int(rng.randint(2**31 - 1)) for name in seeded}
+            member.set_params(**layout, **seeds)
         return members
 
     def _weights(self, members: list[Any], X: Any, y: Floats) -> Floats:
@@ -235,19 +241,9 @@ class CombinationPool(PoolModel):
 
 def plain_members() -> list[tuple[str, Any]]:
     """Return the default members, which need no graphs."""
-    boosted = XGBoost(
-        300,
-        max_depth=4,
-        learning_rate=0.05,
-        subsample=0.7,
-        colsample=0.3,
-        min_child_weight=3.0,
-        members=1,
-    )
-    histogram = HistogramBoosting(
-        200, max_leaf_nodes=15, min_samples_leaf=5, learning_rate=0.05, members=1
-    )
-    return [("gp", GaussianProcess()), ("xgboost", boosted), ("histogram", histogram)]
+    # Much alike in quality, and unlike in what they get wrong.
+    trees = ExtraTrees(100, max_features=1.0)
+    return [("gp", GaussianProcess()), ("kernel-ridge", KernelRidge()), ("extra-trees", trees)]
 
 
 def _last(parameter: str) -> str:

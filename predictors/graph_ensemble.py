@@ -11,7 +11,7 @@ from weaknas.predictors.gcn import GCN
 
 
 class GraphEnsemble(WeightedEnsemble):
-    """A Gaussian process, boosted trees and a graph network, weighted by how well they rank.
+    """A graph network with the members of `WeightedEnsemble`, weighted by how well they rank.
 
     The graph network reads the columns of the encoder ``graphs``, with which the
     features must start; the others read all columns. See `WeightedEnsemble` for the
@@ -25,10 +25,11 @@ class GraphEnsemble(WeightedEnsemble):
         estimators: Sequence[tuple[str, Any]] | None = None,
         folds: int = 5,
         groups: Sequence[Any] | None = None,
+        trend: Sequence[int] | None = None,
         random_state: Any = None,
     ) -> None:
         require_torch()
-        super().__init__(estimators, folds, groups, random_state)
+        super().__init__(estimators, folds, groups, trend, random_state)
 
     def _defaults(self) -> list[tuple[str, Any]]:
         return [*plain_members(), ("gcn", GCN())]

@@ -28,8 +28,9 @@ class SelfTraining(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: 
         Default: `XGBoost`.
     unlabelled : int
         Rows that are drawn from the pool in each fit.
-    groups : sequence, optional
-        Blocks of columns, for an estimator with a parameter of this name that is None.
+    groups, trend : sequence, optional
+        Blocks of columns and columns with a trend, for an estimator with a parameter of
+        this name that is None.
     random_state : int or RandomState, optional
         Seeds the draws and the estimator, where its own ``random_state`` is None.
     """
@@ -39,11 +40,13 @@ class SelfTraining(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: 
         estimator: Any = None,
         unlabelled: int = 500,
         groups: Any = None,
+        trend: Any = None,
         random_state: Any = None,
     ) -> None:
         self.estimator = estimator
         self.unlabelled = unlabelled
         self.groups = groups
+        self.trend = trend
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -89,7 +92,8 @@ class SelfTraining(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: 
         unset = {name for name, value in fresh.get_params(deep=False).items() if value is None}
         if "random_state" in unset:
             fresh.set_params(random_state=int(rng.randint(2**31 - 1)))
-        return fresh.set_params(groups=self.groups) if "groups" in unset else fresh
+        layout = {"groups": self.groups, "trend": self.trend}
+        return fresh.set_params(**{name: layout[name] for name in unset & set(layout)})
 
 
 class SelfTrainingPool(PoolModel):

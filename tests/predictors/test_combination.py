@@ -109,9 +109,10 @@ def test_parameters_of_members_are_its_own_and_blocks_are_passed_on():
     assert model.get_params()["tree__max_depth"] is None
     assert model.set_params(tree__max_depth=2).estimators[1][1].max_depth == 2
     groups = [slice(0, 3), slice(3, 6)]
-    told = fresh_predictor(model, {"groups": groups}, np.random.default_rng(0))
+    told = fresh_predictor(model, {"groups": groups, "trend": [1]}, np.random.default_rng(0))
     fitted = told.fit(X[TRAIN], Y[TRAIN])
     assert fitted.estimators_[0].groups == groups
+    assert fitted.estimators_[0].trend == [1]
     assert len(fitted.estimators_[0].hyperparameters_.lengths) == 2
 
 
