@@ -1,12 +1,14 @@
-"""Batches of image files, decoded by torchvision in processes of their own."""
+"""Batches of image files, decoded by Pillow in processes of their own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -37,13 +39,13 @@ class FromFiles:
     Raises
     ------
     MissingDependencyError
-        When torchvision is not installed.
+        When Pillow is not installed.
     """
 
     def __init__(
         self, split: ImageFiles, device: torch.device, augmented: bool, loaders: int | None
     ) -> None:
-        optional_import("torchvision", "vision")
+        optional_import("PIL", "vision")
         self._split, self._device, self._augmented = split, device, augmented
         self._loaders = min(os.cpu_count() or 1, _MOST_LOADERS) if loaders is None else loaders
 
@@ -76,22 +78,42 @@ class _Decoder(Dataset[tuple[Tensor, int]]):
         return len(self._split)
 
     def __getitem__(self, row: int) -> tuple[Tensor, int]:
-        from torchvision.io import ImageReadMode, decode_image
-        from torchvision.transforms.v2 import functional
-
         path = self._split.root / str(self._split.names[row])
-        try:
-            image = decode_image(str(path), mode=ImageReadMode.RGB)
-        except RuntimeError as error:
-            raise InputError(f"{path}: no image that can be decoded ({error})") from error
-        height, width = image.shape[1:]
-        if self._crops is None:
-            box = middle_box(height, width)
-        else:
-            box = random_box(height, width, self._crops[row])
-        size = self._split.size
-        scaled: Tensor = functional.resized_crop(image, *box, [size, size], antialias=True)
-        return scaled, int(self._split.labels[row])
+        crop = None if self._crops is None else self._crops[row]
+        pixels = torch.from_numpy(read_image(path, self._split.size, crop))
+        return pixels, int(self._split.labels[row])
+
+
+def read_image(
+    path: Path, size: int, draws: npt.NDArray[np.float64] | None
+) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a file in colours, cropped and scaled; shape (3, size, size).
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+    draws : ndarray, shape (4,), optional
+        As for `random_box`; None: the middle.
+
+    Raises
+    ------
+    InputError
+        When the file is no image, or damaged.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            height, width = file.height, file.width
+            box = middle_box(height, width) if draws is None else random_box(height, width, draws)
+            top, left, tall, wide = box
+            scaled = file.convert("RGB").resize(
+                (size, size), Image.Resampling.BILINEAR, (left, top, left + wide, top + tall)
+            )
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow says of damaged files
+        raise InputError(f"{path}: no image that can be decoded ({error})") from error
+    return np.ascontiguousarray(np.asarray(scaled, dtype=np.uint8).transpose(2, 0, 1))
 
 
 def middle_box(height: int, width: int) -> tuple[int, int, int, int]:
@@ -101,7 +123,7 @@ def middle_box(height: int, width: int) -> tuple[int, int, int, int]:
 
 
 def random_box(
-    height: int, width: int, draws: np.ndarray[tuple[int], np.dtype[np.float64]]
+    height: int, width: int, draws: npt.NDArray[np.float64]
 ) -> tuple[int, int, int, int]:
     """Return top, left, height and width of a random crop, cut where it does not fit.
 

@@ -20,7 +20,7 @@ _LARGEST_VALIDATION = 50_000
 
 
 def read(path: str | os.PathLike[str] | None, validation: int | None) -> Dataset:
-    """Images in ``train/CLASS/`` and ``val/CLASS/``, e.g. ImageNet; decoded by torchvision.
+    """Images in ``train/CLASS/`` and ``val/CLASS/``, e.g. ImageNet; decoded by Pillow.
 
     The official validation images, those below ``val`` (or ``test``), are the test split:
     their labels are the ones that papers report. Of the training images a tenth, at most
