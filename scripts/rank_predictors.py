@@ -1,8 +1,9 @@
 """How well every predictor ranks unseen architectures, by space and sampling regime.
 
 NAS-Bench-201 on cifar100, and NAS-Bench-101 where its table is at hand (see
-``weaknas table``). Predictors whose packages are not installed are left out and
-named in the results. Run it again to continue where it was cut short:
+``weaknas table``). Every predictor has the encoding of a search, and some strong ones
+path statistics beside it, too. Predictors whose packages are not installed are left
+out and named in the results. Run it again to continue where it was cut short:
 
     python scripts/rank_predictors.py --jobs 2
 """
@@ -20,7 +21,8 @@ from weaknas.commands.rank import RankingProgress, print_ranking
 from weaknas.errors import InputError
 from weaknas.ranking import REGIMES, Contestant, Ranking, parse_contestant
 from weaknas.ranking_results import rank
-from weaknas.registry import get_benchmark, list_predictors
+from weaknas.registry import get_benchmark, get_space, list_predictors
+from weaknas.spaces import SearchSpace
 
 #: Space to data set and training sizes, those of published comparisons.
 TABLES = {
@@ -28,12 +30,18 @@ TABLES = {
     "nasbench101": ("cifar10", (100, 172, 424)),
 }
 QUICK = ("gp", "bayesian-ridge")
+#: What is shown with path statistics, too.
+WITH_PATHS = ("gp", "kernel-ridge", "extra-trees", "ensemble")
+PATHS = "path-statistics"
+#: What takes seconds a fit.
+SLOW = ("gcn", "graph-ensemble", "graph-transformer", "mlp", "pairwise-relation", "self-training")
 
 
 def main() -> None:
     """Rank on each table in each regime and write tables and figures."""
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=20)
+    options.add_argument("--slow-runs", type=int, default=5, help="of predictors that are slow")
     options.add_argument("--labels", default="mean")
     options.add_argument("--regimes", nargs="+", default=list(REGIMES))
     options.add_argument("--spaces", nargs="+", default=list(TABLES))
@@ -43,7 +51,6 @@ def main() -> None:
         arguments.runs, arguments.spaces, arguments.predictors = 2, ["nasbench201"], QUICK
     # The default comes first: it is what the others are tested against.
     names = arguments.predictors or sorted(list_predictors(), key=lambda name: name != "gp")
-    contestants, missing = build(names)
     for space in arguments.spaces:
         dataset, sizes = TABLES[space]
         benchmark = partial(get_benchmark, space, dataset=dataset, labels=arguments.labels)
@@ -52,6 +59,8 @@ def main() -> None:
         except InputError as error:
             print(f"{space} is left out: {error}")
             continue
+        contestants, missing = build(names, get_space(space))
+        slow = {name: min(arguments.runs, arguments.slow_runs) for name in SLOW}
         for regime in arguments.regimes:
             design = Ranking(
                 space,
@@ -61,6 +70,7 @@ def main() -> None:
                 arguments.runs,
                 arguments.seed,
                 regime,
+                runs_of={name: slow[name] for name in contestants if name in slow},
             )
             name = f"rank-{space}-{regime}-{arguments.labels}"
             folder = arguments.work / (f"{name}-quick" if arguments.quick else name)
@@ -73,15 +83,20 @@ def main() -> None:
             plots.save(plots.plot_ranking(summary), arguments.results / name, forms=("png",))
 
 
-def build(labels: Sequence[str]) -> tuple[dict[str, Contestant], dict[str, str]]:
+def build(names: Sequence[str], space: SearchSpace) -> tuple[dict[str, Contestant], dict[str, str]]:
     """Return the contestants, and why those that cannot be built are left out."""
     contestants: dict[str, Contestant] = {}
     missing: dict[str, Any] = {}
-    for label in labels:
+    for name in names:
         try:
-            contestants[label] = parse_contestant(label)
+            contestants[name] = parse_contestant(name)
         except ImportError as error:
-            missing[label] = str(error)
+            missing[name] = str(error)
+            continue
+        usual = contestants[name].encoder_name(space)
+        if name in WITH_PATHS and PATHS not in usual.split("+"):
+            richer = Contestant(contestants[name].predictor, f"{usual}+{PATHS}")
+            contestants[f"{name}, {PATHS}"] = richer
     return contestants, missing
 
 

@@ -63,7 +63,8 @@ def test_rank_predictors(tmp_path):
     done, results, figures = run("rank_predictors", tmp_path, "--regimes", "uniform")
     assert done.returncode == 0, done.stderr
     result = results["rank-nasbench201-uniform-mean"]
-    assert {row["predictor"] for row in result["summary"]["rows"]} == {"gp", "bayesian-ridge"}
+    names = {row["predictor"] for row in result["summary"]["rows"]}
+    assert names == {"gp", "gp, path-statistics", "bayesian-ridge"}
     assert result["not_installed"] == {}
     assert figures == {"rank-nasbench201-uniform-mean.png"}
 
