@@ -34,7 +34,8 @@ class Trial:
     number : int
         Position in the order of proposal, from 0.
     round : int
-        The round of the search that proposed it, from 0.
+        The round of the search that proposed it, from 0; in a run that is
+        asynchronous, how many results the strategy had when it proposed it.
     architecture : Architecture
     evaluation : Evaluation
     seconds : float
@@ -203,7 +204,7 @@ class Journal:
         ------
         OSError
             When the write fails, e.g. on a full disk; the journal then ends with
-            the last complete record.
+            the last complete record, or its next opening cuts it back to that.
         """
         self._write(trial.to_dict())
         self.trials.append(trial)
@@ -244,10 +245,15 @@ class Journal:
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, "the disk is full", str(self.path))
             os.fsync(self._file.fileno())
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
-            raise
+            raise OSError(
+                error.errno,
+                f"cannot write the journal: {error.strerror or error}; what was measured before"
+                " is kept, make room and call again",
+                str(self.path),
+            ) from error
 
     def _replay(self) -> None:
         self._file.seek(0)

@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import threading
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from weaknas.execution.errors import WorkerLost
@@ -40,6 +41,8 @@ def answer(payload: bytes) -> bytes:
 def block_signals() -> None:
     """Leave interrupts to the other threads, also in the processes started from this one."""
     if hasattr(signal, "pthread_sigmask"):
+        # Started with the first process otherwise, upon which it would unblock them.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
 
 
