@@ -58,7 +58,7 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
     def __init__(
         self,
         estimators: Sequence[tuple[str, Any]] | None = None,
-        folds: int = 5,
+        folds: int = 3,
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         random_state: Any = None,

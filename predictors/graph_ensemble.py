@@ -23,7 +23,7 @@ class GraphEnsemble(WeightedEnsemble):
     def __init__(
         self,
         estimators: Sequence[tuple[str, Any]] | None = None,
-        folds: int = 5,
+        folds: int = 3,
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         random_state: Any = None,
