@@ -46,13 +46,19 @@ class Measurement:
         def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             codes.append((inputs[0] > 0).flatten(1).detach())
 
-        for layer in self.network.modules():
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                layer.train()
-            elif isinstance(layer, _ACTIVATIONS):
-                layer.register_forward_pre_hook(note)
+        modules = list(self.network.modules())
+        norms = [layer for layer in modules if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+        units = [layer for layer in modules if isinstance(layer, _ACTIVATIONS)]
+        hooks = [layer.register_forward_pre_hook(note) for layer in units]
+        for layer in norms:
+            layer.train()
         images = self.images.clone().requires_grad_(True)
-        return images, self.network(images), codes
+        logits = self.network(images)
+        for layer in norms:
+            layer.eval()
+        for hook in hooks:
+            hook.remove()
+        return images, logits, codes
 
     @cached_property
     def _gradients(self) -> list[tuple[Tensor, Tensor]]:
@@ -75,7 +81,7 @@ class Measurement:
         """How little the Jacobians of different images correlate (arXiv:2006.04647v1, eq. 3)."""
         images, logits, _ = self._pass
         (jacobian,) = torch.autograd.grad(logits.sum(), images, retain_graph=True)
-        rows = jacobian.flatten(1).double()
+        rows = jacobian.flatten(1).cpu().double()
         rows = rows - rows.mean(dim=1, keepdim=True)
         norms = rows.norm(dim=1, keepdim=True)
         # A network that does not look at the images: all are the same to it.
@@ -105,11 +111,13 @@ class Measurement:
         Tanaka et al. (NeurIPS 2020, arXiv:2006.05467, eq. 4) on an image of ones;
         without batch norms as in arXiv:2101.08134.
         """
-        network = _without_norms(copy.deepcopy(self.network)).double()
+        # Apple's GPUs have no double precision.
+        device = self.images.device if self.images.device.type != "mps" else torch.device("cpu")
+        network = _without_norms(copy.deepcopy(self.network)).to(device).double()
         with torch.no_grad():
             for values in network.parameters():
                 values.abs_()
-        ones = torch.ones_like(self.images[:1], dtype=torch.float64)
+        ones = torch.ones_like(self.images[:1], dtype=torch.float64, device=device)
         weights = _weights(network)
         found = torch.autograd.grad(network(ones).sum(), weights, allow_unused=True)
         return sum(

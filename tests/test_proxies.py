@@ -134,6 +134,20 @@ def test_measuring_changes_nothing_and_draws_nothing(name):
             assert torch.equal(value, before[key])
 
 
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_the_order_of_the_proxies_does_not_matter(stem):
+    darts = weaknas.get_space("darts")
+    genotype = darts.sample(1, np.random.default_rng(4))[0]
+    # With this stem single pixels are left, of which one image makes no batch statistics.
+    settings = {"stem": stem, **darts.small_network}
+    module = darts.network(genotype, shape=(1, 8, 8), **settings)
+    images, labels = batch(shape=(1, 8, 8))
+    scores = zero_cost(module, images, labels)
+    assert zero_cost(module, images, labels, PROXIES[::-1]) == scores
+    for name in PROXIES:
+        assert zero_cost(module, images, labels, [name]) == {name: scores[name]}
+
+
 def test_networks_with_an_auxiliary_head_and_without_gradients_are_measured():
     darts = weaknas.get_space("darts")
     genotype = darts.sample(1, np.random.default_rng(3))[0]
