@@ -34,7 +34,16 @@ QUICK = ("gp", "bayesian-ridge")
 WITH_PATHS = ("gp", "kernel-ridge", "extra-trees", "ensemble")
 PATHS = "path-statistics"
 #: What takes seconds a fit.
-SLOW = ("gcn", "graph-ensemble", "graph-transformer", "mlp", "pairwise-relation", "self-training")
+SLOW = (
+    "auto",
+    "gcn",
+    "graph-ensemble",
+    "graph-transformer",
+    "mlp",
+    "pairwise-relation",
+    "self-training",
+    "stacking",
+)
 
 
 def main() -> None:
