@@ -224,7 +224,7 @@ PRESETS: Mapping[str, Protocol] = MappingProxyType(
             auxiliary=0.4,
         ),
         # Seconds on one core for small images; told apart are good and bad cells.
-        "small": Protocol(epochs=8, channels=8, cells=1, batch_size=64, decay_all=False),
+        "small": Protocol(epochs=8, channels=4, cells=1, batch_size=64, decay_all=False),
     }
 )
 
