@@ -8,8 +8,9 @@ from sklearn.base import clone
 
 import weaknas
 from weaknas.errors import InputError
+from weaknas.predictors.xgboost import XGBoost
 from weaknas.presets import get_preset
-from weaknas.spaces import ChoiceSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace
 from weaknas.spaces.nasbench201 import NASBench201
 
 CELLS = NASBench201()
@@ -37,6 +38,31 @@ def test_paper_on_nasbench101():
     # 100 random, adjacency with operations
     preset = get_preset("paper", weaknas.get_space("nasbench101"))
     assert fields(preset) == ("mlp", "adjacency", "top-n", 100, 10)
+
+
+def test_paper_on_the_mobilenet_space():
+    # 100 random of a fixed pool of 10,000 in the window, then 100 a round drawn from the
+    # predicted top 1,000 by XGBoost on the 45 raw choices
+    space = ConstrainedSpace(weaknas.get_space("mobilenetv3"), "400e6<=macs<=450e6")
+    preset = get_preset("paper", space)
+    assert fields(preset) == ("xgboost", "ordinal", "top-n", 100, 100)
+    search = weaknas.WeakNAS(space, preset="paper", predictor=XGBoost(n_estimators=30), seed=1)
+    assert search.acquisition.describe()["size"] == 1000
+    first = search.ask()
+    assert len(first) == 100
+    search.tell(first, [sum(a.genotype) for a in first])
+    pool = search._candidates.pool(search.history, np.random.default_rng(0))
+    assert len(pool.genotypes) == 10_000
+    assert space.contains(pool.genotypes).all()
+    second = search.ask()
+    assert len(second) == 100
+    assert search._candidates.pool(search.history, np.random.default_rng(1)) is pool
+    both = np.array([a.genotype for a in [*first, *second]])
+    assert np.isin(space.fingerprint(both), pool.fingerprints).all()
+    rank = np.argsort(np.argsort(-search._model.predict()[0], kind="stable"))
+    chosen = rank[pool.locate(space.fingerprint(both[100:]))]
+    assert chosen.max() < 1000
+    assert chosen.max() > 500  # drawn from the top, not its best
 
 
 @pytest.mark.parametrize(
@@ -96,6 +122,15 @@ def test_default_depends_on_what_the_space_has():
         preset = get_preset("default", space)
         assert preset.predictor == "gp"
         weaknas.get_encoder(preset.encoder, space).fit(space.enumerate()[:50])
+
+
+def test_default_where_a_space_cannot_be_listed():
+    layers = ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(20)})
+    widths = ChoiceSpace({f"layer{i}": [8, 16, 24] for i in range(20)})
+    mobile = weaknas.get_space("mobilenetv3")
+    encoders = [get_preset("default", space).encoder for space in (layers, widths, mobile)]
+    assert encoders == ["one-hot", "one-hot+ordinal", "one-hot+ordinal+costs"]
+    assert get_preset("default", mobile).targets == "compressed"
 
 
 def test_what_is_said_overrides_the_preset():

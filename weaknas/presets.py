@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from weaknas.acquisition import Acquisition, get_acquisition
@@ -71,7 +70,7 @@ _PAPER = Preset("mlp", "one-hot", "top-n", "standard", 10, 10, _PAPER_PREDICTORS
 #: Where the published setting depends on the space.
 _PAPER_BY_SPACE = {
     "nasbench101": replace(_PAPER, encoder="adjacency", initial=100),
-    # A pool of 10,000 random subnets within the limits, ranked by their raw choices.
+    # Raw choices; the pool is 10,000 random subnets within the limits.
     "mobilenetv3": replace(
         _PAPER,
         predictor="xgboost",
@@ -79,7 +78,6 @@ _PAPER_BY_SPACE = {
         initial=100,
         batch_size=100,
         acquisition_options={"top-n": {"size": 1000}},
-        candidates=partial(SampledCandidates, size=10_000),
     ),
 }
 
@@ -94,20 +92,35 @@ _GRAPH_BLOCKS = (
     "costs",
 )
 _CHOICE_BLOCKS = ("variables", "one-hot", "costs")
+# Many decisions: too many length scales if each were a block.
+_MANY_CHOICES_BLOCKS = ("one-hot", "ordinal", "costs")
 
 
 def default_encoder(space: SearchSpace) -> str:
     """Return the encoding of a space that the default predictor works with."""
     blocks = _GRAPH_BLOCKS if space.has_graphs else _CHOICE_BLOCKS
+    if _is_huge(space):
+        blocks = _MANY_CHOICES_BLOCKS
+    if not space.ordered.all():
+        blocks = tuple(name for name in blocks if name != "ordinal")
     return "+".join(name for name in blocks if ENCODERS.load(name).supports(space))
 
 
+def _is_huge(space: SearchSpace) -> bool:
+    """Whether a space is of choices, and too large to list."""
+    return not (space.is_listable or space.has_graphs)
+
+
 def _default(space: SearchSpace) -> Preset:
-    return Preset("gp", default_encoder(space), "ei", "rank-normal", 5, 2)
+    encoder = default_encoder(space)
+    if _is_huge(space):
+        return Preset("gp", encoder, "ei", "compressed", 10, 5)
+    return Preset("gp", encoder, "ei", "rank-normal", 5, 2)
 
 
 def _paper(space: SearchSpace) -> Preset:
-    return _PAPER_BY_SPACE.get(space.name, _PAPER)
+    preset = _PAPER_BY_SPACE.get(space.name, _PAPER)
+    return preset if space.is_listable else replace(preset, candidates=SampledCandidates)
 
 
 PRESETS = {"default": _default, "paper": _paper}

@@ -20,13 +20,15 @@ from weaknas.evaluators import Evaluation
 from weaknas.predictors.mlp import MLP
 from weaknas.registry import STRATEGIES, get_space, get_strategy
 from weaknas.runner import Result, run
-from weaknas.spaces import Architecture, ChoiceSpace, SearchSpace
+from weaknas.spaces import Architecture, ChoiceSpace, ConstrainedSpace, SearchSpace
 from weaknas.strategies import Hyperband, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS = {"brp-nas": "torch", "optuna-gp": "torch", "optuna-cmaes": "cmaes"}
 RESOURCES = (1.0, 3.0, 9.0)
 BUDGET = 40
+
+GRADED = {"bohb", "hyperband", "successive-halving"}  # ask again at another fidelity
 
 NAMES = [
     pytest.param(
@@ -103,6 +105,17 @@ def test_no_architecture_is_paid_twice(name: str) -> None:
     assert len(set(zip(codes, levels, strict=True))) == len(codes) == BUDGET
     assert [(t.architecture.id, t.evaluation.fidelity) for t in result.trials] == judge.paid
     assert space.contains(result.trials.genotypes).all()
+
+
+@every_strategy
+def test_limits_are_kept(name: str) -> None:
+    # 1 in 30 is inside
+    space = ConstrainedSpace(get_space("mobilenetv3"), ["300e6<=macs<=305e6", "params<=7.5e6"])
+    result = run(build(name, space, 1), Judge(), 16)
+    rows = result.trials.genotypes
+    assert len(set(space.fingerprint(rows).tolist())) == len(rows) or name in GRADED
+    macs, parameters = space.macs(rows), space.parameters(rows)
+    assert ((macs >= 300e6) & (macs <= 305e6) & (parameters <= 7.5e6)).all()
 
 
 @every_strategy
