@@ -69,6 +69,21 @@ def test_rank_predictors(tmp_path):
     assert figures == {"rank-nasbench201-uniform-mean.png"}
 
 
+def test_search_predictors(tmp_path):
+    done, results, _ = run("search_predictors", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = results["search-predictors"]
+    assert [(row["family"], row["predictor"]) for row in result["rows"]] == [
+        ("Gaussian process", "gp"),
+        ("linear", "bayesian-ridge"),
+    ]
+    measured = {item["strategy"]: item for item in result["summaries"][0]["strategies"]}
+    cell = result["rows"][1]["spaces"]["nasbench201"]
+    strategy = measured["weaknas:predictor=bayesian-ridge:batch_size=10"]
+    assert cell["queries_to_optimum"] == strategy["queries_to_optimum"]
+    assert cell["regret"] == strategy["regret_at"]["20"]["mean"]
+
+
 def test_optuna_sampler(tmp_path):
     done, results, _ = run("optuna_sampler", tmp_path)
     assert done.returncode == 0, done.stderr
