@@ -230,7 +230,7 @@ def test_it_is_built_by_its_name() -> None:
     assert evaluator.protocol.epochs == 2
     description = evaluator.describe()
     assert description["dataset"]["train"] == 899
-    assert description["protocol"]["channels"] == 4
+    assert description["protocol"]["channels"] == 6
 
 
 def test_a_search_goes_on_where_it_was(tmp_path: Path, epochs_trained: list[int]) -> None:

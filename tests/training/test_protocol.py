@@ -58,5 +58,8 @@ def test_protocols_are_plain_and_hashable() -> None:
 
 def test_the_skeleton_is_what_was_asked_for() -> None:
     assert Protocol().skeleton() == {}
-    asked = Protocol(channels=4, auxiliary=0.4)
-    assert asked.skeleton() == {"channels": 4, "auxiliary": True}
+    asked = Protocol(channels=4, auxiliary=0.4, settings={"stem": "imagenet", "a": 1})
+    assert asked.skeleton() == {"channels": 4, "auxiliary": True, "stem": "imagenet", "a": 1}
+    assert asked == asked.with_options({"skeleton.a": 2}).with_options({"skeleton.a": 1})
+    assert asked.describe()["settings"] == {"a": 1, "stem": "imagenet"}
+    assert get_protocol("small", channels=None, cells=None).skeleton() == {}

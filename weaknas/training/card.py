@@ -68,7 +68,7 @@ def _switches(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """Return the switches that differ from their defaults, and the most important ones."""
     plain = Protocol().describe()
     always = ("optimizer", "learning_rate", "batch_size", "schedule", "weight_decay")
-    return {k: v for k, v in protocol.items() if k in always or v != plain[k]}
+    return {k: v for k, v in protocol.items() if k in always or v != plain.get(k)}
 
 
 def _numbers(values: list[float]) -> str:

@@ -13,6 +13,7 @@ OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("cosine", "step", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POLICIES = ("none", "autoaugment", "randaugment", "trivialaugment")
+_SKELETON = "skeleton."
 _ALLOWED = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
@@ -34,7 +35,7 @@ class Protocol:
     epochs : int
         Passes over the training images.
     channels, cells : int, optional
-        Of the skeleton, as the space counts them; None: as published.
+        Of the skeleton, as the space counts them; None: as published, or none.
     batch_size : int
         Images of one step, over all processes.
     optimizer : {"sgd", "adamw", "rmsprop"}
@@ -95,6 +96,9 @@ class Protocol:
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the arithmetic; ``"auto"`` is bfloat16 or float16 on a GPU that has fast units
         for it, else float32.
+    settings : mapping, optional
+        Further settings of the space's skeleton, e.g. ``{"stem": "imagenet"}``; as options
+        ``skeleton.stem=imagenet``. Kept as sorted pairs.
     channels_last, compile : bool
         Memory layout and torch.compile; both change speed and rounding only.
     deterministic : bool
@@ -109,6 +113,7 @@ class Protocol:
     epochs: int = 12
     channels: int | None = None
     cells: int | None = None
+    settings: Mapping[str, Any] | tuple[tuple[str, Any], ...] = ()
     batch_size: int = 256
     optimizer: str = "sgd"
     learning_rate: float = 0.1
@@ -139,6 +144,8 @@ class Protocol:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
+        pairs = tuple(sorted(dict(self.settings).items()))
+        object.__setattr__(self, "settings", pairs)
         for field in fields(self):
             _check(field.name, str(field.type), getattr(self, field.name))
         for name in ("epochs", "batch_size"):
@@ -162,23 +169,33 @@ class Protocol:
             When a switch is unknown, with the closest match, or its value cannot be used.
         """
         names = [field.name for field in fields(self)]
-        for name in options:
-            if name not in names:
+        switches, settings = {}, dict(self.settings)
+        for name, value in options.items():
+            setting = name.removeprefix(_SKELETON)
+            if setting != name:
+                settings[setting] = value
+            elif name in names:
+                switches[name] = value
+            else:
                 raise unknown("switch of the training protocol", name, names)
-        return replace(self, **options)
+        return replace(self, **{"settings": settings, **switches})
 
     def skeleton(self) -> dict[str, Any]:
         """Return what the protocol asks of the network, as options of `SearchSpace.network`."""
         wanted: dict[str, Any] = {"channels": self.channels, "cells": self.cells}
         wanted = {name: value for name, value in wanted.items() if value is not None}
-        return wanted | ({"auxiliary": True} if self.auxiliary else {})
+        return wanted | ({"auxiliary": True} if self.auxiliary else {}) | dict(self.settings)
 
     def describe(self) -> dict[str, Any]:
         """Return all switches as plain JSON types."""
-        return asdict(self)
+        switches = asdict(self)
+        settings = dict(switches.pop("settings"))
+        return switches | ({"settings": settings} if settings else {})
 
 
 def _check(name: str, kind: str, value: Any) -> None:
+    if name == "settings":
+        return
     if name in _ALLOWED:
         if value not in _ALLOWED[name]:
             raise unknown(name, value, _ALLOWED[name])
@@ -224,7 +241,7 @@ PRESETS: Mapping[str, Protocol] = MappingProxyType(
             auxiliary=0.4,
         ),
         # Seconds on one core for small images; told apart are good and bad cells.
-        "small": Protocol(epochs=8, channels=4, cells=1, batch_size=64, decay_all=False),
+        "small": Protocol(epochs=8, channels=6, cells=1, batch_size=64, decay_all=False),
     }
 )
 
