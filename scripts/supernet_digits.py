@@ -39,7 +39,7 @@ from weaknas.training.checkpoints import Checkpoint
 DATASET = "digits"
 CELLS = {"channels": 8, "cells": 1}
 ALONE = Protocol(
-    epochs=8,
+    epochs=6,
     batch_size=64,
     weight_decay=3e-5,
     decay_all=False,
@@ -63,13 +63,13 @@ QUICK = {
 def main() -> None:
     """Run all parts, each kept in the folder of runs, and write a table and a figure."""
     options = parser(__doc__ or "")
-    options.add_argument("--epochs", type=int, default=40, help="of the supernets")
+    options.add_argument("--epochs", type=int, default=30, help="of the supernets")
     options.add_argument("--epochs-alone", type=int, default=ALONE.epochs)
-    options.add_argument("--budget", type=int, default=60, help="queries of the search")
-    options.add_argument("--random", type=int, default=10, help="architectures of each kind")
+    options.add_argument("--budget", type=int, default=32, help="queries of the search")
+    options.add_argument("--random", type=int, default=6, help="architectures of each kind")
     options.add_argument("--repeats", type=int, default=3, help="trainings of the winner")
     options.add_argument("--width", type=float, default=0.25)
-    options.add_argument("--scored", type=int, default=200, help="cells compared with the table")
+    options.add_argument("--scored", type=int, default=100, help="cells compared with the table")
     options.add_argument("--limit", type=float, default=2e6, help="of multiply-adds")
     arguments = options.parse_args()
     if arguments.quick:
@@ -88,7 +88,9 @@ def elastic(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Train, search, train alone."""
     space = MobileNetV3(arguments.width, 8, classes=10, channels=1)
     training = train_supernet(space, work / "mobilenetv3", arguments, {})
-    judge = SupernetEvaluator(space, checkpoint=work / "mobilenetv3" / "supernet.pt")
+    judge = SupernetEvaluator(
+        space, checkpoint=work / "mobilenetv3" / "supernet.pt", calibration=500
+    )
     limited = ConstrainedSpace(space, [f"macs<={arguments.limit:g}"])
     search = weaknas.WeakNAS(limited, initial=min(20, arguments.budget // 2), seed=arguments.seed)
     begin = time.perf_counter()
@@ -200,7 +202,7 @@ def train_supernet(
 ) -> dict[str, Any]:
     """Train a supernet, or continue; return what there is to say of it."""
     warmup = min(DEFAULT.warmup, arguments.epochs)
-    protocol = replace(DEFAULT, epochs=arguments.epochs, warmup=warmup, batch_size=64)
+    protocol = replace(DEFAULT, epochs=arguments.epochs, warmup=warmup)
     data = load_dataset(DATASET)
     options: dict[str, Any] = {"random": 1, "seed": arguments.seed, "threads": 1}
     trainer = SupernetTrainer(space, data, protocol, skeleton=skeleton, **options)

@@ -30,6 +30,8 @@ _COMMANDS = {
     "tune": ("tune:tune_predictor", "Find hyperparameters of a predictor by Optuna."),
     "train": ("train:train", "Train one architecture in full, test it once, and export it."),
     "train-supernet": ("train_supernet:train_supernet", "Train all architectures at once."),
+    "export": ("export:export", "Write an architecture for timm, ONNX and torch.export."),
+    "latency": ("latency:latency", "Measure blocks on this device; write a table of latencies."),
     "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
     "report": ("report:report", "Write figures and a readable page from finished runs."),
     "export-study": ("export_study:export_study", "Write a run as an Optuna study."),

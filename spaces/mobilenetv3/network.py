@@ -56,15 +56,15 @@ class InvertedResidual(nn.Module):
         super().__init__()
         mid, hard = block.channels_mid, block.hard_swish
         if block.expansion > 1:
-            self.inverted_bottleneck = _convolution(block.channels_in, mid, 1, act=_act(hard))
+            self.inverted_bottleneck = convolution(block.channels_in, mid, 1, act=_act(hard))
         else:
             self.inverted_bottleneck = nn.Sequential()
-        self.depth_conv = _convolution(
+        self.depth_conv = convolution(
             mid, mid, block.kernel, block.stride, groups=mid, act=_act(hard)
         )
         if block.squeeze:
             self.depth_conv.add_module("se", SqueezeExcite(mid, block.channels_squeezed))
-        self.point_linear = _convolution(mid, block.channels_out, 1)
+        self.point_linear = convolution(mid, block.channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output of the block without its shortcut."""
@@ -81,13 +81,13 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, block: Block) -> None:
         super().__init__()
+        self.block = block
         self.mobile_inverted_conv = InvertedResidual(block)
-        self.has_shortcut = block.shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output of the block, shape (n, channels_out, h, w)."""
         made = self.mobile_inverted_conv(x)
-        return x + made if self.has_shortcut else made
+        return x + made if self.block.shortcut else made
 
 
 class Classifier(nn.Module):
@@ -122,15 +122,16 @@ class Frame(nn.Module):
 
     def __init__(self, skeleton: Skeleton, dropout: float) -> None:
         super().__init__()
+        self.skeleton = skeleton
         stem, _, final, _, mix, linear = skeleton.fixed
-        self.first_conv = _convolution(
+        self.first_conv = convolution(
             stem.channels_in, stem.channels_out, 3, skeleton.strides[0], act=nn.Hardswish()
         )
         self.blocks = nn.ModuleList([ResidualBlock(skeleton.first_block)])
-        self.final_expand_layer = _convolution(
+        self.final_expand_layer = convolution(
             final.channels_in, final.channels_out, 1, act=nn.Hardswish()
         )
-        self.feature_mix_layer = _convolution(
+        self.feature_mix_layer = convolution(
             mix.channels_in, mix.channels_out, 1, norm=False, act=nn.Hardswish()
         )
         self.classifier = Classifier(linear.channels_in, linear.channels_out, dropout)
@@ -186,7 +187,7 @@ def initialize(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _convolution(
+def convolution(
     channels_in: int,
     channels_out: int,
     kernel: int,

@@ -33,6 +33,7 @@ from weaknas.spaces.mobilenetv3.skeleton import (
     UNITS,
     Skeleton,
     check_strides,
+    strides_for,
 )
 from weaknas.spaces.mobilenetv3.text import Choices, read_mapping, read_text, write_text
 
@@ -65,7 +66,8 @@ class MobileNetV3(SearchSpace):
     classes, channels : int
         Number of classes, and of channels of an image, in what the costs count.
     strides : sequence of int, optional
-        Six strides, 1 or 2, of the stem and the units, instead of those by resolution.
+        Six strides, 1 or 2, of the stem and the units, instead of those by the (smallest)
+        resolution.
     latency : LatencyTable or path, optional
         Adds the cost ``latency``.
 
@@ -97,8 +99,8 @@ class MobileNetV3(SearchSpace):
             if count < 1:
                 raise InputError(f"{name} must be at least 1, not {count}")
         self.width, self.classes, self.channels = float(width), classes, channels
-        self.strides = None if strides is None else check_strides(strides)
         self.resolutions = _check_resolutions(resolutions or (resolution,))
+        self.strides = check_strides(strides or strides_for(self.resolutions[0]))
         searched = len(self.resolutions) > 1
         self.variables = (
             *(f"depth{unit}" for unit in range(1, UNITS + 1)),
@@ -133,7 +135,7 @@ class MobileNetV3(SearchSpace):
             "resolutions": list(self.resolutions),
             "classes": self.classes,
             "channels": self.channels,
-            "strides": [list(skeleton.strides) for skeleton in self.skeletons],
+            "strides": list(self.strides),
         }
         if self.latency_table is not None:
             description["latency"] = self.latency_table.name
@@ -266,7 +268,8 @@ class MobileNetV3(SearchSpace):
             Channels, height and width of an image; with strides by their size.
         **skeleton
             ``width`` (default: that of the space), ``strides`` (default: those of the
-            space, if it was given some) and ``dropout`` before the classifier (0.1).
+            space for images of its resolutions, for others by their size) and
+            ``dropout`` before the classifier (0.1).
 
         Raises
         ------
@@ -274,6 +277,8 @@ class MobileNetV3(SearchSpace):
             When a value cannot be used or torch is not installed.
         """
         choices = self.decode(self.genotypes([architecture])[0])
+        if shape[-1] not in self.resolutions:
+            skeleton = {"strides": strides_for(shape[-1])} | skeleton
         around, dropout = self._around(classes, shape, skeleton)
         optional_import("torch", "train")
         from weaknas.spaces.mobilenetv3.network import Network

@@ -43,7 +43,7 @@ class Supernet(Frame):
 
     def __init__(self, space: MobileNetV3, skeleton: Skeleton, dropout: float = DROPOUT) -> None:
         super().__init__(skeleton, dropout)
-        self.space, self.skeleton, self.dropout = space, skeleton, dropout
+        self.space, self.dropout = space, dropout
         self.blocks.extend(ElasticBlock(skeleton, layer) for layer in range(LAYERS))
         initialize(self)
         self.activate(self.space.cardinalities - 1)

@@ -1,0 +1,139 @@
+"""``weaknas export`` and ``weaknas latency``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from weaknas.cli import main
+from weaknas.errors import InputError
+from weaknas.latency import measure_networks, measure_table
+from weaknas.spaces.mobilenetv3 import LatencyTable, MobileNetV3
+from weaknas.spaces.nasbench201 import NASBench201
+
+torch = pytest.importorskip("torch")
+
+TEXT = "k33-33-33-33-33_e33-33-33-33-33_r16"
+OPTIONS = ["classes=10", "channels=1"]
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    printed = capsys.readouterr()
+    return int(stopped.value.code or 0), printed.out, printed.err
+
+
+def images(count: int, size: int):
+    return torch.randn(count, 1, size, size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory) -> Path:
+    from weaknas.supernets.files import save_supernet
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("supernet") / "supernet.pt"
+    net = MobileNetV3(0.1, 16, classes=10, channels=1).supernet()
+    save_supernet(path, net, {"dataset": "digits", "skeleton": {}})
+    return path
+
+
+def test_an_architecture_of_a_supernet_is_exported(capsys, tmp_path: Path, supernet: Path) -> None:
+    from safetensors.torch import load_file
+
+    space = ":".join(["mobilenetv3", "width=0.1", "resolution=16", *OPTIONS])
+    output = ["--output", str(tmp_path), "--json"]
+    code, out, err = run(capsys, "export", space, TEXT, "--supernet", str(supernet), *output)
+    assert code == 0, err
+    files = json.loads(out.splitlines()[-1])["files"]
+    assert {"weights", "program"} <= set(files)
+    built = MobileNetV3(0.1, 16, classes=10, channels=1)
+    net = built.network(TEXT, classes=10, shape=(1, 16, 16)).eval()
+    net.load_state_dict(load_file(tmp_path / files["weights"]))
+    program = torch.export.load(tmp_path / files["program"]).module()
+    with torch.no_grad():
+        expected = net(images(3, 16))
+        torch.testing.assert_close(program(images(3, 16)), expected)
+    # Its batch norms have the statistics of digits of that size.
+    means = net.state_dict()["first_conv.bn.running_mean"]
+    assert means.abs().max() > 0
+    again = tmp_path / "again"
+    weights = ["--weights", str(tmp_path / files["weights"])]
+    code, _, err = run(capsys, "export", space, TEXT, *weights, "--output", str(again))
+    assert code == 0, err
+    assert (again / "weights.safetensors").exists()
+
+
+def test_the_definition_of_timm_needs_no_weights(capsys, tmp_path: Path) -> None:
+    text = TEXT.replace("r16", "r224")
+    code, out, err = run(capsys, "export", "mobilenetv3", text, "--output", str(tmp_path), "--json")
+    assert code == 0, err
+    assert json.loads(out)["files"] == {"timm": "timm.json"}
+    assert len(json.loads((tmp_path / "timm.json").read_text())["arch_def"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mobilenetv3", "k3"], "malformed architecture"),
+        (["mobilenetv3:resolution=16", TEXT], "whose stem has stride 2"),
+        (["mobilenetv3:resolution=16", TEXT, "--weights", "/no.pt"], "no such file"),
+        (["mobilenetv3:resolution=16", TEXT, "--weights", "/no.safetensors"], "not a readable"),
+        (["mobilenetv3:resolution=16", TEXT, "--supernet", "/no", "--weights", "/no"], "not both"),
+        (["mobilenetv3:resolution=16", TEXT, "--supernet", "/no"], "no such file"),
+    ],
+)
+def test_bad_exports(capsys, tmp_path: Path, arguments: list[str], message: str) -> None:
+    code, _, err = run(capsys, "export", *arguments, "--output", str(tmp_path))
+    assert code == 2, err
+    assert message in err
+
+
+# -- latency --------------------------------------------------------------------------------
+
+
+def test_blocks_are_measured_as_they_are_in_networks(monkeypatch) -> None:
+    """With multiply-adds for time, the sum of the blocks is that of the network."""
+    from weaknas.training import measure
+
+    def counted(network, shape, device, *, batch_size, repeats):
+        return measure.count_macs(network, shape) * batch_size / 1000
+
+    monkeypatch.setattr(measure, "latency", counted)
+    space = MobileNetV3(0.35, resolutions=(32, 48))
+    table = measure_table(space, batch_size=2, rounds=1)
+    priced = MobileNetV3(0.35, resolutions=(32, 48), latency=table)
+    rows = space.sample(5, np.random.default_rng(0))
+    np.testing.assert_allclose(priced.latency(rows), 2 * space.macs(rows))
+
+
+def test_a_measured_table_predicts(capsys, tmp_path: Path) -> None:
+    space, output = "mobilenetv3:width=0.25:resolution=32", tmp_path / "table.json.gz"
+    options = ["--rounds", "2", "--repeats", "3", "--threads", "1", "--check", "2", "--json"]
+    code, out, err = run(capsys, "latency", space, "--output", str(output), *options)
+    assert code == 0, err
+    facts = json.loads(out.splitlines()[-1])
+    assert facts["blocks"] == len(LatencyTable.read(output).blocks[32]) > 90
+    assert facts["check"]["ratio"] > 0  # how near 1 depends on what else the machine does
+    priced = MobileNetV3(0.25, 32, latency=output)
+    extremes = np.stack([priced.cardinalities * 0, priced.cardinalities - 1])
+    small, large = priced.latency(extremes)
+    assert 0 < small < large
+    assert (measure_networks(priced, extremes, repeats=3, device="cpu") > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "message"),
+    [
+        (NASBench201(), {}, "no table of blocks to measure"),
+        (MobileNetV3(), {"repeats": 0}, "repeats must be at least 1"),
+        (MobileNetV3(), {"device": "cuda:9"}, "no device cuda:9"),
+    ],
+)
+def test_what_cannot_be_measured(space, options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        measure_table(space, **options)

@@ -1,0 +1,99 @@
+"""``weaknas latency``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+
+from weaknas.commands._shared import print_json
+from weaknas.components import parse_label
+from weaknas.errors import InputError
+from weaknas.latency import measure_networks, measure_table
+from weaknas.registry import get_space
+from weaknas.statistics import spearman_rho
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """Options of ``weaknas latency``; see the command for their meaning."""
+
+    output: Path
+    "File of the table: JSON, compressed where the name ends in `.gz`."
+    device: str | None = None
+    "`cuda`, `cuda:N`, `mps` or `cpu`; default: the fastest there is."
+    batch_size: int = 1
+    "Images at a time."
+    rounds: int = 3
+    "Passes over all blocks; the least median of a block counts."
+    repeats: int = 20
+    "How often a block is timed in each pass."
+    threads: int | None = None
+    "Of the CPU; default: as torch chooses."
+    check: int = 8
+    "Random networks that are measured as a whole, to tell how well the table predicts."
+    seed: int = 0
+    "Of these networks."
+    json: Annotated[bool, Parameter(negative="")] = False
+    "Print one JSON object as the last line of standard output."
+
+
+def latency(space: str, /, *, options: Options) -> None:
+    """Measure the blocks of a space on this device and write a table of latencies.
+
+    Example: `weaknas latency mobilenetv3:width=1.2 --device cpu --threads 1 --output cpu.json`,
+    then `weaknas search mobilenetv3:width=1.2:latency=cpu.json --constraint "latency<=40"`
+
+    Parameters
+    ----------
+    space
+        Name of the search space, with `:key=value` for each option of it.
+    """
+    if options.check < 0:
+        raise InputError(f"--check must not be negative, it is {options.check}")
+    name, setting = parse_label(space)
+    built = get_space(name, **setting)
+    common = {"device": options.device, "batch_size": options.batch_size}
+    common |= {"repeats": options.repeats, "threads": options.threads}
+    table = measure_table(
+        built,
+        rounds=options.rounds,
+        name=options.output.name,
+        progress=_report,
+        **common,  # type: ignore[arg-type]
+    )
+    table.write(options.output)
+    facts: dict[str, object] = {
+        "space": space,
+        "output": str(options.output),
+        "blocks": sum(len(blocks) for blocks in table.blocks.values()),
+    }
+    if options.check:
+        priced = get_space(name, **setting | {"latency": table})
+        rows = built.sample(options.check, np.random.default_rng(options.seed))
+        predicted = priced.latency(rows)  # type: ignore[attr-defined]
+        measured = measure_networks(built, rows, **common)  # type: ignore[arg-type]
+        facts["check"] = {
+            "networks": options.check,
+            "ratio": float(np.median(measured / predicted)),
+            "spearman": spearman_rho(measured, predicted),
+        }
+    if options.json:
+        print_json(facts)
+        return
+    print(f"{options.output}: {facts['blocks']} blocks, in milliseconds")
+    if isinstance(check := facts.get("check"), dict):
+        print(
+            f"whole networks take {check['ratio']:.2f} times the sum of their blocks (median of"
+            f" {check['networks']}); rank correlation {check['spearman']:.2f}"
+        )
+
+
+def _report(done: int, of: int) -> None:
+    if done % 50 == 0 or done == of:
+        print(f"{done}/{of} measurements", file=sys.stderr)
