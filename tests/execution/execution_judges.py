@@ -16,7 +16,7 @@ SPACE = ChoiceSpace({f"x{i}": ["a", "b", "c"] for i in range(5)}, name="small")
 
 
 def score(architecture: Architecture) -> float:
-    return sum(value * 3**index for index, value in enumerate(architecture.genotype)) % 101
+    return float(sum(value * 3**i for i, value in enumerate(architecture.genotype)) % 101)
 
 
 class Judge:

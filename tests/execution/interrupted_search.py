@@ -21,6 +21,6 @@ if __name__ == "__main__":
     from weaknas.commands import search
 
     folder, seconds, *options = sys.argv[1:]
-    search.build_problem = lambda *_, **__: Problem(folder, seconds)  # type: ignore[assignment]
+    setattr(search, "build_problem", lambda *_, **__: Problem(folder, seconds))  # noqa: B010
     how = ["--strategy", "random", "--batch-size", "6", "--budget", "12", "--json"]
     main(["search", "small", *how, "--output", f"{folder}/run", *options])

@@ -44,11 +44,17 @@ def trials(folder: Path) -> list[str]:
     return sorted("".join(map(str, json.loads(r)["architecture"]["genotype"])) for r in records)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("kind", EXECUTORS)
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("here", signal.SIGINT),
+        ("process", signal.SIGINT),
+        ("process", signal.SIGTERM),
+        ("asynchronous", signal.SIGINT),
+        ("thread", signal.SIGINT),
+    ],
+)
 def test_once_it_finishes_what_runs(tmp_path: Path, kind: str, number: signal.Signals) -> None:
-    if number == signal.SIGTERM and kind in {"here", "asynchronous"}:
-        pytest.skip("handled alike; once is enough")
     running = start(tmp_path, 0.15, EXECUTORS[kind])
     os.killpg(running.pid, number)
     out, err = running.communicate(timeout=60)
@@ -70,7 +76,7 @@ def test_once_it_finishes_what_runs(tmp_path: Path, kind: str, number: signal.Si
         assert len(paid) == len(set(paid)) == 12
 
 
-@pytest.mark.parametrize("kind", EXECUTORS)
+@pytest.mark.parametrize("kind", ["here", "process", "thread"])
 def test_twice_it_leaves_now(tmp_path: Path, kind: str) -> None:
     running = start(tmp_path, 300, EXECUTORS[kind])
     begin = time.monotonic()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -17,14 +18,16 @@ from weaknas.execution.pool import check_limits
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_PATIENCE = 0.1  # seconds between two looks for a worker that is free
 
 
 class DaskExecutor(Executor):
     """Calls functions on the workers of a Dask cluster.
 
-    A thin layer over ``Client.get_executor()``. It knows the number of workers, and
-    what exceeds its time ends with the worker process it is at, which the worker's
-    nanny starts again. Workers should have one thread each.
+    A thin layer over ``Client.get_executor()``. No more calls are given to the
+    cluster than its workers have threads at the moment, so that none waits behind
+    another one and is lost with its worker. Workers should have one thread each, and
+    a nanny, which replaces those that are lost.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ class DaskExecutor(Executor):
     workers : int, optional
         Calls at a time; default: the threads that all workers have now.
     time_limit : float, optional
-        Seconds that a call may take.
+        Seconds that a call may take; its worker process is then ended.
 
     Raises
     ------
@@ -44,9 +47,9 @@ class DaskExecutor(Executor):
     def __init__(
         self, client: Any, workers: int | None = None, time_limit: float | None = None
     ) -> None:
-        self._client, self._inner = client, client.get_executor(pure=False)
+        self.client, self._inner = client, client.get_executor(pure=False)
         if workers is None:
-            workers = sum(client.nthreads().values())
+            workers = self._threads()
             if not workers:
                 raise InputError(
                     "the Dask scheduler has no worker yet; start some, or say by --jobs how"
@@ -54,63 +57,64 @@ class DaskExecutor(Executor):
                 )
         self.workers, self.time_limit = workers, time_limit
         check_limits(workers, time_limit)
+        self._under_way: set[Future[Any]] = set()
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Call a function on a worker."""
-        if self.time_limit is None:
-            future: Future[_T] = self._inner.submit(fn, *args, **kwargs)
-            return future
+        """Call a function on a worker, after waiting until there is one for it."""
+        while len(self._under_way) >= self._threads():
+            time.sleep(_PATIENCE)
         answer: Future[_T] = Future()
         answer.set_running_or_notify_cancel()
-        inner = self._inner.submit(_call_within, self.time_limit, fn, args, kwargs)
-        inner.add_done_callback(lambda done: self._answer(done, answer))
+        self._under_way.add(answer)
+        begin = time.monotonic()
+        inner = self._inner.submit(call_within, self.time_limit, fn, args, kwargs)
+        inner.add_done_callback(lambda done: self._answer(done, answer, begin))
         return answer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for what runs, or cancel it; the cluster stays."""
         self._inner.shutdown(wait=wait and not cancel_futures)
 
-    def _answer(self, done: Future[Any], answer: Future[Any]) -> None:
+    # -- inside -------------------------------------------------------------------
+
+    def _threads(self) -> int:
+        return sum(self.client.nthreads().values())
+
+    def _answer(self, done: Future[Any], answer: Future[Any], begin: float) -> None:
+        self._under_way.discard(answer)
+        seconds = time.monotonic() - begin
         try:
-            value, overdue = done.result()
+            value = done.result()
         except BaseException as error:
-            answer.set_exception(error)
-            return
-        if overdue is None:
+            answer.set_exception(self._explain(error, seconds))
+        else:
             answer.set_result(value)
-        else:  # in another thread: this one is the client's own, which does the work
-            threading.Thread(target=self._end, args=(overdue, answer), daemon=True).start()
 
-    def _end(self, worker: str, answer: Future[Any]) -> None:
-        """Have the process killed that is still at a call, then say that its time is over."""
-        with contextlib.suppress(Exception):  # it is gone, or has no nanny: nothing to do
-            self._client.restart_workers([worker], timeout=60, raise_for_error=False)
-        seconds = self.time_limit or math.nan
-        reason = f"not done after {seconds:g} s, the time limit"
-        answer.set_exception(WorkerLost("timeout", reason, seconds))
+    def _explain(self, error: BaseException, seconds: float) -> BaseException:
+        if type(error).__name__ != "KilledWorker":
+            return error
+        if self.time_limit is not None and seconds >= self.time_limit:
+            reason = f"not done after {self.time_limit:g} s, the time limit"
+            return WorkerLost("timeout", reason, seconds)
+        return WorkerLost("worker-died", f"the Dask worker died: {error}", seconds)
 
 
-def _call_within(
-    seconds: float, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, str | None]:
-    """Return what a function returns, or the address of the worker that is still at it."""
-    from distributed import get_worker
-
-    answer: Future[Any] = Future()
-
-    def call() -> None:
-        try:
-            answer.set_result(function(*args, **kwargs))
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=call, daemon=True).start()
+def call_within(
+    seconds: float | None,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Call a function; end this process, which is one of Dask's, if it takes longer."""
+    if seconds is None:
+        return function(*args, **kwargs)
+    watch = threading.Timer(seconds, os._exit, [1])
+    watch.daemon = True
+    watch.start()
     try:
-        return answer.result(seconds), None
-    except TimeoutError:
-        if answer.done():  # the function's own
-            raise
-        return None, str(get_worker().address)
+        return function(*args, **kwargs)
+    finally:
+        watch.cancel()
 
 
 @contextlib.contextmanager
