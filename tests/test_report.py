@@ -8,11 +8,15 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
 
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
 from weaknas.experiment import Experiment
+from weaknas.ranking import Contestant, Ranking
+from weaknas.ranking_results import rank
 from weaknas.registry import BENCHMARKS
 from weaknas.report import read_journal, report
 from weaknas.results import compare
@@ -126,6 +130,35 @@ def test_page_of_a_search_of_any_function(tmp_path):
     assert f"{failed} evaluations failed." in page.texts
 
 
+def test_page_of_a_ranking(tmp_path):
+    design = Ranking(
+        "toy",
+        make_benchmark,
+        {
+            "linear": Contestant(LinearRegression(), "one-hot"),
+            "near": Contestant(KNeighborsRegressor(3), "ordinal"),
+        },
+        train_sizes=[8, 20],
+        runs=2,
+    )
+    summary = rank(design, tmp_path)
+    page = Page(report(tmp_path).read_text())
+    assert len(page.images) == 1
+    assert {"Ranking on toy/small", "Trained on 8", "Trained on 20", "one-hot"} <= set(page.texts)
+    for row in summary["rows"]:
+        assert f"{row['kendall_tau']['mean']:.3f}" in page.texts
+    assert (tmp_path / "report-figures" / "ranking.png").exists()
+
+
+def test_page_of_a_ranking_whose_predictors_failed(tmp_path):
+    broken = KNeighborsRegressor(100)  # more neighbours than rows
+    design = Ranking("toy", make_benchmark, {"k": Contestant(broken, "ordinal")}, [8], runs=1)
+    rank(design, tmp_path)
+    page = Page(report(tmp_path).read_text())
+    assert page.images == []
+    assert any(text.startswith("k, run 0 failed: ValueError") for text in page.texts)
+
+
 def test_journal_under_way_is_read_up_to_the_torn_line(tmp_path):
     benchmark = make_benchmark()
     weaknas.run(RandomSearch(benchmark.space, seed=1), benchmark, 8, output=tmp_path)
@@ -141,7 +174,7 @@ def test_journal_under_way_is_read_up_to_the_torn_line(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("notes.txt", "", "neither a comparison"),
+        ("notes.txt", "", "neither a comparison or ranking"),
         ("journal.jsonl", "not json\n", "damaged or no journal"),
         ("journal.jsonl", '{"weaknas_journal": 1, "config": {}}\n', "no trial yet"),
         ("config.json", "{}", "not of a comparison"),

@@ -197,7 +197,7 @@ class _Folder:
     def _open(self, folder: Path, command: str) -> None:
         path = folder / "config.json"
         if path.exists():
-            theirs = read_design(folder)
+            theirs = _read_record(folder)["ranking"]
             ours = _joined(theirs, self.config)
             for key, old, new in differences(_joined(self.config, theirs), ours):
                 raise InputError(
@@ -257,22 +257,44 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     return {**second, "runs": max(first["runs"], second["runs"]), "predictors": predictors}
 
 
-def read_design(folder: Path) -> dict[str, Any]:
-    """Read the description of the ranking in a folder.
+def is_ranking(folder: Path) -> bool:
+    """Tell whether a folder holds a ranking, rather than other results or nothing."""
+    path = folder / "config.json"
+    return path.exists() and b'"weaknas_ranking"' in path.read_bytes()
+
+
+def read_ranking(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a ranking, finished or under way.
+
+    Returns
+    -------
+    record : dict
+        ``created, command`` and ``ranking``, the design.
+    summary : dict
+        See `summarize_ranking`.
 
     Raises
     ------
     InputError
-        When the folder holds something else.
+        When the folder holds something else, or is damaged.
     """
+    record, done = _read_record(folder), _read(folder)
+    rows = pa.concat_tables(done.values()) if done else None
+    summary = summarize_ranking(record["ranking"], rows, {})
+    path = folder / "summary.json"
+    if path.exists():  # only there it is written what failed
+        summary["failures"] = json.loads(path.read_text(encoding="utf-8"))["failures"]
+    return record, summary
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{folder / 'config.json'} is damaged: {error}") from error
     if not isinstance(record, dict) or record.get("weaknas_ranking") != FORMAT_VERSION:
         raise InputError(f"{folder} holds no ranking of this version of weaknas")
-    design: dict[str, Any] = record["ranking"]
-    return design
+    return record
 
 
 def _read(folder: Path) -> dict[Task, pa.Table]:

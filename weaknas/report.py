@@ -16,6 +16,9 @@ from weaknas import plots
 from weaknas.errors import InputError, optional_import
 from weaknas.experiment import Truth, query_table
 from weaknas.page import Page
+from weaknas.pareto import front
+from weaknas.ranking_report import ranking_page
+from weaknas.ranking_results import is_ranking
 from weaknas.registry import BENCHMARKS, get_benchmark
 from weaknas.results import read_config, read_queries, versions
 from weaknas.spaces import ConstrainedSpace, SearchSpace
@@ -25,12 +28,12 @@ from weaknas.trials import Trial
 
 
 def report(folder: str | Path, output: str | Path | None = None) -> Path:
-    """Write figures and a self-contained HTML page about a comparison or a single search.
+    """Write figures and a self-contained HTML page about finished runs.
 
     Parameters
     ----------
     folder : path
-        The output folder of ``weaknas compare`` or ``weaknas search``.
+        The output folder of ``weaknas compare``, ``weaknas rank`` or ``weaknas search``.
     output : path, optional
         The page; default ``report.html`` in the folder. The figures are beside it
         as PNG and SVG, in a folder of the same name with ``-figures``.
@@ -43,18 +46,21 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
     Raises
     ------
     InputError
-        When the folder holds neither, is damaged, or matplotlib is not installed.
+        When the folder holds none of them, is damaged, or matplotlib is not installed.
     """
     optional_import("matplotlib", "plot")
     place = Path(folder)
     page = Path(output) if output is not None else place / "report.html"
-    if (place / "config.json").exists():
+    if is_ranking(place):
+        content = ranking_page(place)
+    elif (place / "config.json").exists():
         content = comparison_page(place)
     elif (place / "journal.jsonl").exists():
         content = search_page(place)
     else:
         raise InputError(
-            f"{place} holds neither a comparison (config.json) nor a search (journal.jsonl)"
+            f"{place} holds neither a comparison or ranking (config.json)"
+            " nor a search (journal.jsonl)"
         )
     try:
         content.write(page)
@@ -283,6 +289,7 @@ def search_page(folder: Path) -> Page:
         "Scores as the search saw them. The dashed line is what the incumbent is worth on average"
         " over trainings, where a table tells it.",
     )
+    _add_fronts(page, trials, config.get("objectives", []))
     if benchmark is not None and queries is not None:
         runs = collect(queries, name, strategy, len(trials))
         page.add_figure(
@@ -340,6 +347,34 @@ def _add_leaders(page: Page, trials: list[Trial], queries: pa.Table | None) -> N
     failed = sum(not trial.is_ok for trial in trials)
     if failed:
         page.add_text(f"{failed} evaluations failed.")
+
+
+def _add_fronts(page: Page, trials: list[Trial], objectives: list[str]) -> None:
+    """Add the front of the score against each cost alone, and the table of the front of all."""
+    if not objectives:
+        return
+    good = [trial for trial in trials if trial.is_ok]
+    scores, rounds = np.array([t.score for t in good]), np.array([t.round for t in good])
+    costs = np.array([[t.evaluation.metrics[name] for name in objectives] for t in good])
+    costs = costs.reshape(len(good), len(objectives))
+    names = " and ".join(objectives)
+    for name, column in zip(objectives, costs.T, strict=True):
+        page.add_figure(
+            f"Front of score and {name}",
+            f"front-{name}",
+            plots.plot_front(name, scores, column, rounds),
+            f"Queries by {name} and score. On the line no other query has a larger score and a"
+            f" smaller {name}.",
+        )
+    chosen = front(scores, costs)
+    rows = []
+    for i in chosen.tolist():
+        prices = [f"{cost:.6g}" for cost in costs[i]]
+        rows.append(
+            [str(good[i].number + 1), *prices, f"{scores[i]:.4g}", good[i].architecture.text]
+        )
+    head = ["query", *objectives, "score", "architecture"]
+    page.add_table(f"Front of score and {names}: {len(rows)} architectures", head, rows)
 
 
 # -- shared pieces ------------------------------------------------------------------------
