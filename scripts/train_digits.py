@@ -167,7 +167,7 @@ def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--seeds", type=int, default=5)
     options = arguments.parse_args()
-    budget, epochs = (4, 4) if options.quick else (20, 8)
+    budget, epochs = (2, 4) if options.quick else (20, 8)
     name = "train-digits-quick" if options.quick else "train-digits"
     study = Study(options.work / name, budget, epochs)
     seeds = [options.seed + number for number in range(1 if options.quick else options.seeds)]

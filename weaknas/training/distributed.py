@@ -34,7 +34,8 @@ class Workers:
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """Return the network with gradients averaged over the processes.
 
-        On GPUs batch norms take their statistics over all processes.
+        On GPUs batch norms take their statistics over all processes, on CPUs each process
+        over its share of a batch, and those of the first are kept.
         """
         if self.count == 1:
             return network
@@ -45,6 +46,12 @@ class Workers:
         return nn.parallel.DistributedDataParallel(
             network, device_ids=devices, find_unused_parameters=True
         )
+
+    def share_statistics(self, network: nn.Module) -> None:
+        """Give all processes the first one's statistics of batch norms."""
+        if self.count > 1:
+            for statistic in network.buffers():
+                torch.distributed.broadcast(statistic, 0)
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes."""

@@ -210,6 +210,7 @@ class _State:
         if not math.isfinite(loss):
             training.status = "diverged"
         else:
+            self.team.share_statistics(self.evaluated)
             training.curve.append(self.examination.accuracy(self.evaluated, self.team))
         wanted = stop is not None and training.status == "ok" and stop(list(training.curve))
         if self.team.agree(wanted, self.device):
