@@ -19,6 +19,7 @@ RANKING = {
         {
             "predictor": name,
             "train_size": size,
+            "runs": 4,
             "kendall_tau": {"mean": tau, "ci95": [tau - 0.01, tau + 0.01]},
             "top_precision": 0.25,
             "regret": 1.5,
@@ -81,13 +82,13 @@ def test_pages_are_all_reachable():
 
 def test_rankings_are_sorted(measured):
     head, rows = measured.ranking_rows(RANKING)
-    assert [row[:3] for row in rows] == [
-        ("9", "a", "0.400"),
-        ("9", "b", "0.300"),
-        ("50", "b", "0.750"),
-        ("50", "a", "0.500"),
+    assert [row[:4] for row in rows] == [
+        ("9", "a", "4", "0.400"),
+        ("9", "b", "4", "0.300"),
+        ("50", "b", "4", "0.750"),
+        ("50", "a", "4", "0.500"),
     ]
-    assert rows[0][3:] == ("0.390 to 0.410", "0.250", "1.500", "0.12", "2.00")
+    assert rows[0][4:] == ("0.390 to 0.410", "0.250", "1.500", "0.12", "2.00")
     assert all(len(row) == len(head) for row in rows)
 
 
@@ -98,6 +99,30 @@ def test_comparisons_are_sorted(measured):
     assert rows[0][2:] == ("2", "50 %", "60.0", "-", "0.125", "3.2")
     assert measured.comparison_rows(parts[1])[1] == rows[2:]
     assert all(len(row) == len(head) for row in rows)
+
+
+def test_searches_with_predictors_have_columns_for_each_space(measured):
+    queries = {"mean": 40.25, "ci95": [30.0, 50.0]}
+    cell = {"runs": 3, "found_rate": 1.0, "queries_to_optimum": queries, "seconds_per_run": 1.5}
+    record = {
+        "summaries": [{"space": "one"}, {"space": "two"}],
+        "rows": [
+            {"family": "trees", "predictor": "a", "spaces": {"two": cell}},
+            {"family": "lines", "predictor": "b", "spaces": {"one": cell, "two": cell}},
+        ],
+    }
+    head, rows = measured.predictor_search_rows(record)
+    shown = ["3", "100 %", "40.2 (30.0 to 50.0)", "1.5"]
+    assert rows == [["trees", "a", *["-"] * 4, *shown], ["lines", "b", *shown, *shown]]
+    assert all(len(row) == len(head) for row in rows)
+
+
+def test_samplers_are_shown_as_measured(measured):
+    row = {"dataset": "d", "method": "m", "runs": 2, "found_rate": 0.5, "proposals": 12.25}
+    row["queries_to_optimum"] = {"mean": 10.0, "ci95": [8.0, 12.0]}
+    head, rows = measured.sampler_rows({"rows": [row]})
+    assert rows == [("d", "m", "2", "50 %", "10.0", "8.0 to 12.0", "12.2")]
+    assert len(head) == len(rows[0])
 
 
 def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
@@ -120,6 +145,6 @@ def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
     app.build()
     page = (site / "index.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>|\s+", " ", page)
-    assert re.search(r"50 +b +0\.750 +0\.740 to 0\.760", text)
+    assert re.search(r"50 +b +4 +0\.750 +0\.740 to 0\.760", text)
     assert "python scripts/rank_predictors.py --runs 4" in re.sub(r" +", " ", text)
     assert "python scripts/compare_nasbench201.py" in re.sub(r" +", " ", text)

@@ -1,8 +1,9 @@
 """Tables of measured results: what the scripts wrote, not what somebody typed.
 
-``{ranking-table} NAME`` and ``{comparison-table} NAME`` show ``NAME.json`` of the
-folder ``measured_results``, and its figures where there are any; where there is no
-such file, the page says which command makes it.
+``{ranking-table} NAME``, ``{comparison-table} NAME``, ``{predictor-search-table} NAME``
+and ``{sampler-table} NAME`` show ``NAME.json`` of the folder ``measured_results``, and
+its figures where there are any; where there is no such file, the page says which command
+makes it.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ def quick_arguments(gallery_conf: dict[str, Any], script_vars: dict[str, Any]) -
 
 def ranking_rows(summary: dict[str, Any]) -> tuple[Row, list[Row]]:
     """Return head and rows of a ranking, the best of each training size first."""
-    head = ("trained on", "predictor", "Kendall tau", "95 % interval", "precision at the top")
-    head += ("regret", "fit (s)", "predict (s)")
+    head = ("trained on", "predictor", "runs", "Kendall tau", "95 % interval")
+    head += ("precision at the top", "regret", "fit (s)", "predict (s)")
     ordered = sorted(summary["rows"], key=lambda r: (r["train_size"], -r["kendall_tau"]["mean"]))
     rows = [
         (
             str(row["train_size"]),
             row["predictor"],
+            str(row["runs"]),
             f"{row['kendall_tau']['mean']:.3f}",
             _interval(row["kendall_tau"]["ci95"], ".3f"),
             f"{row['top_precision']:.3f}",
@@ -68,6 +70,49 @@ def comparison_rows(summary: dict[str, Any]) -> tuple[Row, list[Row]]:
     return head, rows
 
 
+def predictor_search_rows(record: dict[str, Any]) -> tuple[Row, list[Row]]:
+    """Return head and rows of searches with several predictors, a block of columns a space."""
+    spaces = [summary["space"] for summary in record["summaries"]]
+    names = ("runs", "found", "queries to the optimum", "seconds a run")
+    head = ("family", "predictor", *(f"{space}: {name}" for space in spaces for name in names))
+    rows = []
+    for row in record["rows"]:
+        cells = [row["family"], row["predictor"]]
+        for space in spaces:
+            found = row["spaces"].get(space)
+            if found is None:
+                cells += ["-"] * len(names)
+                continue
+            queries = found["queries_to_optimum"]
+            cells += [
+                str(found["runs"]),
+                f"{100 * found['found_rate']:.0f} %",
+                f"{queries['mean']:.1f} ({_interval(queries['ci95'], '.1f')})",
+                f"{found['seconds_per_run']:.1f}",
+            ]
+        rows.append(cells)
+    return head, rows
+
+
+def sampler_rows(record: dict[str, Any]) -> tuple[Row, list[Row]]:
+    """Return head and rows of searches by samplers of Optuna."""
+    head = ("data set", "method", "runs", "found", "queries to the optimum", "95 % interval")
+    head += ("proposals",)
+    rows = [
+        (
+            row["dataset"],
+            row["method"],
+            str(row["runs"]),
+            f"{100 * row['found_rate']:.0f} %",
+            f"{row['queries_to_optimum']['mean']:.1f}",
+            _interval(row["queries_to_optimum"]["ci95"], ".1f"),
+            f"{row['proposals']:.1f}",
+        )
+        for row in record["rows"]
+    ]
+    return head, rows
+
+
 def _interval(ends: Sequence[float | None], form: str) -> str:
     low, high = ends
     return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
@@ -88,13 +133,13 @@ class MeasuredTable(Directive):
         if not path.exists():
             return [self._note(self.options.get("script", self.script))]
         record = json.loads(path.read_text(encoding="utf-8"))
-        head, rows = self.table(record["summary"])
+        head, rows = self.table(record)
         made = nodes.paragraph(
             "", "Made by ", nodes.literal("", record["command"]), nodes.Text(".")
         )
         return [_table(head, rows), made, *self._figures(path)]
 
-    def table(self, summary: dict[str, Any]) -> tuple[Row, list[Row]]:
+    def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
         """Return head and rows."""
         raise NotImplementedError
 
@@ -114,9 +159,9 @@ class RankingTable(MeasuredTable):
 
     script = "rank_predictors"
 
-    def table(self, summary: dict[str, Any]) -> tuple[Row, list[Row]]:
+    def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
         """Return head and rows."""
-        return ranking_rows(summary)
+        return ranking_rows(record["summary"])
 
 
 class ComparisonTable(MeasuredTable):
@@ -124,9 +169,29 @@ class ComparisonTable(MeasuredTable):
 
     script = "compare_nasbench201"
 
-    def table(self, summary: dict[str, Any]) -> tuple[Row, list[Row]]:
+    def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
         """Return head and rows."""
-        return comparison_rows(summary)
+        return comparison_rows(record["summary"])
+
+
+class PredictorSearchTable(MeasuredTable):
+    """A table of searches with several predictors."""
+
+    script = "search_predictors"
+
+    def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
+        """Return head and rows."""
+        return predictor_search_rows(record)
+
+
+class SamplerTable(MeasuredTable):
+    """A table of searches by samplers of Optuna."""
+
+    script = "optuna_sampler"
+
+    def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
+        """Return head and rows."""
+        return sampler_rows(record)
 
 
 def _relative(target: Path, start: Path) -> str:
@@ -150,4 +215,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("measured_results", "", "env")
     app.add_directive("ranking-table", RankingTable)
     app.add_directive("comparison-table", ComparisonTable)
+    app.add_directive("predictor-search-table", PredictorSearchTable)
+    app.add_directive("sampler-table", SamplerTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
