@@ -15,7 +15,7 @@ from _shared import parser, run, save, start
 from weaknas import plots
 from weaknas.summary import by_dataset
 
-PREDICTORS = ("gp", "random-forest", "xgboost", "mlp", "bayesian-ridge")
+PREDICTORS = ("gp", "bayesian-ridge", "extra-trees", "xgboost")
 ACQUISITIONS = ("ei", "ucb", "thompson", "greedy", "top-n")
 BATCH_SIZES = (1, 2, 5, 10, 20)
 ENCODERS = (
@@ -23,10 +23,11 @@ ENCODERS = (
     "path",
     "adjacency",
     "one-hot+operation-counts",
-    "one-hot+path+operation-counts",
+    "one-hot+path-counts+operation-counts",
+    "one-hot+path-counts+operation-counts+graph-features+operation-pairs",
 )
 #: What takes seconds a round.
-SLOW = {"mlp": 10, "random-forest": 20, "xgboost": 20}
+SLOW = {"bayesian-ridge": 10, "extra-trees": 4, "xgboost": 4}
 
 
 def settings(quick: bool) -> dict[str, list[str]]:
@@ -52,7 +53,7 @@ def main() -> None:
     """Run all settings and write a table and a figure."""
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=30)
-    options.add_argument("--budget", type=int, default=150)
+    options.add_argument("--budget", type=int, default=100)
     arguments = options.parse_args()
     if arguments.quick:
         arguments.runs, arguments.budget = 2, 20
