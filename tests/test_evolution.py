@@ -40,14 +40,14 @@ def test_evolution_reaches_the_most_wanted_architecture():
     """Of 4^30 the one that is all 'pool', whatever was told; evaluating a part in 10^14."""
     looked_at = []
 
-    def wanted(features):
+    def wanted(rows, features):
         looked_at.append(len(features))
         return features.reshape(-1, 30, 4)[:, :, 3].sum(axis=1)
 
     candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN))
     history = told(CHAIN)
     pool = candidates.evolve(history, history.genotypes, wanted, generator())
-    assert wanted(pool.features).max() == 30
+    assert wanted(pool.genotypes, pool.features).max() == 30
     assert sum(looked_at) < 20_000
     assert len(pool.genotypes) <= candidates.size + len(history)
     assert np.isin(history.fingerprints, pool.fingerprints).all()
@@ -59,23 +59,23 @@ def test_evolution_reaches_the_most_wanted_architecture():
 def test_the_end_is_a_local_optimum_of_a_rugged_acquisition():
     weights = generator(5).normal(size=(120, 3))
 
-    def wanted(features):
+    def wanted(rows, features):
         return np.sin(features @ weights).sum(axis=1)
 
     candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN), generations=40)
     history = told(CHAIN)
     pool = candidates.evolve(history, history.genotypes, wanted, generator())
-    best = pool.genotypes[np.argmax(wanted(pool.features))]
+    best = pool.genotypes[np.argmax(wanted(pool.genotypes, pool.features))]
     near = CHAIN.neighbors(best)
     encode = OneHotEncoder(CHAIN).transform
-    assert wanted(encode(near)).max() <= wanted(encode(best[None]))[0]
+    assert wanted(near, encode(near)).max() <= wanted(best, encode(best[None]))[0]
 
 
 def test_evolution_stays_within_limits():
     encoder = weaknas.get_encoder("one-hot+costs", WINDOW)
     candidates = EvolvedCandidates(WINDOW, encoder, generations=6)
     history = told(WINDOW, n=20)
-    pool = candidates.evolve(history, history.genotypes, lambda f: f.sum(axis=1), generator())
+    pool = candidates.evolve(history, history.genotypes, lambda _, f: f.sum(axis=1), generator())
     assert len(pool.genotypes) > 1000
     macs = MOBILE.macs(pool.genotypes)
     assert macs.min() >= 595e6
@@ -89,7 +89,9 @@ def test_the_generator_decides():
         candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN), size=300, generations=3)
         history = told(CHAIN)
         wanted = OneHotEncoder(CHAIN).transform(history.genotypes[:1])[0]
-        pool = candidates.evolve(history, history.genotypes, lambda f: f @ wanted, generator(seed))
+        pool = candidates.evolve(
+            history, history.genotypes, lambda _, f: f @ wanted, generator(seed)
+        )
         return pool.genotypes
 
     np.testing.assert_array_equal(grow(1), grow(1))
@@ -103,7 +105,7 @@ def test_work_does_not_grow_with_the_space():
         candidates = EvolvedCandidates(space, OneHotEncoder(space), generations=5)
         history = told(space)
         candidates.evolve(
-            history, history.genotypes, lambda f: count.append(len(f)) or f[:, 2], generator()
+            history, history.genotypes, lambda _, f: count.append(len(f)) or f[:, 2], generator()
         )
         return sum(count)
 

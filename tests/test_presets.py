@@ -125,8 +125,8 @@ def test_default_depends_on_what_the_space_has():
 
 
 def test_default_where_a_space_cannot_be_listed():
-    layers = ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(20)})
-    widths = ChoiceSpace({f"layer{i}": [8, 16, 24] for i in range(20)})
+    layers = ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(25)})
+    widths = ChoiceSpace({f"layer{i}": [8, 16, 24] for i in range(25)})
     mobile = weaknas.get_space("mobilenetv3")
     encoders = [get_preset("default", space).encoder for space in (layers, widths, mobile)]
     assert encoders == ["one-hot", "one-hot+ordinal", "one-hot+ordinal+costs"]

@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 from weaknas.errors import InputError, unknown
 from weaknas.predictors.pool import PoolModel
+from weaknas.spaces import Genotypes
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -32,6 +33,8 @@ class Prediction:
         False for candidates that were queried already.
     queried : ndarray of int, shape (n,)
         The candidates that have labels.
+    genotypes : ndarray of int16, shape (N, d), optional
+        The candidates, for an acquisition that looks at more than the score.
 
     Attributes
     ----------
@@ -43,9 +46,13 @@ class Prediction:
     """
 
     def __init__(
-        self, model: PoolModel, available: npt.NDArray[np.bool_], queried: Indices
+        self,
+        model: PoolModel,
+        available: npt.NDArray[np.bool_],
+        queried: Indices,
+        genotypes: Genotypes | None = None,
     ) -> None:
-        self.available = available
+        self.available, self.queried, self.genotypes = available, queried, genotypes
         self.mean, self.std = model.predict()
         self.incumbent = float(self.mean[queried].max())
         self.covariance = model.covariance
@@ -70,6 +77,25 @@ class Acquisition(ABC):
             What has been reached, on the scale of `mean`.
         rng : numpy.random.Generator
         """
+
+    def first(self) -> Genotypes | None:
+        """Return what is to be evaluated before all else, shape (n, d); nothing by default."""
+        return None
+
+    def at(self, genotypes: Genotypes, means: Floats) -> Acquisition:
+        """Return this acquisition given evaluated genotypes, (n, d), and their means, (n,)."""
+        return self
+
+    def values_of(
+        self,
+        genotypes: Genotypes,
+        mean: Floats,
+        std: Floats,
+        incumbent: float,
+        rng: np.random.Generator,
+    ) -> Floats:
+        """Return one number a candidate, given too which they are, shape (n, d)."""
+        return self.values(mean, std, incumbent, rng)
 
     def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
         """Return the indices of up to n available candidates, the most wanted first."""

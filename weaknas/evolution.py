@@ -14,12 +14,13 @@ from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies import History
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-#: Features, shape (n, f), to how much each is wanted, shape (n,).
-Wanted: TypeAlias = Callable[[Any], Floats]
+#: Genotypes, shape (n, d), and features, shape (n, f), to how much each is wanted, shape (n,).
+Wanted: TypeAlias = Callable[[Genotypes, Any], Floats]
 
 _INCUMBENTS = 50  # of what was told, to begin with
 _MOST_NEIGHBORS = 500  # of one architecture, drawn where there are more
 _EXPANDED = 3  # architectures a generation whose neighbours are all looked at
+_MOST_MUTATIONS = 4  # in a row
 _PRESSURE = 2.0  # exponent: how much likelier the better are to be parents
 
 
@@ -70,8 +71,6 @@ class EvolvedCandidates(Candidates):
         rng = np.random.default_rng(seed)
         sample = space.canonicalize(space.sample(size, rng))
         self.encoder = encoder.fit(sample)
-        #: Features of a sample of the space.
-        self.reference = encoder.transform(sample)
         self.layout = {
             name: value for name in ("groups", "trend") if (value := getattr(encoder, name, None))
         }
@@ -135,7 +134,7 @@ class EvolvedCandidates(Candidates):
         first, second = living.rows[order[draws.astype(np.int64)]]
         crossed = (rng.random(self.offspring) < 0.5)[:, None]
         children = np.where(crossed, self.space.crossover(first, second, rng), first)
-        mutations = rng.geometric(0.5, size=self.offspring)
+        mutations = np.minimum(rng.geometric(0.5, size=self.offspring), _MOST_MUTATIONS)
         for depth in range(1, int(mutations.max()) + 1):
             again = mutations >= depth
             children[again] = self.space.mutate(children[again], rng)
@@ -164,7 +163,7 @@ class _Population:
 
     def __init__(self, rows: Genotypes, codes: Fingerprints, features: Any, wanted: Wanted) -> None:
         self.rows, self.codes, self.features = rows, codes, features
-        self.values = wanted(features)
+        self.values = wanted(rows, features)
         self._expanded: set[int] = set()
 
     @property
@@ -178,7 +177,7 @@ class _Population:
         self.rows = np.vstack([self.rows, rows])
         self.codes = np.concatenate([self.codes, codes])
         self.features = np.vstack([self.features, features])
-        self.values = np.concatenate([self.values, wanted(features)])
+        self.values = np.concatenate([self.values, wanted(rows, features)])
 
     def keep(self, count: int) -> None:
         """Let the others die."""

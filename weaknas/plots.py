@@ -18,6 +18,7 @@ from sklearn.cross_decomposition import PLSRegression
 
 from weaknas.errors import optional_import
 from weaknas.files import write_atomically
+from weaknas.pareto import front
 from weaknas.statistics import Floats, bootstrap_band, incumbents, values_at
 from weaknas.summary import StrategyRuns
 from weaknas.targets import rank_normal
@@ -324,6 +325,30 @@ def plot_search(
         axis.set_ylim(low - 0.05 * (high - low or 1.0), high + 0.08 * (high - low or 1.0))
     axis.set(xlabel="query", ylabel="score")
     axis.set_xlim(0, len(observed) + 1)
+    return _finish(figure)
+
+
+@_styled
+def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.integer]) -> Any:
+    """Draw the queries of one search by cost and score, and their front.
+
+    Parameters
+    ----------
+    name : str
+        Of the cost.
+    scores, costs : ndarray of float, shape (n,)
+        NaN scores, of failed evaluations, are left out.
+    rounds : ndarray of int, shape (n,)
+    """
+    figure, axes = _panels(1, width=6.0, height=3.6)
+    axis = axes[0]
+    known = np.isfinite(scores)
+    shape = {"s": 14, "cmap": "plasma_r", "lw": 0}
+    marks = axis.scatter(costs[known], scores[known], c=rounds[known] + 1, **shape, label="query")
+    figure.colorbar(marks, ax=axis, label="round", shrink=0.85)
+    best = front(scores, costs[:, None])
+    axis.step(costs[best], scores[best], where="post", color="#D55E00", lw=1.3, label="front")
+    axis.set(xlabel=name, ylabel="score")
     return _finish(figure)
 
 

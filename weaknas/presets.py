@@ -92,14 +92,15 @@ _GRAPH_BLOCKS = (
     "costs",
 )
 _CHOICE_BLOCKS = ("variables", "one-hot", "costs")
-# Many decisions: too many length scales if each were a block.
+# Where each decision would be a block, but there are too many to learn a length scale of each.
 _MANY_CHOICES_BLOCKS = ("one-hot", "ordinal", "costs")
+_MANY_CHOICES = 20
 
 
 def default_encoder(space: SearchSpace) -> str:
     """Return the encoding of a space that the default predictor works with."""
     blocks = _GRAPH_BLOCKS if space.has_graphs else _CHOICE_BLOCKS
-    if _is_huge(space):
+    if not space.has_graphs and space.n_variables > _MANY_CHOICES:
         blocks = _MANY_CHOICES_BLOCKS
     if not space.ordered.all():
         blocks = tuple(name for name in blocks if name != "ordinal")

@@ -18,6 +18,7 @@ from weaknas.execution.budget import Budget, check_fidelities
 from weaknas.execution.evaluations import Evaluations
 from weaknas.execution.loop import Loop, Progress
 from weaknas.files import write_json
+from weaknas.objectives import Costs, Front, WithCosts, find_front
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
 from weaknas.trials import Journal, Trial, Trials
@@ -42,6 +43,8 @@ class Result:
         Time of this call; evaluations of an earlier, interrupted call not included.
     output : path, optional
         The run folder.
+    front : Front, optional
+        What no other query dominates, where there are objectives beside the score.
     """
 
     trials: Trials
@@ -49,6 +52,7 @@ class Result:
     seconds_strategy: float
     seconds_total: float
     output: Path | None = None
+    front: Front | None = None
 
     @property
     def best(self) -> Trial:
@@ -93,7 +97,7 @@ class Result:
             "seconds_strategy": round(self.seconds_strategy, 4),
             "seconds_total": round(self.seconds_total, 4),
             "output": None if self.output is None else str(self.output),
-        }
+        } | ({} if self.front is None else self.front.to_dict())
 
 
 def run(
@@ -109,6 +113,7 @@ def run(
     stop: Callable[[], bool] | None = None,
     output: str | Path | None = None,
     progress: Progress | None = None,
+    objectives: Sequence[str] | None = None,
 ) -> Result:
     """Search until the budget is spent.
 
@@ -154,6 +159,9 @@ def run(
         Folder of the run: ``journal.jsonl`` and ``result.json``.
     progress : callable, optional
         Called with every trial, those of an earlier call included.
+    objectives : sequence of str, optional
+        Costs of the space whose front with the score is to be told, and which trials
+        carry as metrics; default: those of the strategy, if it has any.
 
     Returns
     -------
@@ -182,7 +190,7 @@ def run(
     if retries < 0:
         raise InputError(f"retries must not be negative, not {retries}")
     folder = None if output is None else Path(output)
-    config = {
+    config: dict[str, Any] = {
         "budget": budget,
         "budget_cost": budget_cost,
         "space": strategy.space.describe(),
@@ -191,11 +199,16 @@ def run(
     }
     if pending is not None:
         config["asynchronous"] = pending
+    wanted = getattr(strategy, "objectives", ()) if objectives is None else objectives
+    costs = Costs(strategy.space, wanted) if wanted else None
+    if costs is not None:
+        config["objectives"] = list(costs.names)
     with ExitStack() as stack:
         journal = None
         if folder is not None:
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
-        evaluations = Evaluations(judge, executor, workers, retries, stop)
+        paid = judge if costs is None else WithCosts(judge, costs)
+        evaluations = Evaluations(paid, executor, workers, retries, stop)
         loop = Loop(strategy, evaluations, limit, pending, journal, progress)
         loop.run()
     trials = tuple(sorted(loop.trials, key=lambda trial: trial.number))
@@ -205,6 +218,7 @@ def run(
         loop.seconds_strategy,
         time.perf_counter() - started,
         folder,
+        None if costs is None else find_front(trials, costs),
     )
     if folder is not None:
         write_json(folder / "result.json", result.to_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from weaknas.components import describe, fresh_predictor
 from weaknas.errors import InputError
 from weaknas.evolution import EvolvedCandidates
 from weaknas.narrowing import Narrowing
+from weaknas.objectives import Costs, HypervolumeImprovement
 from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.presets import get_preset
@@ -53,12 +55,15 @@ class WeakNAS(Strategy):
         What the predictor is fitted to: ``"rank-normal"``, ``"standard"`` or ``"raw"``.
     candidates : Candidates, optional
         What is ranked; default: that of the preset, the whole space where it can be listed.
+    objectives : sequence of str
+        Costs of the space to make small beside a large score: the search is for the
+        front of what can be had, by `weaknas.objectives.HypervolumeImprovement`.
 
     Raises
     ------
     InputError
-        When a name is unknown, a number is out of range or the encoder does not
-        fit the space.
+        When a name is unknown, a number is out of range, the encoder does not fit
+        the space, or both an acquisition and objectives are given.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class WeakNAS(Strategy):
         preset: str = "default",
         targets: str | None = None,
         candidates: Candidates | None = None,
+        objectives: Sequence[str] = (),
     ) -> None:
         self._settings = settings = get_preset(preset, space)
         super().__init__(
@@ -86,11 +92,17 @@ class WeakNAS(Strategy):
         self.predictor = settings.build_predictor(chosen) if isinstance(chosen, str) else chosen
         chosen = encoder if encoder is not None else settings.encoder_for(self.predictor)
         self.encoder = get_encoder(chosen, space) if isinstance(chosen, str) else chosen
+        self.objectives = tuple(objectives)
+        if self.objectives and acquisition is not None:
+            raise InputError("a search with objectives has an acquisition of its own; give none")
+        if self.objectives:
+            acquisition = HypervolumeImprovement(Costs(space, self.objectives))
         how = acquisition if acquisition is not None else settings.acquisition
         self.acquisition = (
             settings.build_acquisition(how) if isinstance(how, str) else deepcopy(how)
         )
-        self.targets = targets or settings.targets
+        # Volumes need differences of scores: ranks have none.
+        self.targets = targets or ("standard" if self.objectives else settings.targets)
         self._transform = get_transform(self.targets)
         self._candidates = candidates
         self._pool: Pool | None = None
@@ -132,14 +144,16 @@ class WeakNAS(Strategy):
         _, scores = self.history.successful
         missing = self.initial - len(self.history) - len(self._pending)
         if missing > 0 or len(scores) < 2:
-            return self._unseen(self._candidates.sample(n + len(self._seen), self._rng))[:n]
+            drawn = self._candidates.sample(n + len(self._seen), self._rng)
+            first = self.acquisition.first()
+            return self._unseen(drawn if first is None else np.vstack([first, drawn]))[:n]
         if isinstance(self._candidates, EvolvedCandidates):
             pool, model = self._evolve(self._candidates, self._transform(scores))
         else:
             pool, model = self._rank(self._candidates, self._transform(scores))
         available = pool.other_than(np.fromiter(self._seen, dtype=np.int64))
         queried = pool.locate(self.history.successful_fingerprints)
-        prediction = Prediction(model, available, queried)
+        prediction = Prediction(model, available, queried, pool.genotypes)
         return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
 
     def _rank(self, candidates: Candidates, targets: Scores) -> tuple[Pool, PoolModel]:
@@ -153,16 +167,18 @@ class WeakNAS(Strategy):
         """Fit the predictor, and let candidates evolve on what the acquisition makes of it."""
         if self._open_model is None:
             predictor = fresh_predictor(self.predictor, candidates.layout, self._rng)
-            self._open_model = for_any(predictor, candidates.reference)
+            self._open_model = for_any(predictor)
         model, encode = self._open_model, candidates.encoder.transform
-        features = encode(self.history.successful[0])
+        evaluated, _ = self.history.successful
+        features = encode(evaluated)
         model.fit(features, targets)
-        incumbent = float(model.predict(features)[0].max())
+        means, _ = model.predict(features)
+        acquisition, incumbent = self.acquisition.at(evaluated, means), float(means.max())
         if self._pending:
             model.condition(encode(self.pending))
 
-        def wanted(some: Any) -> Scores:
-            return self.acquisition.values(*model.predict(some), incumbent, self._rng)
+        def wanted(rows: Genotypes, some: Any) -> Scores:
+            return acquisition.values_of(rows, *model.predict(some), incumbent, self._rng)
 
         known = np.vstack([self.history.genotypes, self.pending])
         pool = candidates.evolve(self.history, known, wanted, self._rng)

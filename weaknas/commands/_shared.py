@@ -17,6 +17,11 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value), flush=True)
 
 
+def takes(name: str, option: str) -> bool:
+    """Tell whether a strategy has an option."""
+    return option in inspect.signature(STRATEGIES.load(name)).parameters
+
+
 def build_strategy(name: str, space: SearchSpace, seed: int, options: dict[str, Any]) -> Strategy:
     """Build a strategy from the options that were given, those that are not None.
 

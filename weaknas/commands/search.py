@@ -10,10 +10,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weaknas.commands._execution import Execution
-from weaknas.commands._shared import build_strategy, print_json
+from weaknas.commands._shared import build_strategy, print_json, takes
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
 from weaknas.execution import Interruption
+from weaknas.objectives import Front
 from weaknas.predictor_config import PredictorConfig
 from weaknas.problem import TABLE, build_problem
 from weaknas.runner import Result, run
@@ -51,6 +52,8 @@ class Options:
     "`tabular`, or one of `weaknas list evaluators`; `name:key=value` sets options."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
+    objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "A cost to make small beside a large score, `macs`: the front is searched; up to two."
     labels: str = "one-seed"
     "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
     execution: Execution = field(default_factory=Execution)
@@ -95,6 +98,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             stop=interruption,
             output=options.output,
             progress=stack.enter_context(_Progress(options.budget)),
+            objectives=options.objective or None,
         )
     if interruption():
         raise KeyboardInterrupt
@@ -124,6 +128,9 @@ def _parts(options: Options) -> dict[str, Any]:
         config = PredictorConfig.read(options.predictor_config)
         parts["predictor"] = config.build()
         parts["encoder"] = options.encoder or config.encoder
+    # Another strategy searches for the best score; the front is that of what it met.
+    if options.objective and takes(options.strategy, "objectives"):
+        parts["objectives"] = options.objective
     return parts
 
 
@@ -166,6 +173,19 @@ class _Progress:
         self._bar.advance(self._task)
 
 
+def _front_table(front: Front) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"front of score and {' and '.join(front.objectives)}", box=None)
+    for column in ("query", *front.objectives, "score", "architecture"):
+        table.add_column(column, justify="left" if column == "architecture" else "right")
+    for trial, costs in zip(front.trials, front.costs, strict=True):
+        prices = (f"{cost:.6g}" for cost in costs)
+        text = trial.architecture.text
+        table.add_row(str(trial.number + 1), *prices, f"{trial.score:.4g}", text)
+    return table
+
+
 def _print(result: Result, problem: str) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -180,6 +200,8 @@ def _print(result: Result, problem: str) -> None:
         cells = (trial.number + 1, trial.round + 1, f"{trial.score:.4g}", trial.architecture.text)
         leaders.add_row(*map(str, cells))
     console.print(leaders)
+    if result.front is not None:
+        console.print(_front_table(result.front))
     facts = {
         "best": best.architecture.text,
         "observed": f"{best.score:.4g}",
