@@ -44,16 +44,19 @@ class Study:
         Full trainings of a search, and random cells.
     epochs : int
         Of a full training, a multiple of 4.
+    halvings : tuple of int
+        Seeds for which successive halving is run, too.
     """
 
     work: Path
     budget: int
     epochs: int
+    halvings: tuple[int, ...]
 
     def run(self, seed: int) -> dict[str, Any]:
         """Return the test accuracies and seconds of all methods."""
         methods = {"weaknas": self._search(WeakNAS(get_space(SPACE), seed=seed), "stop", None)}
-        for shorten in HALVINGS:
+        for shorten in HALVINGS if seed in self.halvings else ():
             strategy = SuccessiveHalving(get_space(SPACE), resources=self._resources(), seed=seed)
             spent = self.budget * self._cost_of_training(shorten)
             methods[f"halving-{shorten}"] = self._search(strategy, shorten, spent)
@@ -127,9 +130,10 @@ class Study:
 def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return mean accuracies and relative improvements, with intervals over seeds."""
     summary = {"random": _interval([_mean(row) for row in rows])}
-    for method in rows[0]["methods"]:
-        tests = [row["methods"][method]["test"] for row in rows]
-        pairs = list(zip(rows, tests, strict=True))
+    for method in rows[-1]["methods"]:
+        measured = [row for row in rows if method in row["methods"]]
+        tests = [row["methods"][method]["test"] for row in measured]
+        pairs = list(zip(measured, tests, strict=True))
         summary[method] = {
             **_interval(tests),
             "relative_improvement": _interval(
@@ -138,8 +142,9 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "over_the_median": _interval(
                 [relative_improvement(test, _median(row)) for row, test in pairs]
             ),
-            "architectures": _average(rows, method, "architectures"),
-            "seconds": _average(rows, method, "seconds"),
+            "seeds": len(measured),
+            "architectures": _average(measured, method, "architectures"),
+            "seconds": _average(measured, method, "seconds"),
         }
     return summary
 
@@ -166,11 +171,14 @@ def main() -> None:
     """Run the study and print it."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--halvings", type=int, default=1, help="seeds of successive halving")
     options = arguments.parse_args()
     budget, epochs = (2, 4) if options.quick else (20, 8)
     name = "train-digits-quick" if options.quick else "train-digits"
-    study = Study(options.work / name, budget, epochs)
     seeds = [options.seed + number for number in range(1 if options.quick else options.seeds)]
+    # The last seeds have it, so that what matters most comes first.
+    halvings = tuple(seeds[len(seeds) - min(options.halvings, len(seeds)) :])
+    study = Study(options.work / name, budget, epochs, halvings)
     rows = sorted(run_tasks(study.run, seeds, options.jobs), key=lambda row: int(row["seed"]))
     summary = summarize(rows)
     print(f"{'':18} {'test':>7} {'95 %':>18} {'improvement %':>14} {'95 %':>18} {'seconds':>8}")
