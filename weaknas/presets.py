@@ -83,7 +83,7 @@ _PAPER_BY_SPACE = {
 
 
 # Blocks of the default encoding, those of them that a space supports.
-_GRAPH_BLOCKS = (
+_GRAPH_BLOCKS: tuple[str, ...] = (
     "one-hot",
     "path-counts",
     "operation-counts",
