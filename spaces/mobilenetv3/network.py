@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
+from weaknas.spaces.darts.layers import drop_path
 from weaknas.spaces.mobilenetv3.skeleton import Block, Skeleton
 
 DROPOUT = 0.1
@@ -77,17 +78,26 @@ class ResidualBlock(nn.Module):
     Parameters
     ----------
     block : Block
+
+    Attributes
+    ----------
+    drop_path : float
+        Probability that what is added to the shortcut is left out while training.
     """
 
     def __init__(self, block: Block) -> None:
         super().__init__()
-        self.block = block
+        self.block, self.drop_path = block, 0.0
         self.mobile_inverted_conv = InvertedResidual(block)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output of the block, shape (n, channels_out, h, w)."""
         made = self.mobile_inverted_conv(x)
-        return x + made if self.block.shortcut else made
+        if not self.block.shortcut:
+            return made
+        if self.training and self.drop_path > 0:
+            made = drop_path(made, self.drop_path)
+        return x + made
 
 
 class Classifier(nn.Module):

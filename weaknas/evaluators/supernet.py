@@ -18,6 +18,8 @@ from weaknas.spaces.constraints import costs_of
 from weaknas.training.data import Dataset, load_dataset
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from weaknas.supernets.scoring import Scoring
 
 
@@ -167,6 +169,17 @@ class SupernetEvaluator:
         """
         with self._lock:
             return self._scoring.accuracies(genotypes, self.dataset.validation)
+
+    def network(self, architecture: Architecture) -> Module:
+        """Return an architecture as a module of its own, recalibrated, on the device.
+
+        Raises
+        ------
+        InputError
+            When it is not in the space.
+        """
+        with self._lock:
+            return self._scoring.cut_out(self.space.genotypes([architecture])[0])
 
     def report(self, architecture: Architecture) -> float:
         """Return the accuracy, a fraction, on the test split: one number, at the end.

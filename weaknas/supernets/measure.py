@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -116,5 +117,23 @@ def in_memory(split: Split, size: int | None = None, loaders: int | None = None)
     return Images(scaled.round().clamp(0, 255).byte().numpy(), split.labels)
 
 
+def at_resolution(dataset: Dataset, size: int) -> Dataset:
+    """Return a data set whose images have this height and width.
+
+    Files are decoded at it; images in memory are scaled.
+    """
+
+    def sized(split: Split) -> Split:
+        return _sized(split, size) if isinstance(split, ImageFiles) else in_memory(split, size)
+
+    return replace(
+        dataset,
+        train=sized(dataset.train),
+        validation=sized(dataset.validation),
+        test=sized(dataset.test),
+        shape=(dataset.shape[0], size, size),
+    )
+
+
 def _sized(split: ImageFiles, size: int | None) -> ImageFiles:
-    return split if size is None else ImageFiles(split.root, split.names, split.labels, size)
+    return split if size is None else replace(split, size=size)

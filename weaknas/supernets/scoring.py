@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from weaknas.supernets.measure import Calibration, in_memory
 from weaknas.training.data import Dataset, Split
@@ -55,11 +56,15 @@ class Scoring:
         with arithmetic(False, None):
             return np.array([self._accuracy(genotype, split) for genotype in genotypes])
 
+    def cut_out(self, genotype: npt.NDArray[np.integer]) -> nn.Module:
+        """Return one architecture, recalibrated, as a module of its own on the device."""
+        alone: nn.Module = self.network.extract(genotype)
+        self._calibration(self.network.input_size(genotype))(alone)
+        return alone
+
     def _accuracy(self, genotype: npt.NDArray[np.integer], split: Split) -> float:
         size = self.network.input_size(genotype)
-        alone = self.network.extract(genotype)
-        self._calibration(size)(alone)
-        return self._examination(split, size).accuracy(alone)
+        return self._examination(split, size).accuracy(self.cut_out(genotype))
 
     def _calibration(self, size: int | None) -> Calibration:
         if size not in self._calibrations:

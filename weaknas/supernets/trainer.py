@@ -17,14 +17,13 @@ from torch.nn import functional
 from weaknas.errors import InputError
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.supernets.building import build_supernet
-from weaknas.supernets.measure import Calibration
+from weaknas.supernets.probes import Probes
 from weaknas.supernets.schedule import Phase, make_phases
 from weaknas.training.batches import open_source, training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.devices import arithmetic, choose_device, choose_precision, own_randomness
 from weaknas.training.distributed import Workers, workers
-from weaknas.training.measure import Examination
 from weaknas.training.optimization import learning_rate, make_optimizer
 from weaknas.training.protocol import Protocol
 from weaknas.training.transforms import Augment, mix
@@ -40,7 +39,6 @@ DEFAULT = Protocol(
     gradient_clipping=1.0,
     channels_last=True,
 )
-_PROBES = 4
 _WITHOUT = {"ema": 0.0, "drop_path": 0.0, "auxiliary": 0.0, "compile": False}
 
 
@@ -190,7 +188,9 @@ class _State:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.training = SupernetTraining(network)
         if team.is_first:
-            self.probes = _Probes(trainer)
+            self.probes = Probes(
+                self.space, data, self.device, trainer.seed, self.protocol, trainer.loaders
+            )
         if trainer.checkpoint is not None:
             saved = trainer.checkpoint.load(self.device)
             if saved is not None:
@@ -320,35 +320,6 @@ class _State:
         training.probes = {name: list(curve) for name, curve in saved["probes"].items()}
         training.losses = list(saved["losses"])
         training.seconds, training.status = saved["seconds"], saved["status"]
-
-
-class _Probes:
-    """Some architectures whose accuracy is followed while the supernet is trained."""
-
-    def __init__(self, trainer: SupernetTrainer) -> None:
-        space, data, device = trainer.space, trainer.dataset, trainer.device
-        if space.ordered.all():
-            self.genotypes = {
-                "largest": space.cardinalities - 1,
-                "smallest": space.cardinalities * 0,
-            }
-        else:
-            drawn = space.sample(_PROBES, np.random.default_rng(trainer.seed))
-            self.genotypes = dict(
-                zip((a.text for a in space.architectures(drawn)), drawn, strict=True)
-            )
-        options = {"precision": trainer.protocol.precision, "loaders": trainer.loaders}
-        self.calibrate = Calibration(data, device, images=500, **options)  # type: ignore[arg-type]
-        self.examination = Examination(data.validation, data, device, **options)  # type: ignore[arg-type]
-
-    def look(self, network: Any) -> dict[str, float]:
-        """Return the validation accuracy of each."""
-        accuracies = {}
-        for name, genotype in self.genotypes.items():
-            alone = network.extract(genotype).eval()
-            self.calibrate(alone)
-            accuracies[name] = self.examination.accuracy(alone)
-        return accuracies
 
 
 def _phase_of(phases: list[Phase], epoch: int) -> tuple[Phase, int]:
