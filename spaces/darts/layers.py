@@ -79,5 +79,6 @@ class FactorizedReduction(nn.Module):
 
 def drop_path(x: Tensor, probability: float) -> Tensor:
     """Blank whole samples with a probability and scale the others up (arXiv:1605.07648)."""
-    kept = torch.empty(len(x), 1, 1, 1, device=x.device, dtype=x.dtype)
-    return x * kept.bernoulli_(1 - probability) / (1 - probability)
+    # Compared with, not given to a sampler: torch.compile need not compile for each value.
+    kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= probability
+    return x * kept / (1 - probability)

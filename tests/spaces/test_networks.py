@@ -382,6 +382,21 @@ def test_darts_drop_path(torch):
     assert torch.equal(module(images), module(images))
 
 
+def test_darts_drop_path_is_compiled_once_for_all_probabilities(torch):
+    from weaknas.spaces.darts.layers import drop_path
+
+    compiled = []
+
+    def backend(graph, examples):
+        compiled.append(graph)
+        return graph
+
+    function = torch.compile(drop_path, backend=backend)
+    for epoch in range(1, 6):
+        function(torch.ones(4, 1, 2, 2), 0.2 * epoch / 6)
+    assert len(compiled) <= 2  # for a constant, then for any number
+
+
 def test_darts_identities_are_never_dropped(torch):
     from weaknas.spaces.darts.network import Cell
     from weaknas.spaces.darts.skeleton import DARTSSkeleton
