@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -12,9 +13,12 @@ from scipy.stats import kendalltau
 
 import weaknas
 from weaknas import cli, tuning
+from weaknas.commands import tune as tune_command
 from weaknas.errors import InputError
 from weaknas.predictor_config import PredictorConfig
-from weaknas.registry import get_predictor
+from weaknas.predictors._graphs import GraphLayout
+from weaknas.predictors._torch_predictor import TorchPredictor
+from weaknas.registry import PREDICTORS, get_predictor
 from weaknas.tuning import (
     HYPERPARAMETERS,
     Comparison,
@@ -115,6 +119,8 @@ def test_objectives_against_their_definitions(data, objective):
 @pytest.mark.parametrize("name", HYPERPARAMETERS)
 def test_declared_hyperparameters_are_the_predictors_own(name, data):
     assert name in weaknas.list_predictors()
+    if issubclass(PREDICTORS.load(name), TorchPredictor):
+        pytest.importorskip("torch", reason="torch is not installed")
     made = Tuning(name, data, splits=1)
     assert set(HYPERPARAMETERS[name]) <= set(get_predictor(name).get_params())
     space = HYPERPARAMETERS[name]
@@ -123,6 +129,13 @@ def test_declared_hyperparameters_are_the_predictors_own(name, data):
         options = made.options(params)
         PredictorConfig(name, options).build()
         assert -1 <= made.measure(options, 0, 0) <= 1
+
+
+def test_graph_predictors_are_tuned_on_graphs():
+    pytest.importorskip("torch", reason="torch is not installed")
+    for name, nodes in [("gcn", 8), ("svr", 0)]:
+        data = tune_command._data(name, "nasbench201", tune_command.Options(output=Path("unused")))
+        assert GraphLayout.of(data.pool.features).nodes == nodes
 
 
 # -- the search ---------------------------------------------------------------------------------

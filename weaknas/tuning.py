@@ -38,6 +38,21 @@ _TREES = {
     "n_estimators": IntDistribution(50, 400, log=True),
     "learning_rate": FloatDistribution(0.02, 0.4, log=True),
 }
+_LAYERS = CategoricalDistribution(("32", "64", "128", "64,64", "128,128", "64,64,64"))
+_DESCENT = {
+    "steps": IntDistribution(50, 400, log=True),
+    "batch_size": CategoricalDistribution((16, 32, 64)),
+    "learning_rate": FloatDistribution(1e-3, 3e-2, log=True),
+    "weight_decay": FloatDistribution(1e-4, 1.0, log=True),
+}
+_LOSS = {
+    "loss": CategoricalDistribution(("squared", "hinge", "logistic")),
+    "top": FloatDistribution(0.0, 2.0),
+}
+_GRAPHS = _DESCENT | {
+    "hidden": CategoricalDistribution((16, 32, 64)),
+    "layers": IntDistribution(1, 4),
+}
 #: What is tuned of each predictor; all else stays as it is.
 HYPERPARAMETERS: Mapping[str, Mapping[str, BaseDistribution]] = {
     "xgboost": _TREES
@@ -65,10 +80,20 @@ HYPERPARAMETERS: Mapping[str, Mapping[str, BaseDistribution]] = {
         "max_depth": IntDistribution(3, 30, log=True),
     },
     "mlp": {
-        "hidden": CategoricalDistribution(("32", "64", "128", "64,64", "128,128", "64,64,64")),
+        "hidden": _LAYERS,
         "max_iter": IntDistribution(50, 500, log=True),
         "learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
     },
+    "bayesian-last-layer": {
+        "hidden": CategoricalDistribution(("32", "64,16", "64,32", "128,32")),
+        "max_iter": IntDistribution(50, 500, log=True),
+        "learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
+    },
+    "deep-ensemble": _DESCENT | _LOSS | {"hidden": _LAYERS},
+    "gcn": _GRAPHS | _LOSS,
+    "graph-transformer": _GRAPHS | _LOSS | {"heads": CategoricalDistribution((1, 2, 4, 8))},
+    "pairwise-relation": _GRAPHS
+    | {"top": _LOSS["top"], "rivals": IntDistribution(8, 64, log=True)},
     "svr": {
         "C": FloatDistribution(0.1, 100.0, log=True),
         "epsilon": FloatDistribution(0.01, 0.5, log=True),
@@ -362,4 +387,5 @@ def _encoded(value: Any) -> Any:
 
 
 def _decoded(name: str, value: Any) -> Any:
-    return tuple(map(int, value.split(","))) if name == "hidden" else value
+    layers = name == "hidden" and isinstance(value, str)
+    return tuple(map(int, value.split(","))) if layers else value

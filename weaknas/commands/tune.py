@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
-from weaknas.registry import SPACES, get_benchmark, get_space, is_space_file
+from weaknas.ranking import Contestant
+from weaknas.registry import SPACES, get_benchmark, get_predictor, get_space, is_space_file
 from weaknas.results import versions
 from weaknas.tuning import Tuning, best_config, compare_on_fresh_splits, hyperparameters, tune
 from weaknas.tuning_data import Data, RunData, TableData
@@ -79,7 +80,7 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
     begin = time.perf_counter()
     tuning = Tuning(
         predictor,
-        _data(space, options),
+        _data(predictor, space, options),
         options.objective,  # type: ignore[arg-type]  # checked there
         options.encoder,
         options.splits,
@@ -109,14 +110,16 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
         _print(summary)
 
 
-def _data(space: str, options: Options) -> Data:
+def _data(predictor: str, name: str, options: Options) -> Data:
+    one = Contestant(get_predictor(predictor), options.encoder)
     if options.run is not None:
-        return RunData(
-            options.run, get_space(space), options.encoder, folds=options.splits, seed=options.seed
-        )
+        space = get_space(name)
+        encoder = one.encoder_name(space)
+        return RunData(options.run, space, encoder, folds=options.splits, seed=options.seed)
     given = {} if options.dataset is None else {"dataset": options.dataset}
-    benchmark = get_benchmark(space, labels=options.labels, **given)
-    return TableData(benchmark, options.encoder, train_size=options.train_size, seed=options.seed)
+    benchmark = get_benchmark(name, labels=options.labels, **given)
+    encoder = one.encoder_name(benchmark.space)
+    return TableData(benchmark, encoder, train_size=options.train_size, seed=options.seed)
 
 
 class _Progress:
