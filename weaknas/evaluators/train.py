@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from weaknas.files import write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.data import Dataset, load_dataset
 from weaknas.training.protocol import Protocol, get_protocol
-
-if TYPE_CHECKING:
-    from weaknas.training.trainer import Trainer, Training
 
 SHORTEN = ("stop", "compress")
 _CURVE = "accuracy@"
@@ -305,6 +302,7 @@ class TrainEvaluator:
         import torch
 
         from weaknas.training.checkpoints import Checkpoint
+        from weaknas.training.measure import costs
         from weaknas.training.trainer import Trainer
 
         data = self.dataset.part(self.fraction)
@@ -330,7 +328,7 @@ class TrainEvaluator:
             seconds=training.seconds,
             status=training.status,
             stages=sorted({*before.stages, len(training.seconds)}),
-            metrics=before.metrics or _metrics(training, trainer),
+            metrics=before.metrics or costs(training.network, data.shape, trainer.device),
         )
 
 
@@ -338,17 +336,6 @@ class TrainEvaluator:
 def _load(name: str, path: str | None, validation: int | None) -> Dataset:
     """Read data once a process, however often the evaluator is sent to it."""
     return load_dataset(name, path, validation=validation)
-
-
-def _metrics(training: Training, trainer: Trainer) -> dict[str, float]:
-    from weaknas.training.measure import count_macs, count_parameters, latency
-
-    shape = trainer.dataset.shape
-    return {
-        "params": float(count_parameters(training.network)),
-        "macs": float(count_macs(training.network, shape)),
-        "latency": latency(training.network, shape, trainer.device),
-    }
 
 
 def _describe_stop(stop: Callable[[list[float]], bool]) -> Any:

@@ -21,7 +21,7 @@ from weaknas.training.data import Dataset
 from weaknas.training.devices import choose_precision
 from weaknas.training.distributed import workers
 from weaknas.training.export import CARD, export, read_card
-from weaknas.training.measure import Examination, count_macs, count_parameters, latency
+from weaknas.training.measure import Examination, costs
 from weaknas.training.protocol import Protocol
 from weaknas.training.trainer import Trainer, Training
 
@@ -136,9 +136,7 @@ def _measure(training: Training, trainer: Trainer) -> dict[str, Any]:
         "loss": training.losses[-1],
         "curve": training.curve,
         "epochs": len(training.losses),
-        "params": count_parameters(training.network),
-        "macs": count_macs(training.network, data.shape),
-        "latency": latency(training.network, data.shape, device),
+        **costs(training.network, data.shape, device),
         "seconds": sum(training.seconds),
         "device": _name_of(device),
         "precision": precision,

@@ -69,6 +69,26 @@ class Examination:
         return int(workers.total(correct).item()) / self._count
 
 
+def costs(
+    network: nn.Module, shape: tuple[int, int, int], device: torch.device
+) -> dict[str, float]:
+    """Return ``params``, ``macs`` and the measured ``latency`` of one image, in seconds.
+
+    Parameters
+    ----------
+    network : Module
+        On the device.
+    shape : tuple of int
+        Of an image.
+    device : torch.device
+    """
+    return {
+        "params": count_parameters(network),
+        "macs": count_macs(network, shape),
+        "latency": latency(network, shape, device),
+    }
+
+
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trainable weights."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
