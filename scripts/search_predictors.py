@@ -21,8 +21,8 @@ from weaknas.registry import get_benchmark, get_predictor
 #: Space to data set and budget.
 SPACES = {
     "nasbench201": ("cifar100", 100),
-    "nasbench101": ("cifar10", 200),
-    "graph": ("cora", 100),
+    "nasbench101": ("cifar10", 100),
+    "graph": ("cora", 50),
 }
 FAMILIES = {
     "Gaussian process": ("gp",),
