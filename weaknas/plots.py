@@ -329,6 +329,29 @@ def plot_search(
 
 
 @_styled
+def plot_curves(curves: Mapping[str, Floats], title: str, ylabel: str) -> Any:
+    """Draw mean curves of runs by queries on a logarithmic scale, with 95 % bands.
+
+    Parameters
+    ----------
+    curves : mapping of str to ndarray of float, shape (runs, n)
+        By strategy; from the first query on.
+    title, ylabel : str
+    """
+    figure, axes = _panels(1, width=5.0, height=3.2)
+    axis = axes[0]
+    for (name, rows), style in zip(curves.items(), _styles(len(curves)), strict=True):
+        grid = np.arange(1, rows.shape[1] + 1)
+        axis.plot(grid, rows.mean(axis=0), label=f"{name} ({len(rows)} runs)", **style)
+        low, high = bootstrap_band(rows)
+        axis.fill_between(grid, low, high, color=style["color"], alpha=0.15, lw=0)
+    axis.set_yscale("log")
+    axis.set(title=title, xlabel="queries", ylabel=ylabel)
+    axis.set_xlim(left=0)
+    return _finish(figure)
+
+
+@_styled
 def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.integer]) -> Any:
     """Draw the queries of one search by cost and score, and their front.
 
