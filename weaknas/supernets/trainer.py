@@ -26,6 +26,7 @@ from weaknas.training.devices import arithmetic, choose_device, choose_precision
 from weaknas.training.distributed import Workers, workers
 from weaknas.training.optimization import learning_rate, make_optimizer
 from weaknas.training.protocol import Protocol
+from weaknas.training.trainer import ONE_AT_A_TIME
 from weaknas.training.transforms import Augment, mix
 
 #: What is trained unless something else is said; chosen on the validation images of digits.
@@ -154,6 +155,7 @@ class SupernetTrainer:
             Is called with what there is after each epoch.
         """
         with ExitStack() as stack:
+            stack.enter_context(ONE_AT_A_TIME)
             stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
             stack.enter_context(own_randomness(self.device))
             team = stack.enter_context(workers(self.device))

@@ -37,7 +37,7 @@ from weaknas.training.transforms import Augment, mix
 Stop: TypeAlias = Callable[[list[float]], bool]
 
 # Modules draw from the global generator of torch, which the threads of a process share.
-_one_at_a_time = threading.RLock()
+ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass
@@ -136,7 +136,7 @@ class Trainer:
             Is called with what there is after each epoch.
         """
         with ExitStack() as stack:
-            stack.enter_context(_one_at_a_time)
+            stack.enter_context(ONE_AT_A_TIME)
             stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
             stack.enter_context(own_randomness(self.device))
             team = stack.enter_context(workers(self.device))
