@@ -276,16 +276,10 @@ class MobileNetV3(SearchSpace):
         InputError
             When a value cannot be used or torch is not installed.
         """
-        choices = self.decode(self.genotypes([architecture])[0])
-        if shape[-1] not in self.resolutions:
-            skeleton = {"strides": strides_for(shape[-1])} | skeleton
-        around, dropout = self._around(classes, shape, skeleton)
         optional_import("torch", "train")
-        from weaknas.spaces.mobilenetv3.network import Network
+        from weaknas.spaces.mobilenetv3.building import build_network
 
-        places = [layer for layer, kernel in enumerate(choices["ks"]) if kernel]
-        blocks = [around.block(i, choices["ks"][i], choices["e"][i]) for i in places]
-        return Network(around, blocks, dropout)
+        return build_network(self, self.genotypes([architecture])[0], classes, shape, skeleton)
 
     def supernet(
         self,
@@ -306,40 +300,16 @@ class MobileNetV3(SearchSpace):
         InputError
             When a value cannot be used or torch is not installed.
         """
-        size = self.resolutions[-1]
-        around, dropout = self._around(
-            classes or self.classes, shape or (self.channels, size, size), skeleton
-        )
         optional_import("torch", "train")
-        from weaknas.spaces.mobilenetv3.supernet import Supernet
+        from weaknas.spaces.mobilenetv3.building import build_supernet
 
-        return Supernet(self, around, dropout)
+        size = self.resolutions[-1]
+        images = (self.channels, size, size) if shape is None else shape
+        return build_supernet(self, classes or self.classes, images, skeleton)
 
     def shrinking_stages(self) -> list[ShrinkingStage]:
         """Return the stages of once-for-all's progressive shrinking."""
         return shrinking_stages(self.cardinalities)
-
-    def _around(
-        self, classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]
-    ) -> tuple[Skeleton, float]:
-        """Return what stands around the blocks, and the dropout."""
-        for name in options:
-            if name not in ("width", "strides", "dropout"):
-                raise unknown("setting of the skeleton", name, ("width", "strides", "dropout"))
-        channels, height, width = shape
-        if height != width or min(shape) < 1 or classes < 1:
-            raise InputError(
-                f"networks of {self.name!r} have one class or more and square images with a"
-                f" shape (channels, size, size), not {classes} and {shape}"
-            )
-        around = Skeleton(
-            options.get("width", self.width),
-            height,
-            classes=classes,
-            channels=channels,
-            strides=options.get("strides", self.strides),
-        )
-        return around, options.get("dropout", 0.1)
 
     # -- for people -----------------------------------------------------------------------
 

@@ -224,7 +224,7 @@ def test_bad_settings_of_networks_are_refused(options, message: str) -> None:
 # -- checkpoints ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["plain", "wrapped", "short", "parallel", "no counters"])
+@pytest.mark.parametrize("form", ["plain", "wrapped", "old", "short", "parallel", "no counters"])
 def test_checkpoints_load(tmp_path: Path, form: str) -> None:
     state = trained(SMALL).float().state_dict()
     stored = dict(state)
@@ -234,7 +234,11 @@ def test_checkpoints_load(tmp_path: Path, form: str) -> None:
         stored = {f"module.{n}": t for n, t in state.items()}
     elif form == "no counters":
         stored = {n: t for n, t in state.items() if "num_batches" not in n}
-    torch.save({"state_dict": stored} if form == "wrapped" else stored, tmp_path / "net")
+    torch.save(
+        {"state_dict": stored} if form in ("wrapped", "old") else stored,
+        tmp_path / "net",
+        _use_new_zipfile_serialization=form != "old",  # the published files are from 2020
+    )
     net = SMALL.supernet()
     net.load_checkpoint(tmp_path / "net")
     assert all(torch.equal(t, state[n]) for n, t in net.state_dict().items())
