@@ -125,6 +125,19 @@ def test_samplers_are_shown_as_measured(measured):
     assert len(head) == len(rows[0])
 
 
+def test_tuned_predictors_are_shown_with_their_defaults(measured):
+    fresh = {
+        name: {"mean": mean, "ci95": [mean - 0.5, mean + 0.5]}
+        for name, mean in [("default", 1.0), ("tuned", 3.0), ("improvement", 2.0)]
+    }
+    _, rows = measured.tuning_rows({"predictor": "p", "space": "s", "fresh": fresh})
+    assert rows == [
+        ("default", "1.0000", "0.5000 to 1.5000"),
+        ("tuned", "3.0000", "2.5000 to 3.5000"),
+        ("improvement", "2.0000", "1.5000 to 2.5000"),
+    ]
+
+
 def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
     from sphinx.application import Sphinx
 

@@ -84,6 +84,14 @@ def test_search_predictors(tmp_path):
     assert cell["regret"] == strategy["regret_at"]["20"]["mean"]
 
 
+def test_tune_predictor(tmp_path):
+    done, results, _ = run("tune_predictor", tmp_path, "--predictor", "kernel-ridge")
+    assert done.returncode == 0, done.stderr
+    summary = results["tune-kernel-ridge-nasbench201"]["summary"]
+    assert (summary["trials"], summary["fresh"]["splits"]) == (2, 3)
+    assert set(summary["options"]) == {"alpha", "kernel", "gamma"}
+
+
 def test_optuna_sampler(tmp_path):
     done, results, _ = run("optuna_sampler", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,9 +1,9 @@
 """Tables of measured results: what the scripts wrote, not what somebody typed.
 
-``{ranking-table} NAME``, ``{comparison-table} NAME``, ``{predictor-search-table} NAME``
-and ``{sampler-table} NAME`` show ``NAME.json`` of the folder ``measured_results``, and
-its figures where there are any; where there is no such file, the page says which command
-makes it.
+``{ranking-table} NAME``, ``{comparison-table} NAME``, ``{predictor-search-table} NAME``,
+``{sampler-table} NAME`` and ``{tuning-table} NAME`` show ``NAME.json`` of the folder
+``measured_results``, and its figures where there are any; where there is no such file,
+the page says which command makes it.
 """
 
 from __future__ import annotations
@@ -113,6 +113,17 @@ def sampler_rows(record: dict[str, Any]) -> tuple[Row, list[Row]]:
     return head, rows
 
 
+def tuning_rows(summary: dict[str, Any]) -> tuple[Row, list[Row]]:
+    """Return head and rows of a predictor with its defaults and tuned."""
+    fresh = summary["fresh"]
+    head = (f"{summary['predictor']} on {summary['space']}", "Kendall tau", "95 % interval")
+    rows = [
+        (name, f"{fresh[name]['mean']:.4f}", _interval(fresh[name]["ci95"], ".4f"))
+        for name in ("default", "tuned", "improvement")
+    ]
+    return head, rows
+
+
 def _interval(ends: Sequence[float | None], form: str) -> str:
     low, high = ends
     return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
@@ -194,6 +205,16 @@ class SamplerTable(MeasuredTable):
         return sampler_rows(record)
 
 
+class TuningTable(MeasuredTable):
+    """A table of a tuned predictor."""
+
+    script = "tune_predictor"
+
+    def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
+        """Return head and rows."""
+        return tuning_rows(record["summary"])
+
+
 def _relative(target: Path, start: Path) -> str:
     return Path(os.path.relpath(target.resolve(), start.resolve())).as_posix()
 
@@ -217,4 +238,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("comparison-table", ComparisonTable)
     app.add_directive("predictor-search-table", PredictorSearchTable)
     app.add_directive("sampler-table", SamplerTable)
+    app.add_directive("tuning-table", TuningTable)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
