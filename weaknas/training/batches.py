@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from weaknas.errors import InputError
 from weaknas.training.data import ImageFiles, Images, Split
 from weaknas.training.distributed import Workers
 
@@ -67,17 +68,27 @@ def training_parts(
 ) -> list[Rows]:
     """Return the rows of each step of this process, in random order.
 
-    The order is the same in all processes; each takes its share of every batch. Up to
-    one image a process less one is left out of the last batch, so that all shares are
-    alike. A last batch of a single image is left out: a batch norm cannot use it.
+    The order is the same in all processes; each takes its share of every batch, whose size
+    is rounded down to a multiple of their number. Of the last batch images are left out
+    where shares would differ in size, and all of it if a share is a single image, which a
+    batch norm cannot use (unless all shares are).
+
+    Raises
+    ------
+    InputError
+        When there are more processes than images in a batch.
     """
+    size = batch_size // workers.count * workers.count
+    if not size:
+        raise InputError(f"batch_size is {batch_size}, below the {workers.count} processes")
     order = rng.permutation(count)
-    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    batches = [order[start : start + size] for start in range(0, count, size)]
     shares = [
         batch[workers.rank : len(batch) // workers.count * workers.count : workers.count]
         for batch in batches
     ]
-    return [share for share in shares if len(share) > 1] or shares[:1]
+    least = min(2, max(map(len, shares)))
+    return [share for share in shares if len(share) >= least]
 
 
 def evaluation_parts(count: int, batch_size: int, workers: Workers) -> list[Rows]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,8 @@ class FromFiles:
     device : torch.device
     augmented : bool
     loaders : int, optional
-        Processes; 0: this one. Default: one a core, at most 8.
+        Processes; 0: this one. Default: one a core, at most 8, none where this process
+        may not start others.
 
     Raises
     ------
@@ -47,7 +49,10 @@ class FromFiles:
     ) -> None:
         optional_import("PIL", "vision")
         self._split, self._device, self._augmented = split, device, augmented
-        self._loaders = min(os.cpu_count() or 1, _MOST_LOADERS) if loaders is None else loaders
+        if loaders is None:
+            alone = multiprocessing.current_process().daemon
+            loaders = 0 if alone else min(os.cpu_count() or 1, _MOST_LOADERS)
+        self._loaders = loaders
 
     def batches(
         self, parts: list[Rows], rng: np.random.Generator
