@@ -9,7 +9,9 @@ import pytest
 
 import weaknas
 from weaknas.errors import InputError
+from weaknas.evaluators.zero_cost import ZeroCostEvaluator
 from weaknas.proxies import PROXIES, ZeroCostEncoder, zero_cost
+from weaknas.testing import evaluator_checks
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -271,3 +273,37 @@ def test_proxies_rank_the_cells_of_the_table(shared_data):
     synflow, _, naswot, *_ = (kendalltau(column, accuracy).statistic for column in features.T)
     assert synflow > 0.4
     assert naswot > 0.4
+
+
+# -- as scores of a search ----------------------------------------------------------------
+
+
+CHECKS = evaluator_checks(ZeroCostEvaluator(SPACE), SPACE, queries=3)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+def test_evaluator_keeps_its_promises(check):
+    check()
+
+
+def test_evaluations_have_every_proxy():
+    architecture = SPACE.architectures(ROWS[:1])[0]
+    evaluator = weaknas.get_evaluator("zero-cost", SPACE, proxy="synflow")
+    evaluation = evaluator.evaluate(architecture, seed=3)
+    assert evaluation.score == evaluation.metrics["synflow"]
+    assert evaluation.metrics == encoder(proxies=PROXIES, seed=3).measure(ROWS[:1])[0]
+    assert evaluator.evaluate(architecture, seed=4).score != evaluation.score
+
+
+def test_a_search_without_training_finds_wide_cells():
+    search = weaknas.WeakNAS(SPACE, predictor="random-forest", initial=6, batch_size=3, seed=0)
+    result = weaknas.run(search, weaknas.get_evaluator("zero-cost", SPACE), budget=12)
+    mean = np.mean([trial.evaluation.score for trial in result.trials])
+    assert result.best.score > mean
+
+
+def test_evaluator_refuses_what_it_cannot_do():
+    with pytest.raises(InputError, match="unknown zero-cost proxy 'nswot'; did you mean 'naswot'"):
+        ZeroCostEvaluator(SPACE, proxy="nswot")
+    with pytest.raises(InputError, match="needs a space with networks"):
+        ZeroCostEvaluator(weaknas.ChoiceSpace({"a": [1, 2]}, name="mine"))

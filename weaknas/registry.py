@@ -195,6 +195,7 @@ EVALUATORS = Registry(
         "ofa-predictor": "weaknas.evaluators:OFAPredictor",
         "supernet": "weaknas.evaluators.supernet:SupernetEvaluator",
         "train": "weaknas.evaluators.train:TrainEvaluator",
+        "zero-cost": "weaknas.evaluators.zero_cost:ZeroCostEvaluator",
     },
 )
 
