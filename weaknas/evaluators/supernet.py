@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from weaknas.supernets.scoring import Scoring
 
+_OPENED = ("_opened", "_loaded", "_lock")  # attributes that stay in their process
+
 
 class SupernetEvaluator:
     """Accuracy of an architecture with the weights of a trained supernet.
@@ -93,25 +95,28 @@ class SupernetEvaluator:
         self.path, self.validation = path, validation
         about = read_about(self.checkpoint)
         self.skeleton = about.get("skeleton", {}) | skeleton
-        self._dataset = about.get("dataset") if dataset is None else dataset
-        if self._dataset is None:
+        named = about.get("dataset") if dataset is None else dataset
+        if named is None:
             raise InputError(
                 f"{checkpoint} does not say which data set the supernet is for; name it"
             )
+        self._dataset: str | Dataset = named
         self._start()
         self._scoring  # noqa: B018 what is wrong is said now, not in every evaluation
 
     def _start(self) -> None:
         self._opened: Scoring | None = None
+        self._loaded: Dataset | None = None
         self._lock = threading.Lock()
 
     @property
     def dataset(self) -> Dataset:
         """The data, read when first asked for."""
-        if isinstance(self._dataset, str):
-            self._dataset = load_dataset(self._dataset, self.path, validation=self.validation)
-        assert self._dataset is not None
-        return self._dataset
+        if isinstance(self._dataset, Dataset):
+            return self._dataset
+        if self._loaded is None:
+            self._loaded = load_dataset(self._dataset, self.path, validation=self.validation)
+        return self._loaded
 
     @property
     def _scoring(self) -> Scoring:
@@ -194,7 +199,7 @@ class SupernetEvaluator:
             return float(self._scoring.accuracies(row, self.dataset.test)[0])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("_opened", "_lock")}
+        return {k: v for k, v in self.__dict__.items() if k not in _OPENED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
