@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +88,7 @@ def export(space: str, architecture: str, /, *, options: Options) -> None:
         except InputError as error:
             if not trained:
                 raise
-            print(f"no definition of timm: {error}")
+            print(f"no definition of timm: {error}", file=sys.stderr)
     if not files:
         raise InputError(f"without weights there is nothing to export of {built.name!r}")
     if options.json:

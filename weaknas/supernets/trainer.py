@@ -73,7 +73,8 @@ class SupernetTrainer:
     """Trains the weights that all architectures of a space share.
 
     The epochs before an interruption and those after it are the same as without one.
-    Under ``torchrun`` all processes draw the same architectures for their shares of a batch.
+    Under ``torchrun`` all processes draw the same architectures for their shares of a batch;
+    each normalises elastic layers by its share.
 
     Parameters
     ----------
