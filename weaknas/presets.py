@@ -93,7 +93,7 @@ _GRAPH_BLOCKS: tuple[str, ...] = (
 )
 _CHOICE_BLOCKS = ("variables", "one-hot", "costs")
 # Where each decision would be a block, but there are too many to learn a length scale of each.
-_MANY_CHOICES_BLOCKS = ("one-hot", "ordinal", "costs")
+_MANY_CHOICES_BLOCKS = ("one-hot", "costs")
 _MANY_CHOICES = 20
 
 
@@ -102,8 +102,6 @@ def default_encoder(space: SearchSpace) -> str:
     blocks = _GRAPH_BLOCKS if space.has_graphs else _CHOICE_BLOCKS
     if not space.has_graphs and space.n_variables > _MANY_CHOICES:
         blocks = _MANY_CHOICES_BLOCKS
-    if not space.ordered.all():
-        blocks = tuple(name for name in blocks if name != "ordinal")
     return "+".join(name for name in blocks if ENCODERS.load(name).supports(space))
 
 
