@@ -184,6 +184,12 @@ def test_failures_have_a_status(cell: Architecture, monkeypatch: pytest.MonkeyPa
     assert "its loss is no number" in diverged.message
     assert np.isnan(diverged.score)
     assert diverged.cost > 0
+    # What was reached before is a score, whichever was asked for first.
+    rising = {"learning_rate": 1e3, "schedule": "step", "step_epochs": 1, "step_factor": 1e10}
+    late = make(**rising)
+    assert [late.evaluate(cell, seed=1, fidelity=f).status for f in (None, 1)] == ["diverged", "ok"]
+    early = make(**rising).evaluate(cell, seed=1, fidelity=1)
+    assert early.score == late.evaluate(cell, seed=1, fidelity=1).score
 
     def full(*_: Any) -> None:
         import torch

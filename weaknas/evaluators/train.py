@@ -187,7 +187,7 @@ class TrainEvaluator:
         outcomes = [self._outcome(architecture, protocol, s, epochs) for s in seeds]
         cost = sum(outcome.cost(epochs) for outcome in outcomes)
         for outcome in outcomes:
-            if outcome.status not in ("ok", "stopped"):
+            if outcome.status == "diverged" and len(outcome.curve) < epochs:
                 return Evaluation.failure(outcome.status, outcome.message, cost)
         return self._evaluation(outcomes, epochs, cost)
 
@@ -256,8 +256,7 @@ class TrainEvaluator:
         score = float(np.mean([curve[-1] for curve in curves]))
         if self.repeats > 1:
             metrics["deviation"] = float(np.std([curve[-1] for curve in curves], ddof=1))
-        stopped = [outcome for outcome in outcomes if outcome.status == "stopped"]
-        message = f"stopped after {len(stopped[0].curve)} epochs" if stopped else ""
+        message = f"stopped after {shortest} epochs" if shortest < epochs else ""
         return Evaluation(score, metrics, cost, message=message)
 
     # -- one training -----------------------------------------------------------------
@@ -274,7 +273,7 @@ class TrainEvaluator:
         if not outcome.is_done(epochs):
             outcome = self._train(architecture, protocol, seed, epochs, record, outcome)
             write_json(record, {"identity": identity, **outcome.to_dict()})
-        if (outcome.is_done(protocol.epochs)) and not self.keep:
+        if outcome.is_done(protocol.epochs) and not self.keep:
             record.with_suffix(".pt").unlink(missing_ok=True)
         return outcome
 
