@@ -66,15 +66,19 @@ def zero_cost(
     for name in chosen:
         if name not in PROXIES:
             raise unknown("zero-cost proxy", name, PROXIES)
-    if images.ndim != 4 or len(images) < 2 or labels.shape != (len(images),):
-        raise InputError(
-            "zero-cost proxies need n images, shape (n, channels, height, width), and n"
-            f" labels, n at least 2; not {tuple(images.shape)} and {tuple(labels.shape)}"
-        )
+    _check_batch(images, labels)
     optional_import("torch", "train")
     from weaknas.encoders._zero_cost import measure
 
     return measure(network, images, labels, chosen)
+
+
+def _check_batch(images: Tensor | npt.NDArray[Any], labels: Tensor | npt.NDArray[Any]) -> None:
+    if images.ndim != 4 or len(images) < 2 or tuple(labels.shape) != (len(images),):
+        raise InputError(
+            "zero-cost proxies need n images, shape (n, channels, height, width), and n"
+            f" labels, n at least 2; not {tuple(images.shape)} and {tuple(labels.shape)}"
+        )
 
 
 class ZeroCostEncoder(Encoder):
@@ -130,6 +134,8 @@ class ZeroCostEncoder(Encoder):
             raise InputError(f"no zero-cost proxy is given; they are {', '.join(PROXIES)}")
         if (images is None) != (labels is None):
             raise InputError("images and labels are given together or not at all")
+        if images is not None and labels is not None:
+            _check_batch(images, labels)
         self.proxies = proxies
         self.images, self.labels = images, labels
         self.skeleton, self.seed, self.cache = skeleton, seed, cache
@@ -155,16 +161,19 @@ class ZeroCostEncoder(Encoder):
         images, labels = self._data()
         setting = self._setting(images, labels)
         known = _MEMORY.setdefault(setting, {})
-        if self.cache is not None:
+        if self.cache is not None and any(self._lacks(known, identity) for identity in ids):
             _read(Path(self.cache), setting, known)
         for identity, row in zip(ids, rows, strict=True):
-            found = known.setdefault(identity, {})
-            missing = [name for name in self.proxies if name not in found]
-            if missing:
-                found |= self._measure(row, images, labels, missing)
+            lacking = self._lacks(known, identity)
+            if lacking:
+                found = known.setdefault(identity, {})
+                found |= self._measure(row, images, labels, lacking)
                 if self.cache is not None:
                     _append(Path(self.cache), {"setting": setting, "id": identity, **found})
         return [known[identity] for identity in ids]
+
+    def _lacks(self, known: dict[str, dict[str, float]], identity: str) -> list[str]:
+        return [name for name in self.proxies if name not in known.get(identity, {})]
 
     def _measure(
         self,
@@ -208,7 +217,7 @@ class ZeroCostEncoder(Encoder):
 
 
 def _read(path: Path, setting: str, known: dict[str, dict[str, float]]) -> None:
-    """Add what a file holds of a setting; a last line that was cut off is left out."""
+    """Add what a file holds of a setting; a line that was cut off is left out."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -225,4 +234,5 @@ def _read(path: Path, setting: str, known: dict[str, dict[str, float]]) -> None:
 def _append(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+        # The line before may have been cut off.
+        file.write("\n" + json.dumps(record))

@@ -240,12 +240,15 @@ def test_each_architecture_is_measured_once(monkeypatch, tmp_path):
     assert len(built) == len(ROWS)
     # another process knows what the file holds, up to a line that was cut off
     memory.clear()
-    lines = cache.read_text().splitlines()
+    lines = cache.read_text().strip().splitlines()
     assert len(lines) == len(ROWS)
     assert set(json.loads(lines[0])) == {"setting", "id", "naswot"}
     cache.write_text("\n".join([*lines[:-1], lines[-1][:30]]))
     reread = encoder(seed=77, proxies=["naswot"], cache=cache).fit_transform(ROWS)
     np.testing.assert_array_equal(reread, first)
+    assert len(built) == len(ROWS) + 1
+    memory.clear()  # and what was cut off is there again
+    encoder(seed=77, proxies=["naswot"], cache=cache).transform(ROWS)
     assert len(built) == len(ROWS) + 1
 
 
@@ -254,6 +257,7 @@ def test_encoder_refuses_bad_options():
         ({"proxies": ["synflow", "jacob"]}, "unknown zero-cost proxy 'jacob'"),
         ({"proxies": []}, "no zero-cost proxy is given"),
         ({"images": np.zeros((2, 1, 8, 8))}, "given together"),
+        ({"images": np.zeros((2, 8, 8)), "labels": np.arange(2)}, "need n images"),
     ):
         with pytest.raises(InputError, match=message):
             encoder(**options)
