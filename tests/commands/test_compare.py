@@ -12,6 +12,7 @@ from weaknas import cli
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError
 from weaknas.experiment import parse_strategy
+from weaknas.registry import get_space
 from weaknas.spaces import ChoiceSpace
 
 
@@ -92,9 +93,36 @@ def test_compare_and_report_on_nasbench201(tmp_path, capsys):
     assert capsys.readouterr().out.strip() == str(folder / "report.html")
 
 
+def test_compare_with_an_evaluator_and_limits(tmp_path, capsys, monkeypatch, shared_data):
+    monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
+    folder = tmp_path / "out"
+    arguments = ["compare", "mobilenetv3:width=1.2:resolution=236"]
+    arguments += ["--evaluator", "ofa-predictor:resolution=224", "--constraint", "macs<=600e6"]
+    arguments += ["--constraint", "params<=9e6", "--strategies", "random,regularized-evolution"]
+    arguments += ["--runs", "2", "--budget", "12", "--output", str(folder)]
+    assert call(*arguments, "--json") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["dataset"] == "ofa-predictor"
+    assert summary["optimum_score"] is None
+    for item in summary["strategies"]:
+        assert item["regret_at"] is None
+        assert 0.79 < item["best_at"]["10"]["mean"] <= item["best_at"]["12"]["mean"] < 0.86
+    space = get_space("mobilenetv3", width=1.2, resolution=236)
+    queried = pq.read_table(folder / "queries.parquet")["architecture"].to_pylist()
+    rows = space.genotypes(queried)
+    assert len(rows) == 48
+    assert (space.macs(rows) <= 600e6).all()
+    assert (space.parameters(rows) <= 9e6).all()
+    assert call(*arguments) == 0
+    assert "best@12" in capsys.readouterr().out
+    assert call(*arguments, "--constraint", "macs>=500e6") == 2
+    assert "choose another output folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["nasbench201", "--constraint", "macs<=1e6"], "macs goes from"),
         (["nasbench21"], "did you mean 'nasbench201'"),
         (["nasbench201", "--dataset", "cifar11"], "did you mean 'cifar10'"),
         (["nasbench201", "--strategies", "random,random"], "'random' is given 2 times"),

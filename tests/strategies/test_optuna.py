@@ -12,7 +12,8 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from weaknas.errors import MissingDependencyError
 from weaknas.runner import run
-from weaknas.spaces import Architecture, ChoiceSpace, SubsetSpace
+from weaknas.spaces import Architecture, ChoiceSpace, ConstrainedSpace, SubsetSpace
+from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.strategies import optuna as adapter
 from weaknas.strategies.optuna import OptunaStrategy
 
@@ -120,3 +121,32 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(MissingDependencyError, match=rf"{package}.*weaknas\[optuna\]"):
         build(SPACE)
+
+
+def test_what_exceeds_limits_is_mended_and_told_as_the_worst():
+    space = ConstrainedSpace(MobileNetV3(), "300e6<=macs<=305e6")  # 1 in 30
+    strategy = OptunaStrategy(space, optuna.samplers.RandomSampler(seed=0), seed=0)
+    outside = inside = 0
+    for _ in range(12):
+        (architecture,) = strategy.ask(1)
+        row = np.array([architecture.genotype])
+        assert 300e6 <= space.macs(row)[0] <= 305e6
+        strategy.tell([architecture], [float(row.sum())])
+    scores = strategy.history.scores
+    for trial in strategy._study.get_trials():
+        genotype = np.array([[trial.params[name] for name in space.variables]])
+        if space.contains(genotype)[0]:
+            inside += 1
+            assert trial.value in scores
+        elif trial.value is not None:
+            outside += 1
+            assert trial.value <= scores.max()
+    assert inside >= 12  # each proposal is known to the study
+    assert outside >= 8
+    # near: mending changes few decisions
+    rng = np.random.default_rng(0)
+    wild = space.whole.sample(200, rng)
+    mended = space.mend(wild, rng)
+    assert space.contains(mended).all()
+    changed = (space.canonicalize(wild) != space.canonicalize(mended)).sum(axis=1)
+    assert np.median(changed) < 15

@@ -1,0 +1,104 @@
+"""Predictors for candidates that come and go agree with those of a fixed pool and with sklearn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import BayesianRidge
+
+from weaknas.predictors.gaussian_process import GaussianProcess
+from weaknas.predictors.open_model import OpenPool, PlainOpenModel, for_any
+
+RNG = np.random.default_rng(0)
+X = RNG.random((60, 8)).astype(np.float32)
+Y = np.sin(3 * X[:, 0]) + X[:, 1] * X[:, 2] + 0.01 * RNG.normal(size=60)
+NEW = RNG.random((40, 8)).astype(np.float32)
+
+
+def gaussian_process(**options):
+    return GaussianProcess(groups=[slice(0, 3), slice(3, 8)], **options)
+
+
+@pytest.mark.parametrize("trend", [None, [0, 5]])
+def test_it_predicts_as_the_estimator_does(trend):
+    model = for_any(gaussian_process(trend=trend))
+    model.fit(X, Y)
+    exact = gaussian_process(trend=trend).fit(X, Y)
+    mean, std = model.predict(NEW)
+    expected, deviation = exact.predict(NEW, return_std=True)
+    np.testing.assert_allclose(mean, expected, atol=2e-3)
+    np.testing.assert_allclose(std, deviation, atol=2e-3)
+    covariance, noise = model.covariance(NEW)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), std, atol=2e-3)
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-6)
+    assert noise == pytest.approx(exact.hyperparameters_.noise * Y.var(), rel=1e-6)
+
+
+def test_what_is_pending_shrinks_deviations_and_leaves_means():
+    model = for_any(gaussian_process())
+    model.fit(X, Y)
+    mean, std = model.predict(NEW)
+    covariance, noise = model.covariance(NEW)
+    model.condition(NEW[:3])
+    after, shrunk = model.predict(NEW)
+    np.testing.assert_allclose(after, mean, atol=1e-5)
+    known = np.linalg.inv(covariance[:3, :3] + noise * np.eye(3))
+    expected = np.diag(covariance - covariance[:, :3] @ known @ covariance[:3])
+    np.testing.assert_allclose(shrunk**2, expected, atol=2e-4)
+    assert (shrunk <= std + 1e-4).all()
+    model.condition(NEW[:0])
+    np.testing.assert_array_equal(model.predict(NEW)[1], shrunk)
+
+
+def test_hyperparameters_are_fitted_again_as_data_grow(monkeypatch):
+    import weaknas.predictors._gp_open as module
+
+    fits, fit = [], module.fit_hyperparameters
+
+    def counted(*arguments):
+        fits.append(len(arguments[0]))
+        return fit(*arguments)
+
+    monkeypatch.setattr(module, "fit_hyperparameters", counted)
+    model = for_any(gaussian_process())
+    for n in (40, 41, 43, 44, 45, 60):
+        model.fit(X[:n], Y[:n])
+    assert fits == [40, 44, 60]
+
+
+def test_equal_targets_and_constant_features():
+    model = for_any(gaussian_process())
+    model.fit(np.ones((4, 8), np.float32), np.full(4, 2.0))
+    mean, std = model.predict(NEW)
+    np.testing.assert_allclose(mean, 2.0)
+    assert np.isfinite(std).all()
+
+
+@pytest.mark.parametrize("estimator", [BayesianRidge(), RandomForestRegressor(5, random_state=0)])
+def test_any_regressor(estimator):
+    model = for_any(clone(estimator))
+    assert isinstance(model, PlainOpenModel)
+    model.fit(X, Y)
+    mean, std = model.predict(NEW)
+    fitted = clone(estimator).fit(X, Y)
+    np.testing.assert_allclose(mean, fitted.predict(NEW))
+    has_std = isinstance(estimator, BayesianRidge)
+    expected = fitted.predict(NEW, return_std=True)[1] if has_std else np.zeros(40)
+    np.testing.assert_allclose(std, expected)
+    assert model.covariance(NEW) is None
+
+
+def test_as_a_pool():
+    model = for_any(gaussian_process())
+    pool = OpenPool(model, NEW)
+    pool.fit(np.arange(30), np.arange(30.0))
+    other = for_any(gaussian_process())
+    other.fit(NEW[:30], np.arange(30.0))
+    np.testing.assert_array_equal(pool.predict(), other.predict(NEW))
+    pool.condition(np.array([35]))
+    other.condition(NEW[35:36])
+    np.testing.assert_array_equal(pool.predict(), other.predict(NEW))
+    rows = np.array([1, 36])
+    np.testing.assert_array_equal(pool.covariance(rows)[0], other.covariance(NEW[rows])[0])
