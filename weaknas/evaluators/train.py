@@ -327,7 +327,8 @@ class TrainEvaluator:
             seconds=training.seconds,
             status=training.status,
             stages=sorted({*before.stages, len(training.seconds)}),
-            metrics=before.metrics or costs(training.network, data.shape, trainer.device),
+            metrics=before.metrics
+            or costs(training.network, data.shape, trainer.device, self.threads),
         )
 
 

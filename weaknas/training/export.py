@@ -58,8 +58,12 @@ def export(
     write_atomically(folder / PROGRAM, lambda path: _save_program(program, path))
     files = {"weights": WEIGHTS, "program": PROGRAM}
     if find_spec("onnx") and find_spec("onnxscript"):
-        write_atomically(folder / ONNX, lambda path: _save_onnx(program, path))
-        files["onnx"] = ONNX
+        try:
+            write_atomically(folder / ONNX, lambda path: _save_onnx(program, path))
+            files["onnx"] = ONNX
+        except torch.onnx.OnnxExporterError as error:
+            detail = " ".join(str(error).split())[:200]
+            warnings.warn(f"torch cannot write this network as ONNX ({detail})", stacklevel=2)
     return files
 
 
@@ -75,8 +79,8 @@ def _save_program(program: torch.export.ExportedProgram, path: Path) -> None:
 def _save_onnx(program: torch.export.ExportedProgram, path: Path) -> None:
     with _quiet():
         converted = torch.onnx.export(program, dynamo=True, verbose=False)
-    if converted is None:
-        raise InputError("torch made no ONNX program of this network")
+    if converted is None:  # so its type says; it is where `fallback` was used
+        raise torch.onnx.OnnxExporterError("no program was made")
     converted.save(path, external_data=False)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from weaknas import __version__
-from weaknas.errors import InputError
+from weaknas.errors import InputError, optional_import
 from weaknas.files import write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.card import write_card
@@ -82,6 +82,8 @@ def train_final(
     if done is not None:
         return done
     checkpoint = None if output is None else Checkpoint(output / "checkpoint.pt", identity)
+    if output is not None:
+        optional_import("safetensors", "train")  # rather now than when all is trained
     trainer = Trainer(
         lambda: space.network(
             architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
@@ -136,7 +138,7 @@ def _measure(training: Training, trainer: Trainer) -> dict[str, Any]:
         "loss": training.losses[-1],
         "curve": training.curve,
         "epochs": len(training.losses),
-        **costs(training.network, data.shape, device),
+        **costs(training.network, data.shape, device, trainer.threads),
         "seconds": sum(training.seconds),
         "device": _name_of(device),
         "precision": precision,

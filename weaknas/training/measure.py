@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from weaknas.training.batches import evaluation_parts, open_source
 from weaknas.training.data import Dataset, Split
-from weaknas.training.devices import autocast, choose_precision
+from weaknas.training.devices import arithmetic, autocast, choose_precision
 from weaknas.training.distributed import ALONE, Workers
 from weaknas.training.transforms import Normalize
 
@@ -70,7 +70,10 @@ class Examination:
 
 
 def costs(
-    network: nn.Module, shape: tuple[int, int, int], device: torch.device
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    device: torch.device,
+    threads: int | None = None,
 ) -> dict[str, float]:
     """Return ``params``, ``macs`` and the measured ``latency`` of one image, in seconds.
 
@@ -81,11 +84,15 @@ def costs(
     shape : tuple of int
         Of an image.
     device : torch.device
+    threads : int, optional
+        Of the CPU while the time is measured; default: as torch is set.
     """
+    with arithmetic(False, threads):
+        seconds = latency(network, shape, device)
     return {
         "params": count_parameters(network),
         "macs": count_macs(network, shape),
-        "latency": latency(network, shape, device),
+        "latency": seconds,
     }
 
 
