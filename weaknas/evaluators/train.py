@@ -316,10 +316,11 @@ class TrainEvaluator:
             threads=self.threads,
             checkpoint=Checkpoint(record.with_suffix(".pt"), {"training": record.stem}),
         )
+        device = trainer.device
         try:
             training = trainer.run(epochs, stop=self.stop)
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(f"the device {trainer.device}: {error}") from error
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError(f"the device {device}: {error}") from error
         return replace(
             before,
             curve=training.curve,
