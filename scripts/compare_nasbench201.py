@@ -30,8 +30,8 @@ STRATEGIES = (
 FEWER = {
     "weaknas:preset=paper:predictor=xgboost": 10,
     "weaknas:preset=paper:predictor=random-forest": 5,
-    "weaknas:preset=paper:predictor=mlp": 3,
-    "optuna-gp": 5,
+    "weaknas:preset=paper:predictor=mlp": 1,
+    "optuna-gp": 3,
     "optuna-tpe": 50,
 }
 FIGURES = {
