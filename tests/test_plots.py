@@ -162,3 +162,23 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r"weaknas\[plot\]"):
         plots.plot_found({"one": [make_runs()]})
+
+
+def test_choices_that_remain_are_drawn_by_round():
+    entropies = [np.array([2.0, 1.0]), np.array([1.0, 0.0]), np.array([0.0, 0.0])]
+    axis = plots.plot_choices(["a", "b"], entropies).axes[0]
+    drawn = axis.get_images()[0].get_array()
+    np.testing.assert_allclose(drawn, [[4, 2, 1], [2, 1, 1]])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_front_is_drawn_as_steps():
+    scores, costs = np.array([1.0, 3.0, 2.0, np.nan]), np.array([1.0, 3.0, 4.0, 0.0])
+    axis = plots.plot_front("macs", scores, costs, np.array([0, 0, 1, 1])).axes[0]
+    np.testing.assert_array_equal(lines(axis)["front"], [[1, 1], [3, 3]])
+    assert len(axis.collections[0].get_offsets()) == 3
+
+
+def test_curves_are_means_over_runs():
+    axis = plots.plot_curves({"s": np.array([[4.0, 2.0], [2.0, 1.0]])}, "t", "y").axes[0]
+    np.testing.assert_array_equal(lines(axis)["s (2 runs)"], [[1, 3], [2, 1.5]])

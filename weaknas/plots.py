@@ -352,6 +352,28 @@ def plot_curves(curves: Mapping[str, Floats], title: str, ylabel: str) -> Any:
 
 
 @_styled
+def plot_choices(variables: Sequence[str], entropies: Sequence[Floats]) -> Any:
+    """Draw how many choices of each decision effectively remain, round by round.
+
+    Parameters
+    ----------
+    variables : sequence of str, length d
+    entropies : sequence of ndarray of float, shape (d,)
+        Bits after each round, see `weaknas.narrowing.Narrowing`.
+    """
+    left = 2.0 ** np.array(entropies, dtype=np.float64).reshape(-1, len(variables))
+    figure, axes = _panels(1, width=6.0, height=1.2 + 0.13 * len(variables))
+    axis = axes[0]
+    extent = (0.5, len(left) + 0.5, len(variables) - 0.5, -0.5)
+    image = axis.imshow(left.T, aspect="auto", cmap="viridis", vmin=1, extent=extent)
+    figure.colorbar(image, ax=axis, label="choices that effectively remain", shrink=0.85)
+    axis.set_yticks(range(len(variables)), variables, fontsize=6)
+    axis.grid(visible=False)
+    axis.set_xlabel("round")
+    return figure
+
+
+@_styled
 def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.integer]) -> Any:
     """Draw the queries of one search by cost and score, and their front.
 
