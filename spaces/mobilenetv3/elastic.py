@@ -85,7 +85,6 @@ class ElasticBlock(nn.Module):
             weight = functional.linear(centre, matrix).view(-1, 1, smaller, smaller)
         return weight
 
-    @torch.no_grad()
     def sort_channels(self, trained: Sequence[int]) -> None:
         """Put the channels that matter most first; see `Supernet.sort_channels`."""
         blocks = [self.skeleton.block(self.layer, max(KERNELS), e) for e in sorted(trained)]

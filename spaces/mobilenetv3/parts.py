@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from weaknas.errors import unknown
 from weaknas.spaces.mobilenetv3.network import ResidualBlock, convolution
@@ -21,18 +21,10 @@ def build_part(part: Part) -> nn.Module:
         return ResidualBlock(part)
     given, made = part.channels_in, part.channels_out
     if part.name == "pool":
-        return Pool()
+        return nn.AdaptiveAvgPool2d(1)
     if part.name == "classifier":
         return nn.Sequential(nn.Flatten(), nn.Linear(given, made))
     if part.name in ("stem", "final_expand", "feature_mix"):
         stride = 2 if part.size_out < part.size_in else 1
         return convolution(given, made, part.kernel, stride, norm=part.norm, act=nn.Hardswish())
     raise unknown("part", part.name, ("stem", "final_expand", "pool", "feature_mix", "classifier"))
-
-
-class Pool(nn.Module):
-    """Mean over all positions."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the means, shape (n, channels, 1, 1)."""
-        return x.mean((2, 3), keepdim=True)

@@ -18,7 +18,6 @@ from weaknas.training.transforms import Normalize
 _BATCH = 500
 
 
-@torch.no_grad()
 def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set the statistics of all batch norms to the means over batches of alike size.
 
@@ -40,8 +39,9 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
         norm.momentum = None  # a plain mean
         norm.training = True
     try:
-        for images in batches:
-            network(images)
+        with torch.no_grad():
+            for images in batches:
+                network(images)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
