@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_more_epochs_bring_it_nearer(fitted: bool) -> None:
         errors.append(float(np.sqrt(((mean - curves[:, -1]) ** 2).mean())))
         deviations.append(float(std.mean()))
     assert errors == sorted(errors, reverse=True)
-    pairs = zip(deviations, deviations[1:], strict=False)
+    pairs = pairwise(deviations)
     assert all(later < 1.25 * earlier for earlier, later in pairs)
     assert deviations[-1] < deviations[0] / 5
     assert errors[-1] < 0.015
