@@ -11,7 +11,11 @@ from weaknas.errors import InputError  # noqa: E402
 from weaknas.training import Protocol  # noqa: E402
 from weaknas.training import trainer as trainer_module  # noqa: E402
 from weaknas.training.data import Dataset, Images, from_arrays  # noqa: E402
-from weaknas.training.devices import choose_device, choose_precision  # noqa: E402
+from weaknas.training.devices import (  # noqa: E402
+    choose_device,
+    choose_precision,
+    own_randomness,
+)
 from weaknas.training.measure import Examination, count_macs, count_parameters  # noqa: E402
 
 
@@ -171,6 +175,20 @@ def test_everything_is_put_on_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(Stop):
         trainer_module.Trainer(Small, make_data(), protocol).run()
     assert set(placed) == {"meta"}
+
+
+def test_generators_of_devices_are_left_as_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {"cuda:1": torch.ones(1), "mps": torch.ones(1)}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[str(device)])
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: states.update({str(device): state})
+    )
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: states["mps"])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state: states.update({"mps": state}))
+    for name in ("cuda:1", "mps"):
+        with own_randomness(torch.device(name)):
+            states[name] = torch.zeros(1)
+        assert states[name] == 1
 
 
 def test_costs_of_a_network() -> None:

@@ -73,10 +73,14 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 @contextmanager
 def own_randomness(device: torch.device) -> Iterator[None]:
     """Leave the global generators of torch, which modules draw from, as they were found."""
-    kind = device.type if device.type != "cpu" else "cuda"
-    devices = [] if device.type == "cpu" else [device.index or 0]
-    with torch.random.fork_rng(devices, device_type=kind):
-        yield
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        # Apple's generator has no index, which is why torch does not fork it.
+        state = torch.mps.get_rng_state() if device.type == "mps" else None
+        try:
+            yield
+        finally:
+            if state is not None:
+                torch.mps.set_rng_state(state)
 
 
 @contextmanager
