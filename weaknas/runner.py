@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from weaknas.execution.budget import Budget, check_fidelities
 from weaknas.execution.evaluations import Evaluations
 from weaknas.execution.loop import Loop, Progress
 from weaknas.files import write_json
-from weaknas.objectives import Costs, Front, WithCosts, find_front
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
 from weaknas.trials import Journal, Trial, Trials
+
+if TYPE_CHECKING:
+    from weaknas.objectives import Costs, Front
 
 __all__ = ["Budget", "Progress", "Result", "regret", "run"]
 
@@ -199,15 +201,16 @@ def run(
     }
     if pending is not None:
         config["asynchronous"] = pending
-    wanted = getattr(strategy, "objectives", ()) if objectives is None else objectives
-    costs = Costs(strategy.space, wanted) if wanted else None
+    costs, paid = _costs(strategy, objectives), judge
     if costs is not None:
+        from weaknas.objectives import WithCosts
+
         config["objectives"] = list(costs.names)
+        paid = WithCosts(judge, costs)
     with ExitStack() as stack:
         journal = None
         if folder is not None:
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
-        paid = judge if costs is None else WithCosts(judge, costs)
         evaluations = Evaluations(paid, executor, workers, retries, stop)
         loop = Loop(strategy, evaluations, limit, pending, journal, progress)
         loop.run()
@@ -218,11 +221,29 @@ def run(
         loop.seconds_strategy,
         time.perf_counter() - started,
         folder,
-        None if costs is None else find_front(trials, costs),
+        _front(trials, costs),
     )
     if folder is not None:
         write_json(folder / "result.json", result.to_dict())
     return result
+
+
+def _costs(strategy: Strategy, objectives: Sequence[str] | None) -> Costs | None:
+    wanted = getattr(strategy, "objectives", ()) if objectives is None else objectives
+    if not wanted:
+        return None
+    # Imports scikit-learn, which the start of a search without objectives can spare.
+    from weaknas.objectives import Costs
+
+    return Costs(strategy.space, wanted)
+
+
+def _front(trials: Sequence[Trial], costs: Costs | None) -> Front | None:
+    if costs is None:
+        return None
+    from weaknas.objectives import find_front
+
+    return find_front(trials, costs)
 
 
 def count_workers(executor: Executor | None, workers: int | None) -> int | None:
