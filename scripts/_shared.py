@@ -81,12 +81,19 @@ def draw(
     folder: Path,
     kinds: Mapping[str, Callable[..., Any]],
 ) -> None:
-    """Write a figure of each kind, a panel a data set, from the runs in a folder."""
+    """Write a figure of each kind, a panel a data set, from the runs in a folder.
+
+    A mean of fewer than ten runs has no place beside one of a hundred: those are in
+    the table alone.
+    """
     queries, panels = read_queries(folder), {}
-    for part in by_dataset(summary):
+    parts = by_dataset(summary)
+    enough = min(10, max(item["runs"] for part in parts for item in part["strategies"]))
+    for part in parts:
         found = [
             collect(queries, part["dataset"], item["strategy"], arguments.budget)
             for item in part["strategies"]
+            if item["runs"] >= enough
         ]
         panels[part["dataset"]] = [runs for runs in found if runs is not None]
     for kind, plot in kinds.items():
