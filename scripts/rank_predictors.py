@@ -31,7 +31,7 @@ TABLES = {
 }
 QUICK = ("gp", "bayesian-ridge")
 #: What is shown with path statistics, too.
-WITH_PATHS = ("gp", "kernel-ridge", "extra-trees", "ensemble")
+WITH_PATHS = ("gp", "kernel-ridge", "extra-trees", "ensemble", "graph-ensemble")
 PATHS = "path-statistics"
 #: What takes seconds a fit.
 SLOW = (
@@ -69,7 +69,7 @@ def main() -> None:
             print(f"{space} is left out: {error}")
             continue
         contestants, missing = build(names, get_space(space))
-        slow = {name: min(arguments.runs, arguments.slow_runs) for name in SLOW}
+        slow = min(arguments.runs, arguments.slow_runs)
         for regime in arguments.regimes:
             design = Ranking(
                 space,
@@ -79,7 +79,7 @@ def main() -> None:
                 arguments.runs,
                 arguments.seed,
                 regime,
-                runs_of={name: slow[name] for name in contestants if name in slow},
+                runs_of={name: slow for name in contestants if name.partition(",")[0] in SLOW},
             )
             name = f"rank-{space}-{regime}-{arguments.labels}"
             folder = arguments.work / (f"{name}-quick" if arguments.quick else name)
