@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -255,3 +259,18 @@ def test_few_curves_and_flat_ones_will_do(n: int) -> None:
         assert np.isfinite(mean).all()
         assert (std > 0).all()
         assert np.abs(mean - curves[:, -1]).max() < 0.3
+
+
+def test_the_script_measures_early_stops(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    root = Path(__file__).resolve().parent.parent
+    command = [sys.executable, str(root / "scripts" / "early_stopping.py"), "--quick"]
+    command += ["--jobs", "1", "--work", "work", "--results", "results"]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "results" / "early-stopping.json").read_text())
+    assert (result["cells"], result["epochs"]) == (6, 2)
+    assert [row["seen"] for row in result["calibration"]] == [1]
+    assert set(result["risks"]) == {"0.01", "0.05", "0.2"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
@@ -72,6 +72,7 @@ def test_worker_k_has_gpu_k_over_workers_per_gpu(
     assert "".join(place(workers, ["0", "1"], per_gpu)) == expected
 
 
+@settings(deadline=None)
 @given(workers=st.integers(1, 40), gpus=st.integers(1, 9))
 def test_every_worker_has_a_gpu_and_none_more_than_needed(workers: int, gpus: int) -> None:
     names = [str(index) for index in range(gpus)]
