@@ -147,8 +147,7 @@ def open_dask(
         return
     count = 1 if workers is None else workers
     check_limits(count, time_limit)
-    from dask import config
-
+    config = optional_import("dask.config", "dask")
     # What is lost is a matter of our retries, which count and report it.
     with (
         config.set({"distributed.scheduler.allowed-failures": 0}),
