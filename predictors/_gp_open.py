@@ -21,14 +21,16 @@ from weaknas.predictors.open_model import OpenModel
 
 
 class OpenGaussianProcess(OpenModel):
-    """`GaussianProcess` whose features are scaled by the data it was last fitted to.
+    """`GaussianProcess` with features scaled by a sample of the space, once for all rounds.
 
-    A search closes in on a region, and there distances are shorter than in the
-    whole space: what is a typical length scale moves with the data. Scale and
-    hyperparameters are fitted again whenever the data have grown by a tenth.
+    A search closes in on a region where distances are short; scaled by its own
+    data, it would take them for typical and forget what it learnt of the rest.
+    The hyperparameters are fitted again whenever the data have grown by a tenth.
 
     Parameters
     ----------
+    reference : ndarray of float32, shape (n, f)
+        Features of a sample of the space.
     groups, trend : sequence, optional
     max_iter : int
     """
@@ -37,12 +39,13 @@ class OpenGaussianProcess(OpenModel):
 
     def __init__(
         self,
+        reference: Any,
         groups: Sequence[Any] | None,
         max_iter: int,
         trend: Sequence[int] | None = None,
     ) -> None:
-        self._groups, self._trend, self._max_iter = groups, trend, max_iter
-        self._scaling: Scaling
+        self._scaling = Scaling(np.asarray(reference, dtype=np.float32), groups, trend)
+        self._max_iter = max_iter
         self._hyper: Hyperparameters
         self._fitted_at = 0
 
@@ -57,16 +60,14 @@ class OpenGaussianProcess(OpenModel):
         self._center, spread = float(values.mean()), float(values.std())
         self._scale = spread if spread > 0 else 1.0
         values = (values - self._center) / self._scale
-        if len(features) >= self._GROWTH * self._fitted_at:
-            self._fitted_at = len(features)
-            self._scaling = Scaling(features, self._groups, self._trend)
+        points = self._scaling(features)
+        if len(points) >= self._GROWTH * self._fitted_at:
+            self._fitted_at = len(points)
             start = Hyperparameters.typical(len(self._scaling.blocks))
-            points = self._scaling(features)
             linear = points[:, self._scaling.trend] * np.float32(self._scaling.slope)
             self._hyper = fit_hyperparameters(
                 points, self._scaling.blocks, values, start, self._max_iter, linear
             )
-        points = self._scaling(features)
         self._kernel = Kernel(self._hyper, self._scaling)
         self._cholesky = Cholesky(self._kernel)
         self._cholesky.append(points)

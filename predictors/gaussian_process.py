@@ -110,9 +110,9 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Bind to a pool: what was computed for it is kept from round to round."""
         return GaussianProcessPool(features, self.groups, self.max_iter, self.trend)
 
-    def for_any(self) -> OpenModel:
-        """Return a model for candidates that come and go."""
-        return OpenGaussianProcess(self.groups, self.max_iter, self.trend)
+    def for_any(self, reference: Any) -> OpenModel:
+        """Return a model for any candidates, with features scaled by a sample, shape (n, f)."""
+        return OpenGaussianProcess(reference, self.groups, self.max_iter, self.trend)
 
 
 class GaussianProcessPool(PoolModel):

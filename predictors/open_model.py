@@ -2,7 +2,7 @@
 
 In a space that cannot be listed a search looks at other candidates in every
 generation of every round. A predictor that can do so with more than ``fit`` and
-``predict`` has a method ``for_any()`` that returns an `OpenModel`; every
+``predict`` has a method ``for_any(reference)`` that returns an `OpenModel`; every
 other regressor is wrapped by `PlainOpenModel`.
 """
 
@@ -95,9 +95,16 @@ class OpenPool(PoolModel):
         return self._model.covariance(self._features[rows])
 
 
-def for_any(estimator: Any) -> OpenModel:
-    """Return a predictor for any candidates."""
+def for_any(estimator: Any, reference: Any) -> OpenModel:
+    """Return a predictor for any candidates.
+
+    Parameters
+    ----------
+    estimator : regressor
+    reference : array, shape (n, f)
+        Features of a sample of the space, for scales.
+    """
     if hasattr(estimator, "for_any"):
-        model: OpenModel = estimator.for_any()
+        model: OpenModel = estimator.for_any(reference)
         return model
     return PlainOpenModel(estimator)

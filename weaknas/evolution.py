@@ -71,6 +71,8 @@ class EvolvedCandidates(Candidates):
         rng = np.random.default_rng(seed)
         sample = space.canonicalize(space.sample(size, rng))
         self.encoder = encoder.fit(sample)
+        #: Features of a sample of the space.
+        self.reference = encoder.transform(sample)
         self.layout = {
             name: value for name in ("groups", "trend") if (value := getattr(encoder, name, None))
         }

@@ -167,7 +167,7 @@ class WeakNAS(Strategy):
         """Fit the predictor, and let candidates evolve on what the acquisition makes of it."""
         if self._open_model is None:
             predictor = fresh_predictor(self.predictor, candidates.layout, self._rng)
-            self._open_model = for_any(predictor)
+            self._open_model = for_any(predictor, candidates.reference)
         model, encode = self._open_model, candidates.encoder.transform
         evaluated, _ = self.history.successful
         features = encode(evaluated)

@@ -23,7 +23,7 @@ def gaussian_process(**options):
 
 @pytest.mark.parametrize("trend", [None, [0, 5]])
 def test_it_predicts_as_the_estimator_does(trend):
-    model = for_any(gaussian_process(trend=trend))
+    model = for_any(gaussian_process(trend=trend), X)
     model.fit(X, Y)
     exact = gaussian_process(trend=trend).fit(X, Y)
     mean, std = model.predict(NEW)
@@ -37,7 +37,7 @@ def test_it_predicts_as_the_estimator_does(trend):
 
 
 def test_what_is_pending_shrinks_deviations_and_leaves_means():
-    model = for_any(gaussian_process())
+    model = for_any(gaussian_process(), X)
     model.fit(X, Y)
     mean, std = model.predict(NEW)
     covariance, noise = model.covariance(NEW)
@@ -62,14 +62,14 @@ def test_hyperparameters_are_fitted_again_as_data_grow(monkeypatch):
         return fit(*arguments)
 
     monkeypatch.setattr(module, "fit_hyperparameters", counted)
-    model = for_any(gaussian_process())
+    model = for_any(gaussian_process(), X)
     for n in (40, 41, 43, 44, 45, 60):
         model.fit(X[:n], Y[:n])
     assert fits == [40, 44, 60]
 
 
 def test_equal_targets_and_constant_features():
-    model = for_any(gaussian_process())
+    model = for_any(gaussian_process(), X)
     model.fit(np.ones((4, 8), np.float32), np.full(4, 2.0))
     mean, std = model.predict(NEW)
     np.testing.assert_allclose(mean, 2.0)
@@ -78,7 +78,7 @@ def test_equal_targets_and_constant_features():
 
 @pytest.mark.parametrize("estimator", [BayesianRidge(), RandomForestRegressor(5, random_state=0)])
 def test_any_regressor(estimator):
-    model = for_any(clone(estimator))
+    model = for_any(clone(estimator), X)
     assert isinstance(model, PlainOpenModel)
     model.fit(X, Y)
     mean, std = model.predict(NEW)
@@ -91,10 +91,10 @@ def test_any_regressor(estimator):
 
 
 def test_as_a_pool():
-    model = for_any(gaussian_process())
+    model = for_any(gaussian_process(), X)
     pool = OpenPool(model, NEW)
     pool.fit(np.arange(30), np.arange(30.0))
-    other = for_any(gaussian_process())
+    other = for_any(gaussian_process(), X)
     other.fit(NEW[:30], np.arange(30.0))
     np.testing.assert_array_equal(pool.predict(), other.predict(NEW))
     pool.condition(np.array([35]))
