@@ -28,7 +28,7 @@ def test_supernet_digits(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "results" / "supernet-digits.json").read_text())
     part = result["mobilenetv3"]
-    assert part["winner"]["macs"] <= part["search"]["limit"]
+    assert 5.4e5 <= part["winner"]["macs"] <= 6e5
     assert len(part["winner"]["accuracies"]) == 2
     assert len(part["random_of_the_same_macs"]["accuracies"]) == 3
     mean = part["winner"]["mean"] - part["random_of_the_same_macs"]["mean"]

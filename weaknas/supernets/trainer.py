@@ -29,7 +29,7 @@ from weaknas.training.protocol import Protocol
 from weaknas.training.trainer import ONE_AT_A_TIME
 from weaknas.training.transforms import Augment, mix
 
-#: What is trained unless something else is said; chosen on the validation images of digits.
+#: How a supernet is trained unless something else is said; for small images.
 DEFAULT = Protocol(
     epochs=60,
     batch_size=128,
