@@ -54,7 +54,7 @@ def stop_early(curves: Floats, first: int, risk: float) -> dict[str, float]:
     known, rest = curves[:first], curves[first:]
     stop = EarlyStop(known, risk=risk)
     epochs = curves.shape[1]
-    lengths = np.array([_length(stop, curve) for curve in rest])
+    lengths = _lengths(stop, rest)
     full = np.concatenate([known[:, -1], rest[lengths == epochs, -1]])
     better = rest[:, -1] > stop.target
     return {
@@ -65,10 +65,14 @@ def stop_early(curves: Floats, first: int, risk: float) -> dict[str, float]:
     }
 
 
-def _length(stop: EarlyStop, curve: Floats) -> int:
-    """After how many epochs a training is stopped, or all."""
-    stopped = (seen for seen in range(1, len(curve)) if stop(curve[:seen].tolist()))
-    return next(stopped, len(curve))
+def _lengths(stop: EarlyStop, curves: Floats) -> npt.NDArray[np.int64]:
+    """After how many epochs each training is stopped, or all; all trainings at once."""
+    epochs = curves.shape[1]
+    lengths = np.full(len(curves), epochs)
+    for seen in range(epochs - 1, stop.earliest - 1, -1):
+        begun = np.where(np.arange(epochs) < seen, curves, np.nan)
+        lengths[stop.model.probability_above(begun, stop.target) < stop.risk] = seen
+    return lengths
 
 
 def calibrate(orders: list[Floats], first: int) -> list[dict[str, float]]:

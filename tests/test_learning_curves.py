@@ -68,14 +68,12 @@ def _digits() -> Floats:
 
 
 @pytest.mark.parametrize("fitted", [False, True])
-def test_every_component_is_the_bayesian_regression(
-    fitted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_component_is_the_bayesian_regression(fitted: bool) -> None:
     """Weights of evidence and the mean of the end, by joint normal distributions instead."""
-    monkeypatch.setattr("weaknas.learning_curves._FADING", 1.0)
     model = CurveExtrapolation(EPOCHS)
     if fitted:
         model.fit(made(9, seed=1))
+    model._fading[:] = 1.0
     curve = begin(made(1, seed=2), 5)
     log_weights, means, variances = (array[0] for array in model._posterior(curve))
     noises = np.tile([0.002, 0.005, 0.01, 0.02, 0.05], len(model._shapes))
@@ -84,12 +82,14 @@ def test_every_component_is_the_bayesian_regression(
     for k, (shape, noise) in enumerate(zip(shapes, noises, strict=True)):
         design = np.column_stack([np.ones(5), -shape[:5]])
         prior = np.diag(model._variances)
-        covariance = design @ prior @ design.T + noise**2 * np.eye(5)
+        errors = np.diag((noise * model._profile[:5]) ** 2)
+        covariance = design @ prior @ design.T + errors
         residual = curve[0, :5] - design @ model._means
         solved = np.linalg.solve(covariance, residual)
         cross = prior[0] @ design.T
         assert means[k] == pytest.approx(model._means[0] + cross @ solved, abs=1e-6)
-        variance = prior[0, 0] - cross @ np.linalg.solve(covariance, cross) + noise**2
+        variance = prior[0, 0] - cross @ np.linalg.solve(covariance, cross)
+        variance += (noise * model._profile[-1]) ** 2
         assert variances[k] == pytest.approx(variance, rel=1e-4)
         evidence.append(-0.5 * (np.linalg.slogdet(covariance)[1] + residual @ solved))
     log_posterior = np.array(evidence) + model._log_prior

@@ -24,8 +24,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 #: Standard deviations of one measurement of accuracy, a fraction.
 _NOISE = np.array([0.002, 0.005, 0.01, 0.02, 0.05])
-#: Weight of a measurement, of that of the next: the end of what was seen says most.
-_FADING = 0.8
+#: Weight of a measurement, of that of the next: the end of what was seen says most. How
+#: much is learned, for each number of epochs that were seen; the first is the default.
+_FADINGS = (0.8, 0.95, 0.6, 0.4, 0.2)
 _FOLDS = 5
 _GROUPS = 3  # shapes that are learned: of curves that rise early, later, late
 _MIN_CURVES = 5
@@ -68,6 +69,8 @@ class CurveExtrapolation:
         # Of fractions about which nothing is known yet: value at the end, and gain.
         self._means, self._variances = np.array([0.7, 0.3]), np.array([0.3, 0.3]) ** 2
         self._log_prior = _uniform(len(self._shapes))
+        self._profile = np.ones(epochs)  # of noise over the epochs
+        self._fading = np.full(epochs, _FADINGS[0])  # by epochs seen
 
     def fit(self, curves: npt.ArrayLike) -> Self:
         """Learn priors, shapes and the size of errors from complete curves.
@@ -87,9 +90,9 @@ class CurveExtrapolation:
         if not len(complete) or not np.isfinite(complete).all():
             raise InputError(f"fit needs complete curves of {self.epochs} epochs, at least one")
         self._learn(complete)
-        self.scales_ = np.ones(self.epochs)
+        self._fading, self.scales_ = np.full(self.epochs, _FADINGS[0]), np.ones(self.epochs)
         if len(complete) >= _MIN_CURVES:
-            self.scales_ = self._errors(complete)
+            self._cross_validate(complete)
         return self
 
     def predict(self, curves: npt.ArrayLike) -> tuple[Floats, Floats]:
@@ -135,27 +138,35 @@ class CurveExtrapolation:
         self._means = np.array([last.mean(), gain.mean()])
         sums = np.array([((v - v.mean()) ** 2).sum() for v in (last, gain)])
         self._variances = (sums + 0.1**2) / len(complete)
+        self._profile = _noise_profile(complete, learned)
         # One step of expectation maximisation: how much each shape and noise explains.
         self._log_prior = _uniform(len(self._shapes))
         weights = np.exp(self._posterior(complete)[0])
         flat = np.exp(_uniform(len(self._shapes)))
         self._log_prior = np.log((weights.sum(0) + flat) / (len(complete) + 1))
 
-    def _errors(self, complete: Floats) -> Floats:
-        """Root mean square of held-out errors in predicted standard deviations, per epoch."""
-        squares = np.zeros((len(complete), self.epochs))
+    def _cross_validate(self, complete: Floats) -> None:
+        """Learn fading and scales for each number of epochs seen, from held-out errors."""
+        shape = (len(_FADINGS), self.epochs - 1, len(complete))
+        errors, deviations = np.zeros(shape), np.ones(shape)
         folds = np.arange(len(complete)) % min(_FOLDS, len(complete))
         for fold in range(folds.max() + 1):
-            model = CurveExtrapolation(self.epochs)
-            model._learn(complete[folds != fold])
-            held = complete[folds == fold]
-            for seen in range(1, self.epochs):
-                mean, std = model.predict(_beginnings(held, seen))
-                squares[folds == fold, seen - 1] = ((held[:, -1] - mean) / std) ** 2
-        squares[:, -1] = 1.0  # all is known
+            model, held = CurveExtrapolation(self.epochs), folds == fold
+            model._learn(complete[~held])
+            for which, fading in enumerate(_FADINGS):
+                model._fading[:] = fading
+                for seen in range(1, self.epochs):
+                    mean, std = model.predict(_beginnings(complete[held], seen))
+                    errors[which, seen - 1, held] = complete[held, -1] - mean
+                    deviations[which, seen - 1, held] = std
+        squares = (errors / deviations) ** 2
         # As if a few more had come out just as predicted.
-        scales: Floats = np.sqrt((squares.sum(0) + _MIN_CURVES) / (len(complete) + _MIN_CURVES))
-        return scales
+        scales = np.sqrt((squares.sum(2) + _MIN_CURVES) / (len(complete) + _MIN_CURVES))
+        scaled = deviations * scales[:, :, None]
+        surprise = (np.log(scaled) + (errors / scaled) ** 2 / 2).sum(2)
+        best, all_seen = surprise.argmin(0), np.arange(self.epochs - 1)
+        self._fading[:-1] = np.array(_FADINGS)[best]
+        self.scales_[:-1] = scales[best, all_seen]
 
     def _mixture(self, curves: Floats) -> tuple[Floats, Floats, Floats]:
         """Weights, means and standard deviations of the components, shape (n, k) each."""
@@ -179,7 +190,9 @@ class CurveExtrapolation:
         shape (n, k).
         """
         known = np.isfinite(curves)
-        w = np.where(known, _FADING ** (known.sum(1)[:, None] - 1.0 - np.arange(self.epochs)), 0.0)
+        seen = known.sum(1)[:, None]
+        age = np.maximum(seen - 1 - np.arange(self.epochs), 0)
+        w = np.where(known, self._fading[np.maximum(seen, 1) - 1] ** age / self._profile**2, 0.0)
         y = np.where(known, curves, 0.0)
         f = self._shapes.T  # (epochs, shapes)
         total = (w.sum(1)[:, None], (w * y).sum(1)[:, None], (w * y**2).sum(1)[:, None])
@@ -193,13 +206,13 @@ class CurveExtrapolation:
         mean = (r * u - q * v) / determinant
         explained = (r * u**2 - 2 * q * u * v + p * v**2) / determinant
         constant = m_c**2 / v_c + m_a**2 / v_a + math.log(v_c * v_a)
-        count = w.sum(1)[:, None]
+        count = (w * self._profile**2).sum(1)[:, None]
         evidence = -0.5 * (
             count * 2 * np.log(self._noise()) + np.log(determinant) + yy - explained + constant
         )
         log_weights = evidence + self._log_prior
         log_weights -= logsumexp(log_weights, axis=1, keepdims=True)
-        return log_weights, mean, r / determinant + self._noise() ** 2
+        return log_weights, mean, r / determinant + (self._noise() * self._profile[-1]) ** 2
 
     def _noise(self) -> Floats:
         return np.tile(_NOISE, len(self._shapes))
@@ -291,6 +304,30 @@ def _mean_shapes(complete: Floats) -> Floats:
     groups = np.array_split(rising[order], min(_GROUPS, 1 + len(rising) // 4))
     means = np.array([group.mean(0) for group in groups])
     return np.asarray(means / means[:, :1])
+
+
+def _noise_profile(complete: Floats, shapes: Floats) -> Floats:
+    """How far off curves are from the nearest scaled shape, epoch by epoch, around 1.
+
+    While the learning rate is high accuracy jumps, and at its end it hardly moves. Few
+    curves say little of that; they are mixed with a flat profile.
+    """
+    profile = np.ones(complete.shape[1])
+    if not len(shapes):
+        return profile
+    for _ in range(3):  # least squares, weighted by the profile so far
+        fits = []
+        for shape in shapes:
+            design = np.column_stack([np.ones_like(shape), -shape]) / profile[:, None]
+            scales = np.linalg.lstsq(design, (complete / profile).T, rcond=None)[0]
+            fits.append(complete - (scales[0][:, None] - scales[1][:, None] * shape))
+        residuals = np.array(fits)
+        nearest = (residuals**2 / profile**2).sum(2).argmin(0)
+        squares = residuals[nearest, np.arange(len(complete))] ** 2
+        mean = (squares.sum(0) + _MIN_CURVES * squares.mean()) / (len(complete) + _MIN_CURVES)
+        profile = np.sqrt(np.maximum(mean, 1e-12))
+        profile /= np.exp(np.log(profile).mean())
+    return profile
 
 
 def _uniform(shapes: int) -> Floats:
