@@ -104,6 +104,7 @@ def test_comparisons_are_sorted(measured):
 def test_searches_with_predictors_have_columns_for_each_space(measured):
     queries = {"mean": 40.25, "ci95": [30.0, 50.0]}
     cell = {"runs": 3, "found_rate": 1.0, "queries_to_optimum": queries, "seconds_per_run": 1.5}
+    cell["regret"] = 0.125
     record = {
         "summaries": [{"space": "one"}, {"space": "two"}],
         "rows": [
@@ -112,8 +113,8 @@ def test_searches_with_predictors_have_columns_for_each_space(measured):
         ],
     }
     head, rows = measured.predictor_search_rows(record)
-    shown = ["3", "100 %", "40.2 (30.0 to 50.0)", "1.5"]
-    assert rows == [["trees", "a", *["-"] * 4, *shown], ["lines", "b", *shown, *shown]]
+    shown = ["3", "100 %", "40.2 (30.0 to 50.0)", "0.125", "1.5"]
+    assert rows == [["trees", "a", *["-"] * 5, *shown], ["lines", "b", *shown, *shown]]
     assert all(len(row) == len(head) for row in rows)
 
 

@@ -73,7 +73,7 @@ def comparison_rows(summary: dict[str, Any]) -> tuple[Row, list[Row]]:
 def predictor_search_rows(record: dict[str, Any]) -> tuple[Row, list[Row]]:
     """Return head and rows of searches with several predictors, a block of columns a space."""
     spaces = [summary["space"] for summary in record["summaries"]]
-    names = ("runs", "found", "queries to the optimum", "seconds a run")
+    names = ("runs", "found", "queries to the optimum", "final regret", "seconds a run")
     head = ("family", "predictor", *(f"{space}: {name}" for space in spaces for name in names))
     rows = []
     for row in record["rows"]:
@@ -88,6 +88,7 @@ def predictor_search_rows(record: dict[str, Any]) -> tuple[Row, list[Row]]:
                 str(found["runs"]),
                 f"{100 * found['found_rate']:.0f} %",
                 f"{queries['mean']:.1f} ({_interval(queries['ci95'], '.1f')})",
+                f"{found['regret']:.3f}",
                 f"{found['seconds_per_run']:.1f}",
             ]
         rows.append(cells)
