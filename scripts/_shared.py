@@ -117,5 +117,11 @@ def start(main: Callable[[], None]) -> None:
 
 
 def command() -> str:
-    """Return the command line, the script by its name in the repository."""
-    return shlex.join(["python", f"scripts/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    """Return the command line: the script by its name in the repository, no folders of the user."""
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        if word in ("--work", "--results"):
+            next(words, None)
+        elif not word.startswith(("--work=", "--results=")):
+            kept.append(word)
+    return shlex.join(["python", f"scripts/{Path(sys.argv[0]).name}", *kept])
