@@ -22,23 +22,83 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,  # handled below
 )
-# Name: where it is, and its line of help. Imported when called or asked for help.
+# Where each command is, its line of help and an example. Imported when called or asked for help.
 _COMMANDS = {
-    "search": ("search:search", "Search a space for its best architecture."),
-    "compare": ("compare:compare", "Compare strategies over many seeds."),
-    "rank": ("rank:rank", "Measure how well predictors rank, against training size."),
-    "tune": ("tune:tune_predictor", "Find hyperparameters of a predictor by Optuna."),
-    "train": ("train:train", "Train one architecture in full, test it once, and export it."),
-    "train-supernet": ("train_supernet:train_supernet", "Train all architectures at once."),
-    "export": ("export:export", "Write an architecture for timm, ONNX and torch.export."),
-    "latency": ("latency:latency", "Measure blocks on this device; write a table of latencies."),
-    "list": ("list:list_names", "List spaces, encoders, predictors, strategies or benchmarks."),
-    "report": ("report:report", "Write figures and a readable page from finished runs."),
-    "export-study": ("export_study:export_study", "Write a run as an Optuna study."),
-    "table": ("table:app", "Import official benchmark files, or describe a table."),
+    "search": (
+        "search:search",
+        "Search a space for its best architecture.",
+        "`weaknas search nasbench201 --dataset cifar100 --budget 150 --output runs/first`",
+    ),
+    "compare": (
+        "compare:compare",
+        "Compare strategies over many seeds.",
+        "`weaknas compare nasbench201 --dataset cifar10,cifar100"
+        " --strategies weaknas,weaknas:preset=paper,random --runs 100 --jobs 2"
+        " --output runs/compare`",
+    ),
+    "rank": (
+        "rank:rank",
+        "Measure how well predictors rank, against training size.",
+        "`weaknas rank nasbench201 --dataset cifar100 --predictors gp,xgboost"
+        " --train-sizes 50,100,200 --runs 20 --output runs/rank`",
+    ),
+    "tune": (
+        "tune:tune_predictor",
+        "Find hyperparameters of a predictor by Optuna.",
+        "`weaknas tune xgboost nasbench201 --dataset cifar100 --trials 40"
+        " --storage sqlite:///tuning.db --output xgboost.json`",
+    ),
+    "train": (
+        "train:train",
+        "Train one architecture in full, test it once, and export it.",
+        '`weaknas train nasbench201 "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|'
+        '+|skip_connect~0|none~1|nor_conv_3x3~2|" --dataset digits --epochs 20'
+        " --output runs/cell`; on several GPUs of a host"
+        " `torchrun --nproc-per-node 4 -m weaknas train ...`",
+    ),
+    "train-supernet": (
+        "train_supernet:train_supernet",
+        "Train all architectures at once.",
+        "`weaknas train-supernet mobilenetv3:width=0.25:resolution=8:classes=10:channels=1"
+        " --dataset digits --epochs 60 --output runs/supernet`, then `weaknas search` with the"
+        " same space, `--evaluator supernet:checkpoint=runs/supernet/supernet.pt` and perhaps"
+        ' `--constraint "macs<=2e6"`',
+    ),
+    "export": (
+        "export:export",
+        "Write an architecture for timm, ONNX and torch.export.",
+        "`weaknas export mobilenetv3:width=1.2 k33-533-75-3335-55_e44-334-66-4466-33"
+        " --supernet ofa_mbv3_d234_e346_k357_w1.2 --dataset imagenet-folder --data imagenet"
+        " --output exported`",
+    ),
+    "latency": (
+        "latency:latency",
+        "Measure blocks on this device; write a table of latencies.",
+        "`weaknas latency mobilenetv3:width=1.2 --device cpu --threads 1 --output cpu.json`,"
+        ' then `weaknas search mobilenetv3:width=1.2:latency=cpu.json --constraint "latency<=40"`',
+    ),
+    "list": (
+        "list:list_names",
+        "List spaces, encoders, predictors, strategies, evaluators or benchmarks.",
+        "`weaknas list encoders --space nasbench201`",
+    ),
+    "report": (
+        "report:report",
+        "Write figures and a readable page from finished runs.",
+        "`weaknas report runs/compare`",
+    ),
+    "export-study": (
+        "export_study:export_study",
+        "Write a run as an Optuna study.",
+        "`weaknas export-study runs/first --storage sqlite:///studies.db`",
+    ),
 }
-for _name, (_place, _help) in _COMMANDS.items():
-    app.command(f"weaknas.commands.{_place}", name=_name, help=_help)
+for _name, (_place, _help, _example) in _COMMANDS.items():
+    _epilogue = f"Example: {_example}"
+    app.command(f"weaknas.commands.{_place}", name=_name, help=_help, help_epilogue=_epilogue)
+# It has commands of its own, with examples of theirs.
+_help = "Import official benchmark files, or describe a table."
+app.command("weaknas.commands.table:app", name="table", help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

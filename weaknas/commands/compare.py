@@ -60,9 +60,6 @@ class Options:
 def compare(space: str, /, *, options: Options = Options()) -> None:
     """Compare strategies over many seeds.
 
-    Example: `weaknas compare nasbench201 --dataset cifar10,cifar100
-    --strategies weaknas,weaknas:preset=paper,random --runs 100 --jobs 2 --output runs/compare`
-
     Parameters
     ----------
     space

@@ -41,10 +41,6 @@ class Options:
 def export(space: str, architecture: str, /, *, options: Options) -> None:
     """Write an architecture as safetensors, torch.export, ONNX and a definition of timm.
 
-    Example: `weaknas export mobilenetv3:width=1.2 k33-533-75-3335-55_e44-334-66-4466-33
-    --supernet ofa_mbv3_d234_e346_k357_w1.2 --dataset imagenet-folder --data imagenet
-    --output exported`
-
     Without weights the definition of timm alone is written, to be trained there.
 
     Parameters

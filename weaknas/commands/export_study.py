@@ -21,8 +21,6 @@ def export_study(
 ) -> None:
     """Write a run as an Optuna study, e.g. for optuna-dashboard.
 
-    Example: `weaknas export-study runs/first --storage sqlite:///studies.db`
-
     Parameters
     ----------
     folder

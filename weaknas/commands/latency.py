@@ -46,9 +46,6 @@ class Options:
 def latency(space: str, /, *, options: Options) -> None:
     """Measure the blocks of a space on this device and write a table of latencies.
 
-    Example: `weaknas latency mobilenetv3:width=1.2 --device cpu --threads 1 --output cpu.json`,
-    then `weaknas search mobilenetv3:width=1.2:latency=cpu.json --constraint "latency<=40"`
-
     Parameters
     ----------
     space

@@ -27,8 +27,6 @@ def list_names(
 ) -> None:
     """List what can be named.
 
-    Example: `weaknas list encoders --space nasbench201`
-
     Parameters
     ----------
     role

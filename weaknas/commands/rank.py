@@ -56,9 +56,6 @@ class Options:
 def rank(space: str, /, *, options: Options = Options()) -> None:
     """Measure how well predictors rank the architectures they have not seen.
 
-    Example: `weaknas rank nasbench201 --dataset cifar100 --predictors gp,xgboost
-    --train-sizes 50,100,200 --runs 20 --output runs/rank`
-
     Parameters
     ----------
     space

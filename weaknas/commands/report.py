@@ -10,8 +10,6 @@ from weaknas.report import report as write_report
 def report(folder: Path, /, *, output: Path | None = None) -> None:
     """Write figures and a readable page from finished runs.
 
-    Example: `weaknas report runs/compare`
-
     Parameters
     ----------
     folder

@@ -68,8 +68,6 @@ class Options:
 def search(space: str = "nasbench201", /, *, options: Options = Options()) -> None:
     """Search a space for its best architecture.
 
-    Example: `weaknas search nasbench201 --dataset cifar100 --budget 150 --output runs/first`
-
     Parameters
     ----------
     space

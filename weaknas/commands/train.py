@@ -46,17 +46,13 @@ class Options:
 def train(space: str, architecture: str, /, *, options: Options = Options()) -> None:
     """Train one architecture in full, test it once, and export it.
 
-    Example: `weaknas train nasbench201 "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|" --dataset digits --epochs 20 --output runs/cell`
-
-    On several GPUs of a host: `torchrun --nproc-per-node 4 -m weaknas train ...`
-
     Parameters
     ----------
     space
         Name of the search space, with `:key=value` for each option of it.
     architecture
         Its string form, as `weaknas search` prints it.
-    """  # noqa: E501 an example is one line
+    """
     optional_import("torch", "train")
     from weaknas.training.final import train_final
     from weaknas.training.progress import report_epochs

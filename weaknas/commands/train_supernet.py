@@ -55,11 +55,6 @@ class Options:
 def train_supernet(space: str, /, *, options: Options) -> None:
     """Train a network that shares weights among all architectures of a space.
 
-    Example: `weaknas train-supernet mobilenetv3:width=0.25:resolution=8:classes=10:channels=1
-    --dataset digits --epochs 60 --output runs/supernet`, then `weaknas search` with the same
-    space, `--evaluator supernet:checkpoint=runs/supernet/supernet.pt` and perhaps
-    `--constraint "macs<=2e6"`.
-
     On several GPUs of a host: `torchrun --nproc-per-node 4 -m weaknas train-supernet ...`
 
     Parameters

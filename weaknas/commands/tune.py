@@ -62,9 +62,6 @@ class Options:
 def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
     """Find hyperparameters of a predictor by Optuna.
 
-    Example: `weaknas tune xgboost nasbench201 --dataset cifar100 --trials 40
-    --storage sqlite:///tuning.db --output xgboost.json`
-
     Parameters
     ----------
     predictor
