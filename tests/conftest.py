@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# On a busy machine a quick example takes its time.
+settings.register_profile("weaknas", deadline=None)
+settings.load_profile("weaknas")
 
 ROOT = Path(__file__).resolve().parent.parent
 
