@@ -180,13 +180,3 @@ def test_a_run_of_rounds_or_of_more_workers_is_another_run(tmp_path: Path) -> No
 def test_the_number_of_workers_must_be_known() -> None:
     with ThreadPoolExecutor(2) as executor, pytest.raises(InputError, match="pass workers"):
         weaknas.run(STRATEGIES["random"](), Sleeper(), BUDGET, executor=executor, asynchronous=True)
-
-
-def test_a_trial_that_is_missing_is_noticed(tmp_path: Path) -> None:
-    search(STRATEGIES["random"](), Sleeper(), tmp_path)
-    journal = tmp_path / "journal.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    first = min(range(1, len(lines)), key=lambda i: json.loads(lines[i])["number"])
-    journal.write_bytes(b"".join(lines[:first] + lines[first + 1 :]))
-    with pytest.raises(InputError, match="lacks the trial 0; nothing was changed"):
-        search(STRATEGIES["random"](), Sleeper(), tmp_path)
