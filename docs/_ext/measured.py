@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -130,7 +131,7 @@ def _interval(ends: Sequence[float | None], form: str) -> str:
     return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
 
 
-class MeasuredTable(Directive):
+class MeasuredTable(Directive, ABC):
     """A table of one result file."""
 
     required_arguments = 1
@@ -151,9 +152,9 @@ class MeasuredTable(Directive):
         )
         return [_table(head, rows), made, *self._figures(path)]
 
+    @abstractmethod
     def table(self, record: dict[str, Any]) -> tuple[Row, list[Row]]:
         """Return head and rows."""
-        raise NotImplementedError
 
     def _note(self, script: str) -> nodes.Node:
         text = "Not measured in this copy. This measures it: "

@@ -22,12 +22,13 @@ from weaknas.supernets.schedule import Phase, make_phases
 from weaknas.training.batches import open_source, training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
-from weaknas.training.devices import arithmetic, choose_device, choose_precision, own_randomness
+from weaknas.training.descent import Descent
+from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
 from weaknas.training.distributed import Workers, workers
-from weaknas.training.optimization import learning_rate, make_optimizer
+from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol
 from weaknas.training.trainer import ONE_AT_A_TIME
-from weaknas.training.transforms import Augment, mix
+from weaknas.training.transforms import Augment
 
 #: How a supernet is trained unless something else is said; for small images.
 DEFAULT = Protocol(
@@ -176,19 +177,16 @@ class _State:
         self.trainer, self.team = trainer, team
         self.protocol, self.device, self.space = trainer.protocol, trainer.device, trainer.space
         data = trainer.dataset
-        torch.manual_seed(_seed_of(trainer.seed, 0))
+        torch.manual_seed(torch_seed(trainer.seed, 0))
         network = build_supernet(self.space, data, **trainer.skeleton).to(self.device)
         if self.protocol.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: Any = network
         self.forward = team.wrap(network, self.device)
-        self.optimizer = make_optimizer(network, self.protocol)
+        self.descent = Descent(network, self.protocol, self.device)
         self.teacher: nn.Module | None = None
         self.images = open_source(data.train, self.device, augmented=True, loaders=trainer.loaders)
         self.augment = Augment(self.protocol, data.mean, data.std)
-        self.dtype = choose_precision(self.protocol.precision, self.device)
-        scaled = self.dtype is torch.float16 and self.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.training = SupernetTraining(network)
         if team.is_first:
             self.probes = Probes(
@@ -206,7 +204,7 @@ class _State:
         phase, start = _phase_of(self.trainer.phases, epoch)
         if epoch == start:
             self._enter(phase)
-        torch.manual_seed(_seed_of(self.trainer.seed, epoch + 1, self.team.rank))
+        torch.manual_seed(torch_seed(self.trainer.seed, epoch + 1, self.team.rank))
         loss = self._descend(phase, epoch, start)
         training.losses.append(loss)
         if not math.isfinite(loss):
@@ -225,7 +223,7 @@ class _State:
             self.teacher = self._largest()
         if phase.sort:
             self.network.sort_channels(phase.sort)
-        self.optimizer = make_optimizer(self.network, self.protocol)
+        self.descent.restart()
 
     def _largest(self) -> nn.Module:
         largest: nn.Module = self.network.extract(self.space.cardinalities - 1)
@@ -246,48 +244,30 @@ class _State:
         self.forward.train()
         for step, (pixels, labels) in enumerate(self.images.batches(parts, rng)):
             rate = phase.rate * learning_rate(schedule, epoch - start + step / len(parts))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            images, targets = self._prepare(pixels, labels, rng)
+            classes = self.trainer.dataset.classes
+            images, targets = self.augment.batch(pixels, labels, classes, rng)
+            self.descent.begin(rate)
             loss = self._step(phase, phase.draw(self.space, drawing), images, targets)
             total += torch.stack([loss * len(labels), loss.new_tensor(len(labels))])
         seen = team.total(total)
         return float(seen[0] / seen[1])
 
-    def _prepare(
-        self, pixels: Tensor, labels: Tensor, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        protocol = self.protocol
-        images, targets = self.augment(pixels, rng), labels
-        if protocol.mixup or protocol.cutmix:
-            targets = functional.one_hot(labels, self.trainer.dataset.classes).float()
-            images, targets = mix(images, targets, protocol.mixup, protocol.cutmix, rng)
-        if protocol.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return images, targets
-
     def _step(self, phase: Phase, drawn: Genotypes, images: Tensor, targets: Tensor) -> Tensor:
         """Sum the gradients of all architectures of a step, as the papers do; return the loss."""
-        self.optimizer.zero_grad(set_to_none=True)
         losses, soft = [], None
-        low = torch.autocast(self.device.type, self.dtype, self.dtype is not torch.float32)
         if self.teacher is not None:
-            with torch.no_grad(), low:
+            with torch.no_grad(), self.descent.autocast():
                 soft = self.teacher(images).softmax(1)
         for genotype in drawn:
             self.network.activate(genotype)
-            with low:
+            with self.descent.autocast():
                 logits = self.forward(images)
                 loss = self._loss(phase, logits, targets, soft)
-            self.scaler.scale(loss).backward()
+            self.descent.add(loss)
             losses.append(loss.detach())
             if phase.teacher == "largest" and soft is None:
                 soft = logits.detach().softmax(1)
-        if self.protocol.gradient_clipping:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.gradient_clipping)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.descent.step()
         return torch.stack(losses).mean()
 
     def _loss(self, phase: Phase, logits: Tensor, targets: Tensor, soft: Tensor | None) -> Tensor:
@@ -304,8 +284,7 @@ class _State:
         return {
             "network": self.network.state_dict(),
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            **self.descent.state(),
             "probes": training.probes,
             "losses": training.losses,
             "seconds": training.seconds,
@@ -317,8 +296,7 @@ class _State:
         if saved["teacher"] is not None:
             self.teacher = self._largest()
             self.teacher.load_state_dict(saved["teacher"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scaler.load_state_dict(saved["scaler"])
+        self.descent.restore(saved)
         training = self.training
         training.probes = {name: list(curve) for name, curve in saved["probes"].items()}
         training.losses = list(saved["losses"])
@@ -333,8 +311,3 @@ def _phase_of(phases: list[Phase], epoch: int) -> tuple[Phase, int]:
             return phase, start
         start += phase.epochs
     raise IndexError(epoch)
-
-
-def _seed_of(seed: int, *place: int) -> int:
-    words = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 
 from weaknas.errors import InputError
@@ -68,6 +69,12 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
     """Return the context in which convolutions and products are computed in this type."""
     return nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype)
+
+
+def torch_seed(seed: int, *place: int) -> int:
+    """Return the seed of torch's generator at a place of a training, e.g. an epoch and a rank."""
+    words = np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
 
 
 @contextmanager

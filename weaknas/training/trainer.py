@@ -20,18 +20,13 @@ from weaknas.errors import InputError
 from weaknas.training.batches import open_source, training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
-from weaknas.training.devices import (
-    arithmetic,
-    autocast,
-    choose_device,
-    choose_precision,
-    own_randomness,
-)
+from weaknas.training.descent import Descent
+from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
 from weaknas.training.distributed import Workers, workers
 from weaknas.training.measure import Examination
-from weaknas.training.optimization import learning_rate, make_optimizer
+from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol
-from weaknas.training.transforms import Augment, mix
+from weaknas.training.transforms import Augment
 
 #: Validation accuracies so far, one an epoch, to whether training ends now.
 Stop: TypeAlias = Callable[[list[float]], bool]
@@ -173,7 +168,7 @@ class _State:
 
     def _build(self) -> None:
         protocol, device = self.protocol, self.device
-        torch.manual_seed(_seed_of(self.trainer.seed, 0, 0))
+        torch.manual_seed(torch_seed(self.trainer.seed, 0, 0))  # before the first epoch
         network = self.trainer.build().to(device)
         if protocol.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -184,12 +179,9 @@ class _State:
         self.forward = self.team.wrap(network, device)
         if protocol.compile:
             self.forward = torch.compile(self.forward)  # type: ignore[assignment]
-        self.optimizer = make_optimizer(network, protocol)
+        self.descent = Descent(network, protocol, device)
         average = get_ema_multi_avg_fn(protocol.ema)
         self.average = AveragedModel(network, multi_avg_fn=average) if protocol.ema else None
-        self.dtype = choose_precision(protocol.precision, device)
-        scaled = self.dtype is torch.float16 and device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(device.type, enabled=scaled)
         self.training = Training(network)
 
     @property
@@ -201,7 +193,7 @@ class _State:
         """Train for one epoch, evaluate, and save."""
         begin = time.perf_counter()
         training, epoch = self.training, len(self.training.losses)
-        torch.manual_seed(_seed_of(self.trainer.seed, epoch + 1, self.team.rank))
+        torch.manual_seed(torch_seed(self.trainer.seed, epoch + 1, self.team.rank))
         drop_path = self.protocol.drop_path * epoch / self.protocol.epochs
         for module in self.paths:
             setattr(module, "drop_path", drop_path)  # noqa: B010 a module declares no such name
@@ -235,29 +227,19 @@ class _State:
         total = torch.zeros(2, device=self.device)
         self.forward.train()
         for step, (pixels, labels) in enumerate(self.images.batches(parts, rng)):
-            rate = learning_rate(protocol, epoch + step / len(parts))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            images, targets = self._prepare(pixels, labels, rng)
-            with autocast(self.device, self.dtype):
+            classes = self.trainer.dataset.classes
+            images, targets = self.augment.batch(pixels, labels, classes, rng)
+            self.descent.begin(learning_rate(protocol, epoch + step / len(parts)))
+            with self.descent.autocast():
                 loss = self._loss(self.forward(images), targets)
-            self._step(loss)
+            self.descent.add(loss)
+            self.descent.step()
+            if self.average is not None:
+                self.average.update_parameters(self.network)
             weight = len(labels)
             total += torch.stack([loss.detach() * weight, loss.new_tensor(weight)])
         seen = team.total(total)
         return float(seen[0] / seen[1])
-
-    def _prepare(
-        self, pixels: Tensor, labels: Tensor, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        protocol = self.protocol
-        images, targets = self.augment(pixels, rng), labels
-        if protocol.mixup or protocol.cutmix:
-            targets = functional.one_hot(labels, self.trainer.dataset.classes).float()
-            images, targets = mix(images, targets, protocol.mixup, protocol.cutmix, rng)
-        if protocol.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return images, targets
 
     def _loss(self, outputs: Tensor | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
         smoothing, weight = self.protocol.label_smoothing, self.protocol.auxiliary
@@ -270,17 +252,6 @@ class _State:
         extra = functional.cross_entropy(others, targets, label_smoothing=smoothing)
         return loss + weight * extra
 
-    def _step(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        if self.protocol.gradient_clipping:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.gradient_clipping)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.average is not None:
-            self.average.update_parameters(self.network)
-
     # -- what is kept on the disk ---------------------------------------------------------
 
     def _saved(self) -> dict[str, Any]:
@@ -288,8 +259,7 @@ class _State:
         return {
             "network": self.network.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            **self.descent.state(),
             "curve": training.curve,
             "losses": training.losses,
             "seconds": training.seconds,
@@ -300,8 +270,7 @@ class _State:
         self.network.load_state_dict(saved["network"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scaler.load_state_dict(saved["scaler"])
+        self.descent.restore(saved)
         training = self.training
         training.curve, training.losses = list(saved["curve"]), list(saved["losses"])
         training.seconds, training.status = list(saved["seconds"]), saved["status"]
@@ -310,9 +279,3 @@ class _State:
 def _has_drop_path(module: nn.Module) -> bool:
     value = getattr(module, "drop_path", None)
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _seed_of(seed: int, epoch: int, rank: int) -> int:
-    """Return the seed of torch's generator in an epoch; 0 stands for the initial weights."""
-    words = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))

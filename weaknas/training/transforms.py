@@ -61,6 +61,19 @@ class Augment:
             images = random_erasing(images, protocol.erasing, rng)
         return images
 
+    def batch(
+        self, pixels: Tensor, labels: Tensor, classes: int, rng: Rng
+    ) -> tuple[Tensor, Tensor]:
+        """Return images and targets of a step: labels, or probabilities where images are mixed."""
+        protocol = self.protocol
+        images, targets = self(pixels, rng), labels
+        if protocol.mixup or protocol.cutmix:
+            targets = functional.one_hot(labels, classes).float()
+            images, targets = mix(images, targets, protocol.mixup, protocol.cutmix, rng)
+        if protocol.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images, targets
+
 
 class Normalize:
     """Bytes to numbers with mean 0 and deviation 1."""
