@@ -59,10 +59,9 @@ def test_the_optimum_of_a_part_by_hand():
 
 
 def test_costs_are_counted_in_the_space_and_scores_at_another_resolution(shared_data):
-    shared_data("mobilenet")
-    problem = build_problem(
-        HUGE, "ofa-predictor:resolution=224", constraints=["macs<=600e6", "params<=9e6"]
-    )
+    path = shared_data("mobilenet/ofa_acc_predictor_w1.2.pth")
+    evaluator = f"ofa-predictor:resolution=224:path={path}"
+    problem = build_problem(HUGE, evaluator, constraints=["macs<=600e6", "params<=9e6"])
     assert problem.name == "ofa-predictor"
     assert problem.evaluator.describe()["resolutions"] == [224]
     rows = problem.space.sample(50, np.random.default_rng(0))

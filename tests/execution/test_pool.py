@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -81,6 +81,15 @@ def test_a_worker_killed_from_outside(pool: ProcessPool) -> None:
     os.kill(process, signal.SIGKILL)  # while it waits: nobody notices
     assert all_gone({process})
     assert [pool.submit(pow, 2, n).result() for n in range(4)] == [1, 2, 4, 8]
+
+
+def test_a_call_given_to_a_dying_worker_is_made_by_another_one(pool: ProcessPool) -> None:
+    process = pool.submit(os.getpid).result()
+    os.kill(process, signal.SIGSTOP)  # looks alive, and takes nothing
+    given = [pool.submit(pow, 2, n) for n in (3, 4)]
+    wait(given, return_when=FIRST_COMPLETED)
+    os.kill(process, signal.SIGKILL)
+    assert [future.result() for future in given] == [8, 16]
 
 
 def test_interrupts_of_the_terminal_are_not_theirs(pool: ProcessPool) -> None:

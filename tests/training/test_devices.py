@@ -11,6 +11,7 @@ from weaknas.errors import InputError  # noqa: E402
 from weaknas.training import Protocol  # noqa: E402
 from weaknas.training import trainer as trainer_module  # noqa: E402
 from weaknas.training.data import Dataset, Images, from_arrays  # noqa: E402
+from weaknas.training.descent import Descent  # noqa: E402
 from weaknas.training.devices import (  # noqa: E402
     choose_device,
     choose_precision,
@@ -164,11 +165,12 @@ def test_everything_is_put_on_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
     class Stop(Exception):
         pass
 
-    def step(state: object, loss: torch.Tensor) -> None:
-        placed.extend([loss.device.type, *(w.device.type for w in state.network.parameters())])  # type: ignore[attr-defined]
+    def add(descent: Descent, loss: torch.Tensor) -> None:
+        weights = [weight.device.type for weight in descent.network.parameters()]
+        placed.extend([loss.device.type, *weights])
         raise Stop
 
-    monkeypatch.setattr(trainer_module._State, "_step", step)
+    monkeypatch.setattr(Descent, "add", add)
     monkeypatch.setattr(trainer_module, "choose_device", lambda _: torch.device("meta"))
     monkeypatch.setattr(trainer_module, "own_randomness", lambda _: torch.random.fork_rng([]))
     protocol = Protocol(epochs=1, flip=True, crop=1, cutout=2, erasing=0.5, mixup=1.0, ema=0.9)

@@ -156,8 +156,7 @@ class ProcessPool(Executor):
                 if self._is_done(slots):
                     break
                 self._wait(slots)
-                for slot in slots:
-                    slot.attend()
+                self._calls.extendleft(filter(None, [slot.attend() for slot in slots]))
                 self._give_up(slots)
         except Exception as error:
             self._broken = str(error)
@@ -171,7 +170,7 @@ class ProcessPool(Executor):
         for slot in slots:
             while slot.is_free and self._calls:
                 call = self._calls.popleft()
-                if call.future.set_running_or_notify_cancel():
+                if call.start():
                     slot.give(call)
 
     def _wait(self, slots: list[Slot]) -> None:
@@ -204,10 +203,9 @@ class ProcessPool(Executor):
                 slot.kill()
         with self._lock:
             self._is_closed = True
-            waiting = [call.future for call in self._calls]
+            lost = [call.future for call in self._calls if call.start()]
             self._calls.clear()
-        lost = [slot.call.future for slot in slots if slot.call is not None]
-        lost += [future for future in waiting if future.set_running_or_notify_cancel()]
+        lost += [slot.call.future for slot in slots if slot.call is not None]
         for future in lost:
             future.set_exception(BrokenExecutor(self._broken or "the pool was closed"))
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from weaknas.execution.errors import WorkerLost
-from weaknas.execution.worker import READY, serve
+from weaknas.execution.worker import BEGUN, READY, serve
 
 _SPAWN = multiprocessing.get_context("spawn")
 _STARTING = threading.Lock()
+_MAX_TRIES = 2
 
 
 @dataclass(eq=False)
@@ -30,6 +31,13 @@ class Call:
 
     payload: bytes
     future: Future[Any] = field(default_factory=Future)
+    has_begun: bool = False
+    tries: int = 0
+
+    def start(self) -> bool:
+        """Whether somebody still waits for it, who cannot cancel it from now on."""
+        self.tries += 1
+        return self.future.running() or self.future.set_running_or_notify_cancel()
 
 
 class Slot:
@@ -72,19 +80,23 @@ class Slot:
         with contextlib.suppress(OSError):  # it died: its sentinel tells
             self.connection.send_bytes(call.payload)
 
-    def attend(self) -> None:
-        """Take what the process sent; replace it when it died or exceeds its time."""
+    def attend(self) -> Call | None:
+        """Take what the process sent; replace it when it died or exceeds its time.
+
+        Returns the call that a process was given while it was dying, to be made by
+        another one: it has not begun.
+        """
         try:
             while self.connection.poll():
                 self._take(self.connection.recv_bytes())
         except (EOFError, OSError):
             # Its end of the pipe is closed, so that it is dead or can be of no more use.
-            self._replace("worker-died")
-            return
+            return self._replace("worker-died")
         if not self.process.is_alive():
-            self._replace("worker-died")
-        elif self.seconds_left <= 0:
-            self._replace("timeout", f"not done after {self.time_limit:g} s, the time limit")
+            return self._replace("worker-died")
+        if self.seconds_left <= 0:
+            return self._replace("timeout", f"not done after {self.time_limit:g} s, the time limit")
+        return None
 
     def close(self) -> None:
         """Let the waiting process end by itself, or kill it if it does not."""
@@ -117,6 +129,10 @@ class Slot:
         if message == READY:
             self.is_ready, self.failed_starts = True, 0
             return
+        if message == BEGUN:
+            if self.call is not None:
+                self.call.has_begun = True
+            return
         call, self.call = self.call, None
         if call is None:
             return
@@ -129,7 +145,7 @@ class Slot:
         else:
             call.future.set_exception(error)
 
-    def _replace(self, status: str, reason: str = "") -> None:
+    def _replace(self, status: str, reason: str = "") -> Call | None:
         started, seconds = self.is_ready, time.monotonic() - self._begin
         if not reason:
             self.process.join(1)  # so that it has an exit code
@@ -138,11 +154,14 @@ class Slot:
         if not reason:
             status, reason = self._explain(status, code)
         call, self.call = self.call, None
-        if call is not None:
+        # A call that arrives nowhere twice may be what ends the processes.
+        again = call is not None and not call.has_begun and call.tries < _MAX_TRIES
+        if call is not None and not again:
             call.future.set_exception(WorkerLost(status, reason, seconds))
         if not started:
             self.failed_starts, self.last_end = self.failed_starts + 1, reason
         self._start()
+        return call if again else None
 
     def _explain(self, status: str, code: int | None) -> tuple[str, str]:
         if code is None:

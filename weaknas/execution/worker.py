@@ -15,6 +15,8 @@ from weaknas.execution.errors import WorkerLost
 
 #: The first message of a worker: it is up and waits for calls.
 READY = b"ready"
+#: The message before an answer: the call has arrived and begins.
+BEGUN = b"begun"
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,7 +26,9 @@ def serve(connection: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         connection.send_bytes(READY)
         while True:
-            connection.send_bytes(answer(connection.recv_bytes()))
+            payload = connection.recv_bytes()
+            connection.send_bytes(BEGUN)
+            connection.send_bytes(answer(payload))
 
 
 def answer(payload: bytes) -> bytes:
