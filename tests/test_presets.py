@@ -131,9 +131,6 @@ def test_default_where_a_space_cannot_be_listed():
     encoders = [get_preset("default", space).encoder for space in (layers, widths, mobile)]
     assert encoders == ["one-hot", "one-hot", "one-hot+costs"]
     assert get_preset("default", mobile).targets == "compressed"
-    few = ChoiceSpace({f"width{i}": list(range(1, 101)) for i in range(6)})
-    initial = [get_preset("default", space).initial for space in (few, layers, mobile)]
-    assert initial == [10, 12, 20]
 
 
 def test_what_is_said_overrides_the_preset():

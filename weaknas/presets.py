@@ -113,9 +113,7 @@ def _is_huge(space: SearchSpace) -> bool:
 def _default(space: SearchSpace) -> Preset:
     encoder = default_encoder(space)
     if _is_huge(space):
-        # More where there is more to learn before it is worth closing in on a region.
-        initial = min(max(space.n_variables // 2, 10), 20)
-        return Preset("gp", encoder, "ei", "compressed", initial, 5)
+        return Preset("gp", encoder, "ei", "compressed", 10, 5)
     return Preset("gp", encoder, "ei", "rank-normal", 5, 2)
 
 
