@@ -250,7 +250,7 @@ def test_other_files_are_refused(content, message, tmp_path):
 
 
 def test_unknown_options_are_refused():
-    with pytest.raises(InputError, match=r"unknown option of the predictor 'svr' 'c'"):
+    with pytest.raises(InputError, match=r"unknown option of the predictor 'svr': 'c'"):
         PredictorConfig("svr", {"c": 1.0}).build()
 
 

@@ -318,5 +318,5 @@ def parse_strategy(label: str) -> StrategyFactory:
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     for key in options:
         if key not in known and not takes_any:
-            raise unknown(f"option of the strategy {name!r}", key, known)
+            raise unknown(f"option of the strategy {name!r}:", key, known)
     return partial(get_strategy, name, **options)

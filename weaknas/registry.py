@@ -76,7 +76,7 @@ class Registry:
             names = [parameter.name for parameter in known][len(arguments) :]
             for option in options:
                 if option not in names:
-                    raise unknown(f"option of the {self.kind} {name!r}", option, names)
+                    raise unknown(f"option of the {self.kind} {name!r}:", option, names)
         return factory(*arguments, **options)
 
     def summary(self, name: str) -> str:
