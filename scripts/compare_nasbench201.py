@@ -32,7 +32,6 @@ FEWER = {
     "weaknas:preset=paper:predictor=random-forest": 5,
     "weaknas:preset=paper:predictor=mlp": 1,
     "optuna-gp": 2,
-    "optuna-tpe": 50,
 }
 FIGURES = {
     "regret": plots.plot_regret,
