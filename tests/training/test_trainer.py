@@ -15,6 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.optim.swa_utils import AveragedModel  # noqa: E402
 
 from weaknas.errors import InputError  # noqa: E402
 from weaknas.training import Protocol  # noqa: E402
@@ -278,6 +279,23 @@ def test_the_running_average_is_what_is_evaluated() -> None:
     assert plain.losses == averaged.losses  # the trained weights are the same
     one, other = (dict(t.network.named_parameters()) for t in (plain, averaged))
     assert not torch.equal(one["0.weight"], other["0.weight"])
+
+
+def test_the_running_average_is_that_of_the_statistics_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, update = [], AveragedModel.update_parameters
+
+    def record(average: AveragedModel, network: nn.Module) -> None:
+        seen.append(network.state_dict()["1.running_mean"].clone())
+        update(average, network)
+
+    monkeypatch.setattr(AveragedModel, "update_parameters", record)
+    network = train(Protocol(epochs=2, batch_size=20, ema=0.9)).network
+    expected = seen[0]
+    for statistic in seen[1:]:
+        expected = 0.9 * expected + 0.1 * statistic
+    torch.testing.assert_close(network.state_dict()["1.running_mean"], expected)
 
 
 # -- what ends a training ---------------------------------------------------------------

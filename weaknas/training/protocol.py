@@ -67,8 +67,8 @@ class Protocol:
     gradient_clipping : float
         Largest norm of all gradients together.
     ema : float
-        Decay, a step, of the running average of the weights that is evaluated (Polyak and
-        Juditsky, 1992).
+        Decay, a step, of the running average of the weights, and of the statistics of
+        batch norms, that is evaluated (Polyak and Juditsky, 1992).
     flip : bool
         Mirror half of the images, left and right.
     crop : int

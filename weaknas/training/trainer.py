@@ -181,7 +181,10 @@ class _State:
             self.forward = torch.compile(self.forward)  # type: ignore[assignment]
         self.descent = Descent(network, protocol, device)
         average = get_ema_multi_avg_fn(protocol.ema)
-        self.average = AveragedModel(network, multi_avg_fn=average) if protocol.ema else None
+        # With the statistics of its batch norms: those of other weights would not fit.
+        self.average = (
+            AveragedModel(network, multi_avg_fn=average, use_buffers=True) if protocol.ema else None
+        )
         self.training = Training(network)
 
     @property
