@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,8 @@ from execution_judges import all_gone, is_alive
 
 from weaknas.errors import InputError
 from weaknas.execution import ProcessPool, WorkerLost
-from weaknas.execution.slot import oom_kills
-from weaknas.execution.worker import answer
+from weaknas.execution.slot import Slot, oom_kills
+from weaknas.execution.worker import BEGUN, answer
 
 
 @pytest.fixture(name="pool", scope="module")
@@ -90,6 +92,30 @@ def test_a_call_given_to_a_dying_worker_is_made_by_another_one(pool: ProcessPool
     wait(given, return_when=FIRST_COMPLETED)
     os.kill(process, signal.SIGKILL)
     assert [future.result() for future in given] == [8, 16]
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_calls_fail_when_the_system_starts_no_more_processes(
+    has_begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: SpawnProcess) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    take = Slot._take
+
+    def take_all_but_begun(slot: Slot, message: bytes) -> None:
+        if message != BEGUN:
+            take(slot, message)
+
+    with ProcessPool(2) as pool:
+        pool.submit(abs, 1).result(timeout=60)
+        monkeypatch.setattr(SpawnProcess, "start", refuse)
+        if not has_begun:  # as if the worker died before it has read the call
+            monkeypatch.setattr(Slot, "_take", take_all_but_begun)
+        asleep, lost = pool.submit(time.sleep, 60), pool.submit(os.kill, 0, signal.SIGKILL)
+        for future in (asleep, lost):
+            with pytest.raises(BrokenExecutor, match="temporarily unavailable"):
+                future.result(timeout=20)
 
 
 def test_interrupts_of_the_terminal_are_not_theirs(pool: ProcessPool) -> None:

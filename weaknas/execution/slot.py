@@ -106,13 +106,15 @@ class Slot:
 
     def kill(self) -> None:
         """End the process at once, with the processes that it started."""
+        self.connection.close()
+        if self.process.pid is None:  # the system refused to start it
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             # A process that is not ready may not have a group of its own yet.
             if self.is_ready and hasattr(os, "killpg"):
-                os.killpg(self.process.pid or 0, signal.SIGKILL)
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
-        self.connection.close()
 
     # -- inside -------------------------------------------------------------------
 
@@ -153,14 +155,14 @@ class Slot:
         self.kill()
         if not reason:
             status, reason = self._explain(status, code)
+        if not started:
+            self.failed_starts, self.last_end = self.failed_starts + 1, reason
+        self._start()  # which may fail: the call is still held then, for the pool to answer
         call, self.call = self.call, None
         # A call that arrives nowhere twice may be what ends the processes.
         again = call is not None and not call.has_begun and call.tries < _MAX_TRIES
         if call is not None and not again:
             call.future.set_exception(WorkerLost(status, reason, seconds))
-        if not started:
-            self.failed_starts, self.last_end = self.failed_starts + 1, reason
-        self._start()
         return call if again else None
 
     def _explain(self, status: str, code: int | None) -> tuple[str, str]:
