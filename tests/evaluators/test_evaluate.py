@@ -52,6 +52,7 @@ def test_numbers(value):
 @pytest.mark.parametrize(
     ("function", "status", "message"),
     [
+        (raises(type("OutOfMemoryError", (RuntimeError,), {})()), "out-of-memory", "OutOfMemory"),
         (returns(math.nan), "invalid", "the score is nan"),
         (returns(math.inf), "invalid", "the score is inf"),
         (returns(-math.inf), "invalid", "the score is -inf"),

@@ -132,7 +132,10 @@ def evaluate_safely(
     except MemoryError as error:
         return Evaluation.failure("out-of-memory", str(error) or "out of memory")
     except Exception as error:
-        return Evaluation.failure("failed", f"{type(error).__name__}: {error}")
+        # torch's, which this module does not import, is no MemoryError.
+        is_full = type(error).__name__ == "OutOfMemoryError"
+        status = "out-of-memory" if is_full else "failed"
+        return Evaluation.failure(status, f"{type(error).__name__}: {error}")
 
 
 def _plain(evaluation: Evaluation) -> Evaluation:

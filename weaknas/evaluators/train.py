@@ -298,8 +298,6 @@ class TrainEvaluator:
         record: Path,
         before: Outcome,
     ) -> Outcome:
-        import torch
-
         from weaknas.training.checkpoints import Checkpoint
         from weaknas.training.measure import costs
         from weaknas.training.trainer import Trainer
@@ -316,11 +314,7 @@ class TrainEvaluator:
             threads=self.threads,
             checkpoint=Checkpoint(record.with_suffix(".pt"), {"training": record.stem}),
         )
-        device = trainer.device
-        try:
-            training = trainer.run(epochs, stop=self.stop)
-        except torch.cuda.OutOfMemoryError as error:
-            raise MemoryError(f"the device {device}: {error}") from error
+        training = trainer.run(epochs, stop=self.stop)
         return replace(
             before,
             curve=training.curve,
