@@ -90,6 +90,34 @@ def test_all_others_learn_from_the_largest(dataset) -> None:
     assert torch.isclose(frozen, first + learnt)
 
 
+def test_the_teacher_normalises_by_batches_and_drops_nothing(dataset) -> None:
+    from weaknas.supernets.trainer import _State
+    from weaknas.training.distributed import ALONE
+
+    teacher = _State(trainer(MOBILE, dataset, method="shrinking"), ALONE)._largest()
+    assert teacher.classifier.dropout.p > 0
+    images = torch.rand(8, 1, 8, 8) + torch.arange(8).view(-1, 1, 1, 1)
+    first = teacher(images)
+    assert torch.equal(teacher(images), first)
+    assert not torch.allclose(teacher(images[:4]), first[:4], atol=1e-3)
+    assert not any(weight.requires_grad for weight in teacher.parameters())
+
+
+def test_what_is_learnt_is_not_rounded_to_16_bits(dataset, monkeypatch) -> None:
+    from weaknas.supernets.trainer import _State
+
+    taught = []
+
+    def loss(_self, _phase, logits, _targets, soft) -> torch.Tensor:
+        taught.append(soft)
+        return logits.float().mean()
+
+    monkeypatch.setattr(_State, "_loss", loss)
+    protocol = replace(FEW, epochs=1, warmup=0.0, precision="bfloat16")
+    trainer(MOBILE, dataset, protocol, method="sandwich").run()
+    assert {soft.dtype for soft in taught if soft is not None} == {torch.float32}
+
+
 def test_divergence_is_a_status(dataset) -> None:
     protocol = replace(FEW, learning_rate=1e30, warmup=0.0, gradient_clipping=0.0)
     training = trainer(MOBILE, dataset, protocol).run()

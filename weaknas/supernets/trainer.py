@@ -227,8 +227,10 @@ class _State:
 
     def _largest(self) -> nn.Module:
         largest: nn.Module = self.network.extract(self.space.cardinalities - 1)
-        # As once-for-all has it, the teacher normalises by each batch.
-        return largest.train().requires_grad_(False)
+        # As once-for-all has it, the teacher normalises by each batch, without dropout.
+        for module in largest.eval().modules():
+            module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        return largest.requires_grad_(False)
 
     def _descend(self, phase: Phase, epoch: int, start: int) -> float:
         team, seed = self.team, self.trainer.seed
@@ -266,7 +268,7 @@ class _State:
             self.descent.add(loss)
             losses.append(loss.detach())
             if phase.teacher == "largest" and soft is None:
-                soft = logits.detach().softmax(1)
+                soft = logits.detach().float().softmax(1)  # logits may have 16 bits
         self.descent.step()
         return torch.stack(losses).mean()
 
