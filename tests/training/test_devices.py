@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from weaknas.errors import InputError  # noqa: E402
 from weaknas.training import Protocol  # noqa: E402
 from weaknas.training import trainer as trainer_module  # noqa: E402
+from weaknas.training.batches import send  # noqa: E402
 from weaknas.training.data import Dataset, Images, from_arrays  # noqa: E402
 from weaknas.training.descent import Descent  # noqa: E402
 from weaknas.training.devices import (  # noqa: E402
@@ -17,6 +18,7 @@ from weaknas.training.devices import (  # noqa: E402
     choose_precision,
     own_randomness,
 )
+from weaknas.training.distributed import workers  # noqa: E402
 from weaknas.training.measure import Examination, count_macs, count_parameters  # noqa: E402
 
 
@@ -124,6 +126,61 @@ def test_precision_is_that_of_the_arithmetic_not_of_the_weights() -> None:
     assert {made.dtype for made in outputs_of(Protocol(epochs=1))} == {torch.float32}
     low = outputs_of(Protocol(epochs=1, precision="bfloat16"))
     assert {made.dtype for made in low} == {torch.bfloat16}  # training and evaluation
+
+
+def step(descent: Descent) -> None:
+    """Make a step by gradients that float16 cannot hold."""
+    descent.begin(1e6)
+    with descent.autocast():
+        loss = descent.network(torch.ones(2, 1, 6, 6)).float().sum() * 1e-9
+    descent.add(loss)
+    descent.step()
+
+
+def test_gradients_of_float16_do_not_vanish() -> None:
+    network = Small()
+    before = network[-1].bias.clone()
+    step(Descent(network, Protocol(precision="float16", weight_decay=0.0), torch.device("cpu")))
+    assert not torch.equal(network[-1].bias, before)
+
+
+@pytest.mark.parametrize(("old", "new"), [("float32", "float16"), ("float16", "float32")])
+def test_a_training_is_continued_in_the_precision_of_another_device(old: str, new: str) -> None:
+    begun, continued = (
+        Descent(Small(), Protocol(precision=precision), torch.device("cpu"))
+        for precision in (old, new)
+    )
+    step(begun)
+    continued.restore(begun.state())
+    step(continued)
+
+
+def test_only_cuda_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Apple's GPU would read memory that has been freed: pytorch/pytorch issue 189690.
+    sent = []
+    monkeypatch.setattr(torch.Tensor, "to", lambda _, device, **options: sent.append(options))
+    for name in ("cuda:0", "mps", "cpu"):
+        send(torch.zeros(1), torch.device(name))
+    assert [options["non_blocking"] for options in sent] == [True, False, False]
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cpu"])
+def test_each_process_joins_with_its_own_gpu(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda chosen: calls.append(str(chosen)))
+    group = torch.distributed
+    monkeypatch.setattr(
+        group, "init_process_group", lambda *a, **k: calls.append((*a, *map(str, k.values())))
+    )
+    monkeypatch.setattr(group, "get_rank", lambda: 1)
+    monkeypatch.setattr(group, "get_world_size", lambda: 2)
+    monkeypatch.setattr(group, "destroy_process_group", lambda: calls.append("left"))
+    with workers(torch.device(device)) as team:
+        assert (team.rank, team.count, team.is_first) == (1, 2, False)
+    joined = ["cuda:1", ("nccl", "cuda:1")] if device == "cuda:1" else [("gloo",)]
+    assert calls == [*joined, "left"]
 
 
 def test_channels_last_reaches_the_layers() -> None:

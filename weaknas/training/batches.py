@@ -42,6 +42,15 @@ class OnDevice:
             yield self._pixels[rows], self._labels[rows]
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device, without waiting for CUDA to have it.
+
+    CUDA has read it, or holds its pinned memory, when the call returns; Apple's GPU may
+    read it when the memory is another tensor's already.
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
 def open_source(
     split: Split, device: torch.device, *, augmented: bool = False, loaders: int | None = None
 ) -> Source:

@@ -28,8 +28,7 @@ class Descent:
         self.network, self.protocol, self.device = network, protocol, device
         self.dtype = choose_precision(protocol.precision, device)
         # Gradients of 16 bits without the exponents of bfloat16 would vanish unscaled.
-        scaled = self.dtype is torch.float16 and device.type == "cuda"
-        self._scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
         self.restart()
 
     def restart(self) -> None:
@@ -65,4 +64,5 @@ class Descent:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self._optimizer.load_state_dict(saved["optimizer"])
-        self._scaler.load_state_dict(saved["scaler"])
+        if saved["scaler"]:  # empty where the precision needs none, e.g. on another GPU
+            self._scaler.load_state_dict(saved["scaler"])

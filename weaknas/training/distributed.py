@@ -91,8 +91,12 @@ def workers(device: torch.device) -> Iterator[Workers]:
         return
     joined = torch.distributed.is_initialized()
     if not joined:
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        torch.distributed.init_process_group(backend)
+        if device.type == "cuda":
+            # Else the processes of a host would meet, and take memory, on its first GPU.
+            torch.cuda.set_device(device)
+            torch.distributed.init_process_group("nccl", device_id=device)
+        else:
+            torch.distributed.init_process_group("gloo")
     try:
         yield Workers(torch.distributed.get_rank(), torch.distributed.get_world_size())
     finally:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from weaknas.errors import InputError, optional_import
-from weaknas.training.batches import Rows
+from weaknas.training.batches import Rows, send
 from weaknas.training.data import ImageFiles
 
 _MOST_LOADERS = 8
@@ -67,10 +67,7 @@ class FromFiles:
             multiprocessing_context="spawn" if self._loaders else None,
         )
         for pixels, labels in loader:
-            yield (
-                pixels.to(self._device, non_blocking=True),
-                labels.to(self._device, non_blocking=True),
-            )
+            yield send(pixels, self._device), send(labels, self._device)
 
 
 class _Decoder(Dataset[tuple[Tensor, int]]):

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from weaknas.errors import optional_import
+from weaknas.training.batches import send
 from weaknas.training.protocol import Protocol
 
 Rng: TypeAlias = np.random.Generator
@@ -210,4 +211,4 @@ def _rectangles(
 
 
 def _to(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]], like: Tensor) -> Tensor:
-    return torch.from_numpy(values).to(like.device, non_blocking=True)
+    return send(torch.from_numpy(values), like.device)
