@@ -11,6 +11,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from weaknas.errors import check_whole
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 Predicted: TypeAlias = Floats | tuple[Floats, Floats]
 
@@ -36,7 +38,13 @@ class Ensemble(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array-like, shape (n, f)
         y : array-like, shape (n,)
+
+        Raises
+        ------
+        InputError
+            When `members` is no whole number from 1 on.
         """
+        check_whole("members", self.members)
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=1, dtype=np.float32)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31 - 1, size=self.members)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
+from numbers import Integral
 from types import ModuleType
 
 
@@ -41,6 +42,20 @@ def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown {kind} {str(name)!r}{hint} (allowed: {', '.join(names)})")
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Refuse what is not a whole number of at least `least`.
+
+    Raises
+    ------
+    InputError
+        One line: the name, what is allowed and the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if value < least:
+        raise InputError(f"{name} must be at least {least}, not {value}")
 
 
 def optional_import(module: str, extra: str) -> ModuleType:

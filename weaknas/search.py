@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 from weaknas.acquisition import Acquisition, Prediction
 from weaknas.candidates import Candidates, Pool
 from weaknas.components import describe, fresh_predictor
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 from weaknas.evolution import EvolvedCandidates
 from weaknas.narrowing import Narrowing
 from weaknas.objectives import Costs, HypervolumeImprovement
@@ -86,8 +86,7 @@ class WeakNAS(Strategy):
             space, seed=seed, batch_size=settings.batch_size if batch_size is None else batch_size
         )
         self.initial = settings.initial if initial is None else initial
-        if self.initial < 1:
-            raise InputError(f"initial must be at least 1, not {initial}")
+        check_whole("initial", self.initial)
         chosen = predictor if predictor is not None else settings.predictor
         self.predictor = settings.build_predictor(chosen) if isinstance(chosen, str) else chosen
         chosen = encoder if encoder is not None else settings.encoder_for(self.predictor)

@@ -78,3 +78,9 @@ def test_when_every_fit_fails_the_exit_code_tells(capsys):
     arguments = ["nasbench201", "--predictors", "random-forest:n-estimators=0", "--runs", "1"]
     assert call("rank", *arguments, "--train-sizes", "10") == 2
     assert "every fit failed" in capsys.readouterr().err
+
+
+def test_an_ensemble_has_members(capsys):
+    arguments = ["nasbench201", "--predictors", "xgboost:members=0", "--runs", "1"]
+    assert call("rank", *arguments, "--train-sizes", "10") == 2
+    assert "members must be at least 1, not 0" in capsys.readouterr().err

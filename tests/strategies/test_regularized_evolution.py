@@ -74,5 +74,5 @@ def test_what_is_known_enters_again_without_a_query() -> None:
 
 
 def test_wrong_numbers_are_refused() -> None:
-    with pytest.raises(InputError, match="not 0 and 10"):
+    with pytest.raises(InputError, match="population must be at least 1, not 0"):
         RegularizedEvolution(SPACE, population=0)

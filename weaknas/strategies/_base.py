@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.spaces import Architecture, Fingerprints, Genotypes, SearchSpace
 
 Scores: TypeAlias = npt.NDArray[np.float64]
@@ -113,12 +113,11 @@ class Strategy(ABC):
     Raises
     ------
     InputError
-        When `batch_size` is below 1 or the seed is negative.
+        When `batch_size` is no whole number from 1 on or the seed is negative.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size}")
+        check_whole("batch_size", batch_size)
         check_seed(seed)
         self.space = space
         self.seed = seed

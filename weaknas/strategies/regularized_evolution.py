@@ -6,7 +6,7 @@ import math
 from collections import deque
 from typing import Any
 
-from weaknas.errors import InputError
+from weaknas.errors import check_whole
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
 
@@ -34,7 +34,7 @@ class RegularizedEvolution(StepwiseStrategy):
     Raises
     ------
     InputError
-        When a number is below 1.
+        When a number is no whole number from 1 on.
     """
 
     def __init__(
@@ -47,10 +47,8 @@ class RegularizedEvolution(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        if population < 1 or tournament < 1:
-            raise InputError(
-                f"population and tournament must be at least 1, not {population} and {tournament}"
-            )
+        check_whole("population", population)
+        check_whole("tournament", tournament)
         self.population, self.tournament = population, tournament
         self._alive: deque[tuple[Genotypes, float]] = deque(maxlen=population)
 

@@ -79,10 +79,10 @@ class Reinforce(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        if not learning_rate > 0:
-            raise InputError(f"learning_rate must be above 0, not {learning_rate}")
-        if not 0 <= momentum < 1:
-            raise InputError(f"momentum must be in [0, 1), not {momentum}")
+        if not (isinstance(learning_rate, int | float) and learning_rate > 0):
+            raise InputError(f"learning_rate must be above 0, not {learning_rate!r}")
+        if not (isinstance(momentum, int | float) and 0 <= momentum < 1):
+            raise InputError(f"momentum must be in [0, 1), not {momentum!r}")
         self.learning_rate, self.momentum = learning_rate, momentum
         choices = np.arange(int(space.cardinalities.max()))
         self._logits = np.where(choices < space.cardinalities[:, None], 0.0, -np.inf)

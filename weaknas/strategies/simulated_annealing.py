@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
 
@@ -63,12 +63,13 @@ class SimulatedAnnealing(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        if initial < 1:
-            raise InputError(f"initial must be at least 1, not {initial}")
-        if temperature is not None and not temperature > 0:
-            raise InputError(f"temperature must be above 0, not {temperature}")
-        if not 0 < cooling < 1:
-            raise InputError(f"cooling must be between 0 and 1, not {cooling}")
+        check_whole("initial", initial)
+        if temperature is not None and not (
+            isinstance(temperature, int | float) and temperature > 0
+        ):
+            raise InputError(f"temperature must be above 0, not {temperature!r}")
+        if not (isinstance(cooling, int | float) and 0 < cooling < 1):
+            raise InputError(f"cooling must be between 0 and 1, not {cooling!r}")
         self.initial, self.temperature, self.cooling = initial, temperature, cooling
         self._sample: list[tuple[Genotypes, float]] = []
         self._current: tuple[Genotypes, float] | None = None
