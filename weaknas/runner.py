@@ -210,6 +210,7 @@ def run(
     with ExitStack() as stack:
         journal = None
         if folder is not None:
+            _refuse_other_results(folder)
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
         evaluations = Evaluations(paid, executor, workers, retries, stop)
         loop = Loop(strategy, evaluations, limit, pending, journal, progress)
@@ -226,6 +227,12 @@ def run(
     if folder is not None:
         write_json(folder / "result.json", result.to_dict())
     return result
+
+
+def _refuse_other_results(folder: Path) -> None:
+    """Refuse the folder of a comparison or ranking; a report of it would leave the search out."""
+    if (folder / "config.json").exists() and not (folder / "journal.jsonl").exists():
+        raise InputError(f"{folder} holds other results; choose another output folder")
 
 
 def _costs(strategy: Strategy, objectives: Sequence[str] | None) -> Costs | None:

@@ -131,11 +131,30 @@ def test_compare_with_an_evaluator_and_limits(tmp_path, capsys, monkeypatch, sha
         (["nasbench201", "--runs-of", "tpe=3"], "unknown strategy of the comparison 'tpe'"),
         (["nasbench201", "--budget", "0"], "at least 1 query, not 0"),
         (["nasbench201", "--jobs", "0", "--budget", "5"], "at least 1, not 0"),
+        (["nasbench201", "--strategies", "weaknas:batch_size=ten"], "whole number of at least 1"),
+        (["nasbench201", "--strategies", "weaknas:initial=1.5"], "initial must be a whole number"),
+        (["nasbench201", "--strategies", "regularized-evolution:population=1.5"], "not 1.5"),
+        (["nasbench201", "--strategies", "simulated-annealing:cooling=x"], "0 and 1, not 'x'"),
+        (["nasbench201", "--strategies", "simulated-annealing:temperature=x"], "above 0, not 'x'"),
+        (["nasbench201", "--strategies", "reinforce:learning_rate=x"], "above 0, not 'x'"),
+        (["nasbench201", "--strategies", "reinforce:momentum=x"], "in [0, 1), not 'x'"),
     ],
 )
 def test_bad_input_is_named(arguments, message, capsys):
     assert call("compare", *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_when_every_run_fails_the_exit_code_tells(capsys, tmp_path):
+    fidelities = ["--strategies", "hyperband", "--runs", "1", "--budget", "20"]
+    datasets = ["--dataset", "cifar10,cifar100"]
+    assert call("compare", "nasbench201", *datasets, *fidelities, "--output", str(tmp_path)) == 2
+    assert "error: every run failed, the first by InputError: Hyperb" in capsys.readouterr().err
+    assert (tmp_path / "summary.json").exists()
+    # Nor is its folder one for a search, whose results no report would show.
+    assert call("search", "--budget", "3", "--output", str(tmp_path)) == 2
+    assert f"{tmp_path} holds other results" in capsys.readouterr().err
+    assert not (tmp_path / "journal.jsonl").exists()
 
 
 def test_interruption_says_what_is_kept(monkeypatch, capsys):

@@ -91,6 +91,10 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
         print_summary(summary)
         if options.output is not None:
             print(f"results in {options.output}; figures: weaknas report {options.output}")
+    parts = by_dataset(summary)
+    if not any(part["strategies"] for part in parts):
+        first = parts[0]["failures"][0]["error"]
+        raise InputError(f"every run failed, the first by {first}")
 
 
 def parse_runs_of(text: str) -> dict[str, int]:
