@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from weaknas.errors import InputError
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file under a temporary name beside its place, then move it there.
@@ -31,6 +33,35 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of an output, before the work whose result it is to hold.
+
+    Raises
+    ------
+    InputError
+        When it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write to {folder}: Permission denied")
+
+
+def prepare_file(path: Path) -> None:
+    """Make the folder of an output file, before the work whose result it is to hold.
+
+    Raises
+    ------
+    InputError
+        When the path is a folder, or its own folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; name a file")
+    prepare_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from weaknas import plots
 from weaknas.errors import InputError, optional_import
 from weaknas.experiment import Truth, query_table
+from weaknas.files import prepare_file
 from weaknas.page import Page
 from weaknas.pareto import front
 from weaknas.ranking_report import ranking_page
@@ -51,6 +52,8 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
     optional_import("matplotlib", "plot")
     place = Path(folder)
     page = Path(output) if output is not None else place / "report.html"
+    if output is not None:
+        prepare_file(page)
     if is_ranking(place):
         content = ranking_page(place)
     elif (place / "config.json").exists():

@@ -93,6 +93,39 @@ def test_bad_exports(capsys, tmp_path: Path, arguments: list[str], message: str)
     assert message in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "."], "cannot write .: it is a folder"),
+        (["--output", f"{__file__}/table.json"], f"cannot write to {__file__}"),
+        (["--output", "table.json", "--threads", "0"], "threads must be at least 1, not 0"),
+        (["--output", "table.json", "--seed", "-1"], "--seed must not be negative, it is -1"),
+    ],
+)
+def test_bad_measurements_begin_not(
+    capsys, tmp_path: Path, monkeypatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "latency", "mobilenetv3:width=0.25:resolution=8", *arguments)
+    assert code == 2, err
+    assert err.splitlines()[0].startswith("error: ")
+    assert message in err
+
+
+def test_an_export_needs_a_folder(capsys) -> None:
+    code, _, err = run(capsys, "export", "mobilenetv3", TEXT, "--output", __file__)
+    assert code == 2, err
+    assert f"cannot write to {__file__}" in err
+
+
+def test_batch_norms_need_images(capsys, tmp_path: Path, supernet: Path) -> None:
+    given = ["--supernet", str(supernet), "--calibration", "0", "--output", str(tmp_path)]
+    space = ":".join(["mobilenetv3", "width=0.1", "resolution=16", *OPTIONS])
+    code, _, err = run(capsys, "export", space, TEXT, *given)
+    assert code == 2, err
+    assert "calibration must be at least 1, not 0" in err
+
+
 # -- latency --------------------------------------------------------------------------------
 
 

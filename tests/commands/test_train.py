@@ -126,6 +126,8 @@ def test_without_a_folder_nothing_is_written(
         (["--device", "cuda:99"], "there is no device cuda:99"),
         (["--protocol", "small:cutot=2"], "did you mean 'cutout'"),
         (["--seed", "-1"], "--seed must not be negative"),
+        (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--output", __file__], f"cannot write to {__file__}: File exists"),
         (["--dataset", "cifar10", "--data", "/nowhere"], "'cifar10' is not at /nowhere"),
         (["--protocol", "small:learning_rate=1e30"], "the training diverged in epoch 1"),
         (["--protocol", "small:auxiliary=0.4"], "'auxiliary'"),

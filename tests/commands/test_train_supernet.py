@@ -59,3 +59,9 @@ def test_bad_input(capsys, tmp_path: Path, arguments: list[str], message: str) -
     code, _, err = run(capsys, "train-supernet", *arguments, "--output", str(tmp_path))
     assert code == 2
     assert message in err
+
+
+def test_a_file_is_no_folder(capsys) -> None:
+    code, _, err = run(capsys, "train-supernet", SPACE, "--epochs", "1", "--output", __file__)
+    assert code == 2
+    assert f"cannot write to {__file__}: File exists" in err

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
+from weaknas.files import prepare_folder
 from weaknas.registry import get_space
 from weaknas.spaces import SearchSpace
 from weaknas.spaces.mobilenetv3 import MobileNetV3
@@ -57,6 +58,7 @@ def export(space: str, architecture: str, /, *, options: Options) -> None:
 
     if options.supernet is not None and options.weights is not None:
         raise InputError("give --supernet or --weights, not both")
+    prepare_folder(options.output)
     name, setting = parse_label(space)
     built = get_space(name, **setting)
     text = built.architecture(architecture).text

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError
+from weaknas.files import prepare_file
 from weaknas.latency import measure_networks, measure_table
 from weaknas.registry import get_space
 from weaknas.statistics import spearman_rho
@@ -53,10 +54,13 @@ def latency(space: str, /, *, options: Options) -> None:
     """
     if options.check < 0:
         raise InputError(f"--check must not be negative, it is {options.check}")
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative, it is {options.seed}")
     name, setting = parse_label(space)
     built = get_space(name, **setting)
     common = {"device": options.device, "batch_size": options.batch_size}
     common |= {"repeats": options.repeats, "threads": options.threads}
+    prepare_file(options.output)
     table = measure_table(
         built,
         rounds=options.rounds,

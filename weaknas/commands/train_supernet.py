@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
-from weaknas.files import write_json
+from weaknas.files import prepare_folder, write_json
 from weaknas.registry import get_space
 from weaknas.training import load_dataset
 
@@ -85,6 +85,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
         threads=options.threads,
         skeleton=_settings(options.network),
     )
+    prepare_folder(options.output)
     identity = trainer.describe()
     trainer.checkpoint = Checkpoint(options.output / "checkpoint.pt", identity)
     training = trainer.run(progress=_report(trainer.protocol.epochs))

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
+from weaknas.files import prepare_file
 from weaknas.ranking import Contestant
 from weaknas.registry import SPACES, get_benchmark, get_predictor, get_space, is_space_file
 from weaknas.results import versions
@@ -84,6 +85,7 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
         options.top,
         seed=options.seed,
     )
+    prepare_file(options.output)
     study = tune(tuning, options.trials, options.storage, options.name, _Progress())
     found = best_config(tuning, study, {})
     summary: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.files import write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.spaces.checkpoints import load_weights, read_checkpoint
@@ -51,8 +51,9 @@ def cut_out(
     ------
     InputError
         When the supernet is missing, damaged, of another network or does not say what
-        it was trained on, or the data set cannot be read.
+        it was trained on, the data set cannot be read, or `calibration` is below 1.
     """
+    check_whole("calibration", calibration)
     about = read_about(supernet)
     name = about.get("dataset") if dataset is None else dataset
     if name is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 
 # Compute capability from which a GPU has fast units for a type: Volta, Ampere.
 _FLOAT16, _BFLOAT16 = (7, 0), (8, 0)
@@ -101,7 +101,14 @@ def arithmetic(deterministic: bool, threads: int | None) -> Iterator[None]:
     threads : int, optional
         Threads of the CPU; None: as they are set. Sums in another number of threads
         may be rounded otherwise.
+
+    Raises
+    ------
+    InputError
+        When `threads` is no whole number from 1 on.
     """
+    if threads is not None:
+        check_whole("threads", threads)
     before = torch.get_num_threads()
     was = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark

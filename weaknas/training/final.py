@@ -13,7 +13,7 @@ import torch
 
 from weaknas import __version__
 from weaknas.errors import InputError, optional_import
-from weaknas.files import write_atomically, write_json
+from weaknas.files import prepare_folder, write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.card import write_card
 from weaknas.training.checkpoints import Checkpoint
@@ -67,7 +67,7 @@ def train_final(
     Raises
     ------
     InputError
-        When the folder holds another training, or the training diverges.
+        When the folder holds another training or cannot be written to, or the training diverges.
     """
     data = dataset.merged() if include_validation else dataset
     identity = {
@@ -78,6 +78,8 @@ def train_final(
         "protocol": protocol.describe(),
         "seed": seed,
     }
+    if output is not None:
+        prepare_folder(output)
     done = None if output is None else _read_done(output, identity)
     if done is not None:
         return done
