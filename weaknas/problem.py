@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weaknas.components import parse_label
-from weaknas.errors import unknown
+from weaknas.errors import InputError, unknown
 from weaknas.evaluators import Evaluator, TabularBenchmark
 from weaknas.registry import (
     EVALUATORS,
@@ -85,6 +85,9 @@ def build_problem(
         raise unknown("space", name, SPACES.names())
     given = {} if dataset is None else {"dataset": dataset}
     judge, options = parse_label(evaluator)
+    for label, of_file in ((space, setting), (evaluator, options if judge == TABLE else {})):
+        if is_space_file(name) and of_file:
+            raise InputError(f"{name} is a file and takes no options, not {label!r}")
     if judge == TABLE:
         table = get_benchmark(name, labels=labels, **given, **options, **setting)
         if not constraints:

@@ -194,9 +194,10 @@ class Ranking:
                 " mean scores, so there is nothing to judge a ranking by"
             )
         count = len(space.architecture_fingerprints)
-        if max(self.train_sizes) + top_size(count) > count:
+        left = max(count - top_size(count), 0)
+        if max(self.train_sizes) > left:
             raise InputError(
-                f"of {count} architectures at most {count - top_size(count)} can be trained on,"
+                f"of {count} architectures at most {left} can be trained on,"
                 f" not {max(self.train_sizes)}, so that a top {top_size(count)} is left unseen"
             )
         for contestant in self.contestants.values():

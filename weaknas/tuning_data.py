@@ -80,12 +80,12 @@ class TableData:
             )
         self.benchmark, self.train_size, self.seed = benchmark, train_size, seed
         self.pool = Contestant(None, encoder).pool(benchmark.space)
-        left = len(self.pool.genotypes) - train_size
-        if train_size < 2 or left < 10:
-            raise InputError(
-                f"the training size must be from 2 to {left + train_size - 10}, not {train_size}"
-            )
-        self.test_size = min(test_size, left)
+        most = len(self.pool.genotypes) - 10
+        if most < 2:
+            raise InputError(f"{most + 10} architectures are too few to tune on: 12 at least")
+        if not 2 <= train_size <= most:
+            raise InputError(f"the training size must be from 2 to {most}, not {train_size}")
+        self.test_size = min(test_size, len(self.pool.genotypes) - train_size)
 
     def split(self, stream: int, number: int) -> Split:
         """Return one training set and architectures it lacks."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, optional_import, unknown
+from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.spaces._base import Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.constraints import CostFunction
@@ -91,13 +91,12 @@ class MobileNetV3(SearchSpace):
         channels: int = CHANNELS_IN,
         strides: Sequence[int] | None = None,
     ) -> None:
-        if not _SMALLEST_WIDTH <= width <= _LARGEST_WIDTH:
+        if not (isinstance(width, int | float) and _SMALLEST_WIDTH <= width <= _LARGEST_WIDTH):
             raise InputError(
                 f"width {width!r} is not between {_SMALLEST_WIDTH:g} and {_LARGEST_WIDTH:g}"
             )
-        for name, count in (("classes", classes), ("channels", channels)):
-            if count < 1:
-                raise InputError(f"{name} must be at least 1, not {count}")
+        check_whole("classes", classes)
+        check_whole("channels", channels)
         self.width, self.classes, self.channels = float(width), classes, channels
         self.resolutions = _check_resolutions(resolutions or (resolution,))
         self.strides = check_strides(strides or strides_for(self.resolutions[0]))
@@ -123,8 +122,8 @@ class MobileNetV3(SearchSpace):
         self._macs = CostTable(dict.fromkeys(self.skeletons, count_macs))
         self._parameters = CostTable(dict.fromkeys(self.skeletons, count_parameters))
         self._peak = CostTable(dict.fromkeys(self.skeletons, count_peak_values), "max")
-        if isinstance(latency, str | Path):
-            latency = LatencyTable.read(latency)
+        if latency is not None and not isinstance(latency, LatencyTable):
+            latency = LatencyTable.read(str(latency))
         self.latency_table = latency
         self._latency = latency.tabulate(self.skeletons) if latency else None
 

@@ -64,7 +64,7 @@ class SupernetEvaluator:
     Raises
     ------
     InputError
-        When the space has no supernet, the checkpoint is missing, damaged or of another
+        When the space has no supernet, the checkpoint is not given, missing, damaged or of another
         network (the first entry that differs is named with its shape), the data set
         cannot be read, or torch is not installed.
     """
@@ -75,7 +75,7 @@ class SupernetEvaluator:
         self,
         space: SearchSpace,
         *,
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         dataset: str | Dataset | None = None,
         path: str | None = None,
         validation: int | None = None,
@@ -87,6 +87,11 @@ class SupernetEvaluator:
     ) -> None:
         if not isinstance(calibration, int) or calibration < 1:
             raise InputError(f"calibration must be a whole number above 0, not {calibration!r}")
+        if checkpoint is None:
+            raise InputError(
+                "the evaluator supernet needs the file of its weights, checkpoint=FILE;"
+                " weaknas train-supernet writes one"
+            )
         optional_import("torch", "train")
         from weaknas.supernets.files import read_about
 

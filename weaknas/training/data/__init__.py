@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from weaknas.errors import unknown
+from weaknas.errors import check_whole, unknown
 from weaknas.training.data._base import Dataset, ImageFiles, Images, Split, from_arrays, stratified
 
 _READERS: Mapping[str, str] = MappingProxyType(
@@ -58,10 +58,13 @@ def load_dataset(
     Raises
     ------
     InputError
-        When the name is unknown, or files are missing or damaged; the message names them.
+        When the name is unknown, `validation` is no whole number from 1 on, or files are
+        missing or damaged; the message names them.
     """
     if name not in _READERS:
         raise unknown("data set", name, DATASETS)
+    if validation is not None:
+        check_whole("validation", validation)
     module, _, function = _READERS[name].partition(":")
     read: Callable[[str | os.PathLike[str] | None, int | None], Dataset]
     read = getattr(importlib.import_module(f"weaknas.training.data.{module}"), function)
