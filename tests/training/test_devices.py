@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
 
 from weaknas.errors import InputError  # noqa: E402
 from weaknas.training import Protocol  # noqa: E402
@@ -195,6 +196,21 @@ def test_compile_is_called_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiled == []
     training = train(Protocol(epochs=1, compile=True))
     assert compiled == [training.network]
+
+
+def test_any_number_of_networks_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    # torch compiles the code of a class 8 times at most and then runs it as it is.
+    made, compile_ = [], torch.compile
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> object:
+        made[-1] += 1
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda module: compile_(module, backend=backend))
+    for layers in range(10):
+        made.append(0)
+        train(Protocol(epochs=1, compile=True), lambda n=layers: Small().extend([nn.ReLU()] * n))
+    assert all(made), made
 
 
 def test_determinism_is_set_for_the_training_alone() -> None:

@@ -178,6 +178,9 @@ class _State:
             raise InputError("the protocol has drop_path, which the network does not support")
         self.forward = self.team.wrap(network, device)
         if protocol.compile:
+            # torch would count the networks of earlier trainings as versions of this one,
+            # and compile no more than a few.
+            torch.compiler.reset()
             self.forward = torch.compile(self.forward)  # type: ignore[assignment]
         self.descent = Descent(network, protocol, device)
         average = get_ema_multi_avg_fn(protocol.ema)
