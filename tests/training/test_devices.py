@@ -19,7 +19,7 @@ from weaknas.training.devices import (  # noqa: E402
     choose_precision,
     own_randomness,
 )
-from weaknas.training.distributed import workers  # noqa: E402
+from weaknas.training.distributed import Workers, workers  # noqa: E402
 from weaknas.training.measure import Examination, count_macs, count_parameters  # noqa: E402
 
 
@@ -182,6 +182,20 @@ def test_each_process_joins_with_its_own_gpu(device: str, monkeypatch: pytest.Mo
         assert (team.rank, team.count, team.is_first) == (1, 2, False)
     joined = ["cuda:1", ("nccl", "cuda:1")] if device == "cuda:1" else [("gloo",)]
     assert calls == [*joined, "left"]
+
+
+def test_processes_that_continue_from_different_epochs_are_refused() -> None:
+    class Hosts(Workers):
+        """Two hosts, the other one after its third epoch."""
+
+        def total(self, values: torch.Tensor) -> torch.Tensor:
+            return values + 3
+
+    hosts, cpu = Hosts(0, 2), torch.device("cpu")
+    hosts.check_epochs(3, cpu)
+    with pytest.raises(InputError, match="continues after epoch 0, others"):
+        hosts.check_epochs(0, cpu)
+    Workers().check_epochs(5, cpu)
 
 
 def test_channels_last_reaches_the_layers() -> None:

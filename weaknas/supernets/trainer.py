@@ -196,6 +196,7 @@ class _State:
             saved = trainer.checkpoint.load(self.device)
             if saved is not None:
                 self._restore(saved)
+            team.check_epochs(len(self.training.losses), self.device)
 
     def train_epoch(self) -> None:
         """Train for one epoch, look at some architectures, and save."""

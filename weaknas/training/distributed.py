@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from weaknas.errors import InputError
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -66,6 +68,21 @@ class Workers:
         value = torch.tensor(int(decision), device=device)
         torch.distributed.broadcast(value, 0)
         return bool(value.item())
+
+    def check_epochs(self, epochs: int, device: torch.device) -> None:
+        """Refuse to continue from checkpoints that are not the same in all processes.
+
+        Raises
+        ------
+        InputError
+            When the processes have not as many epochs behind them.
+        """
+        total = int(self.total(torch.tensor(epochs, device=device)).item())
+        if total != epochs * self.count:
+            raise InputError(
+                f"the process {self.rank} continues after epoch {epochs}, others after another"
+                " one; the folder of the checkpoint must be one that all hosts share"
+            )
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -165,6 +165,7 @@ class _State:
             saved = trainer.checkpoint.load(self.device)
             if saved is not None:
                 self._restore(saved)
+            team.check_epochs(len(self.training.losses), self.device)
 
     def _build(self) -> None:
         protocol, device = self.protocol, self.device
