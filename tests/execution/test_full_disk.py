@@ -85,3 +85,16 @@ def test_a_full_disk_under_running_workers(tmp_path: Path, monkeypatch: pytest.M
     paid = {key for event, key, _ in marks(tmp_path)[before:]}
     assert not paid & {SPACE.architecture(text).id for text in kept}
     assert len(result.trials) == 10
+
+
+@pytest.mark.parametrize("options", [(), ("--jobs", "1", "--executor", "process")])
+def test_a_disk_too_full_for_checkpoints_fails_no_architecture(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    pytest.importorskip("torch")
+    train = ("--dataset", "digits", "--evaluator", "train:epochs=1", *options)
+    code, err = command(tmp_path, *train, room=20_000)
+    assert code == 1, err
+    assert "cannot write the checkpoint" in err
+    assert "Traceback" not in err
+    assert len((tmp_path / "run" / "journal.jsonl").read_bytes().splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from weaknas.errors import InputError
 from weaknas.spaces import Architecture
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +129,29 @@ def evaluation_seed(seed: int, architecture: Architecture) -> int:
 def evaluate_safely(
     evaluator: Evaluator, architecture: Architecture, seed: int, fidelity: float | None = None
 ) -> Evaluation:
-    """Evaluate, and turn an exception or a score that is no number into a failed evaluation."""
+    """Evaluate, and turn an exception or a score that is no number into a failed evaluation.
+
+    Raises
+    ------
+    OSError
+        When the disk is full, which says nothing of the architecture.
+    """
     try:
         return _plain(evaluator.evaluate(architecture, seed=seed, fidelity=fidelity))
     except MemoryError as error:
         return Evaluation.failure("out-of-memory", str(error) or "out of memory")
     except Exception as error:
+        if is_disk_full(error):
+            raise
         # torch's, which this module does not import, is no MemoryError.
         is_full = type(error).__name__ == "OutOfMemoryError"
         status = "out-of-memory" if is_full else "failed"
         return Evaluation.failure(status, f"{type(error).__name__}: {error}")
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether there is no room for a file, on the disk or in what the user may take of it."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _plain(evaluation: Evaluation) -> Evaluation:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from weaknas.evaluators import Evaluation, Evaluator, evaluate_safely
+from weaknas.evaluators._base import is_disk_full
 from weaknas.execution.errors import WorkerLost
 from weaknas.spaces import Architecture
 
@@ -94,6 +95,8 @@ class Evaluations:
         ------
         ChildProcessError
             When the executor can make no more evaluations.
+        OSError
+            When an evaluation finds the disk full.
         """
         while True:
             self._fill()
@@ -155,6 +158,8 @@ def _result(future: Future[tuple[Evaluation, float]]) -> tuple[Evaluation, float
     except WorkerLost as lost:
         return Evaluation.failure(lost.status, lost.reason, lost.seconds), lost.seconds
     except Exception as error:
+        if is_disk_full(error):
+            raise
         reason = f"the worker failed: {type(error).__name__}: {error}"
         return Evaluation.failure("worker-died", reason), 0.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import warnings
 from collections.abc import Mapping
@@ -40,9 +41,25 @@ class Checkpoint:
         return cls(folder / f"{name}.pt", identity)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace what is there; a process that is killed meanwhile leaves the old state."""
+        """Replace what is there; a process that is killed meanwhile leaves the old state.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written, e.g. on a full disk; the old state is kept.
+        """
         content = {"version": _VERSION, "identity": self.identity, **state}
-        write_atomically(self.path, lambda temporary: torch.save(content, temporary))
+        buffer = io.BytesIO()  # torch does not say what keeps it from writing a file
+        torch.save(content, buffer)
+
+        def write(path: Path) -> None:
+            path.write_bytes(buffer.getbuffer())
+
+        try:
+            write_atomically(self.path, write)
+        except OSError as error:
+            reason = f"cannot write the checkpoint: {error.strerror or error}"
+            raise OSError(error.errno, reason, str(self.path)) from error
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """Return the state, or None where there is none.
