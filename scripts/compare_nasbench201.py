@@ -31,7 +31,7 @@ FEWER = {
     "weaknas:preset=paper:predictor=xgboost": 10,
     "weaknas:preset=paper:predictor=random-forest": 5,
     "weaknas:preset=paper:predictor=mlp": 1,
-    "optuna-gp": 2,
+    "optuna-gp": 5,
 }
 FIGURES = {
     "regret": plots.plot_regret,

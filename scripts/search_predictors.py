@@ -22,7 +22,7 @@ from weaknas.registry import get_benchmark, get_predictor
 SPACES = {
     "nasbench201": ("cifar100", 100),
     "nasbench101": ("cifar10", 100),
-    "graph": ("cora", 50),
+    "graph": ("cora", 100),
 }
 FAMILIES = {
     "Gaussian process": ("gp",),
