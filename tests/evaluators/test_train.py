@@ -214,6 +214,9 @@ def test_the_curve_may_end_a_training(cell: Architecture) -> None:
     [
         ({"repeats": 0}, "repeats must be a whole number above 0, not 0"),
         ({"fraction": 2}, "fraction must be above 0 and at most 1, not 2"),
+        ({"fraction": "abc"}, "fraction must be above 0 and at most 1, not 'abc'"),
+        ({"stop": "foo"}, "stop must be a function of the learning curve, not 'foo'"),
+        ({"device": "foo"}, "unknown device 'foo'"),
         ({"shorten": "cut"}, "unknown way to shorten a training 'cut'"),
         ({"protocol": "smal"}, "did you mean 'small'"),
         ({"epoch": 3}, "did you mean 'epochs'"),

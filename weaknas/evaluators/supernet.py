@@ -94,8 +94,11 @@ class SupernetEvaluator:
             )
         optional_import("torch", "train")
         from weaknas.supernets.files import read_about
+        from weaknas.training.devices import read_device
 
         self.space, self.checkpoint, self.calibration = space, Path(checkpoint), calibration
+        if device is not None:
+            read_device(device)
         self.device, self.precision, self.loaders = device, precision, loaders
         self.path, self.validation = path, validation
         about = read_about(self.checkpoint)

@@ -107,9 +107,15 @@ class TrainEvaluator:
         for name, value in (("repeats", repeats), ("threads", threads)):
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} must be a whole number above 0, not {value!r}")
-        if not 0 < fraction <= 1:
-            raise InputError(f"fraction must be above 0 and at most 1, not {fraction}")
+        if not (isinstance(fraction, int | float) and 0 < fraction <= 1):
+            raise InputError(f"fraction must be above 0 and at most 1, not {fraction!r}")
+        if stop is not None and not callable(stop):
+            raise InputError(f"stop must be a function of the learning curve, not {stop!r}")
         optional_import("torch", "train")
+        if device is not None:
+            from weaknas.training.devices import read_device
+
+            read_device(device)
         self.space = space
         preset = get_protocol(protocol) if isinstance(protocol, str) else protocol
         self.protocol = preset.with_options(switches)

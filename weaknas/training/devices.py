@@ -30,10 +30,7 @@ def choose_device(name: str | None = None) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cpu" and torch.backends.mps.is_available():
             name = "mps"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {name!r} (allowed: cuda, cuda:N, mps, cpu)") from error
+    device = read_device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
@@ -43,6 +40,20 @@ def choose_device(name: str | None = None) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise InputError("there is no device mps; torch does not see an Apple GPU")
     return device
+
+
+def read_device(name: str) -> torch.device:
+    """Return the device of this name, which may be one of another host.
+
+    Raises
+    ------
+    InputError
+        When the name is none of a device.
+    """
+    try:
+        return torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"unknown device {name!r} (allowed: cuda, cuda:N, mps, cpu)") from error
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
