@@ -404,7 +404,11 @@ def test_budget_above_the_space_is_refused_before_anything_runs():
 
 
 _SCRIPT = """
+import signal
 import sys
+
+# Ignored in what a shell starts in the background, and in its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 import test_experiment
 from weaknas.results import compare
