@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
 from weaknas.encoders._base import Features, GraphEncoder, chunks
-from weaknas.errors import InputError
+from weaknas.errors import check_whole
 from weaknas.spaces import GraphBatch, SearchSpace
 
 Codes: TypeAlias = npt.NDArray[np.int64]
@@ -29,8 +29,8 @@ class _SequenceEncoder(GraphEncoder):
     def __init__(self, space: SearchSpace, length: int | None) -> None:
         super().__init__(space)
         self.length = length
-        if length is not None and length < 1:
-            raise InputError(f"length must be at least 1, not {length}")
+        if length is not None:
+            check_whole("length", length)
 
     def fit(self, genotypes: npt.NDArray[np.integer], y: Any = None) -> Self:
         """Choose the columns: all, or those most frequent among the genotypes, shape (n, d)."""

@@ -336,7 +336,7 @@ def test_interrupted_keeps_what_was_measured(process, tmp_path):
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "Traceback" not in err
-    assert err.splitlines()[-1] == "interrupted; what was measured is kept"
+    assert err.splitlines()[-1] == "interrupted; what was written is kept"
     content = journal.read_bytes()
     assert content.endswith(b"\n")
     numbers = [json.loads(line)["number"] for line in content.splitlines()[1:]]

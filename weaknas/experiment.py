@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from weaknas.components import parse_label, run_seed
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evaluators.tabular import Optimum
 from weaknas.problem import Problem, as_problem
@@ -100,8 +100,7 @@ class Experiment:
             if name not in self.strategies:
                 raise unknown("strategy of the comparison", name, self.strategies)
         for count in (self.runs, *self.runs_of.values()):
-            if count < 1:
-                raise InputError(f"the number of runs must be at least 1, not {count}")
+            check_whole("the number of runs", count)
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, not {self.seed}")
         if self.optimum not in get_args(Target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from weaknas.errors import InputError
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -62,6 +65,11 @@ def prepare_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; name a file")
     prepare_folder(path.parent)
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether there is no room for a file, on the disk or in what the user may take of it."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.spaces import SearchSpace
 from weaknas.spaces.mobilenetv3.latency import LatencyTable, required_parts
 from weaknas.spaces.mobilenetv3.skeleton import Skeleton
@@ -60,8 +60,7 @@ def measure_table(
         no such device.
     """
     for what, value in (("batch_size", batch_size), ("rounds", rounds), ("repeats", repeats)):
-        if value < 1:
-            raise InputError(f"{what} must be at least 1, not {value}")
+        check_whole(what, value)
     skeletons: list[Skeleton] | None = getattr(space, "skeletons", None)
     if skeletons is None:
         raise InputError(

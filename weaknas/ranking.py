@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from weaknas.candidates import Pool
 from weaknas.components import describe, fresh_predictor, parse_label, run_seed
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evolution import default_candidates
 from weaknas.experiment import BenchmarkSource
@@ -151,8 +151,7 @@ class Ranking:
             if name not in self.contestants:
                 raise unknown("predictor of the ranking", name, self.contestants)
         for count in (self.runs, *self.runs_of.values()):
-            if count < 1:
-                raise InputError(f"the number of runs must be at least 1, not {count}")
+            check_whole("the number of runs", count)
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, not {self.seed}")
         if self.regime not in REGIMES:

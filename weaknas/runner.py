@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 from weaknas.evaluators import as_evaluator
 from weaknas.execution.budget import Budget, check_fidelities
 from weaknas.execution.evaluations import Evaluations
@@ -264,8 +264,8 @@ def count_workers(executor: Executor | None, workers: int | None) -> int | None:
     if executor is None:
         return 1
     number: int | None = getattr(executor, "workers", None) if workers is None else workers
-    if number is not None and number < 1:
-        raise InputError(f"workers must be at least 1, not {number}")
+    if number is not None:
+        check_whole("workers", number)
     return number
 
 

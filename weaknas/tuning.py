@@ -21,7 +21,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from weaknas.components import fresh_predictor, run_seed
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.predictor_config import PredictorConfig
 from weaknas.registry import PREDICTORS, get_predictor
 from weaknas.statistics import bootstrap_interval, kendall_tau
@@ -166,8 +166,8 @@ class Tuning:
         hyperparameters(self.predictor)
         if self.objective not in OBJECTIVES:
             raise unknown("objective", self.objective, OBJECTIVES)
-        if self.splits < 1 or self.top < 1:
-            raise InputError(f"splits and top must be at least 1, not {self.splits} and {self.top}")
+        check_whole("splits", self.splits)
+        check_whole("top", self.top)
         get_transform(self.targets)
 
     @property
@@ -243,8 +243,7 @@ def tune(
         When the storage cannot be opened, its study is of another design, or all
         trials failed.
     """
-    if trials < 1:
-        raise InputError(f"the number of trials must be at least 1, not {trials}")
+    check_whole("the number of trials", trials)
     study = _open(tuning, storage, name or tuning.predictor)
     space = dict(hyperparameters(tuning.predictor))
 

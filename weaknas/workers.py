@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from weaknas.errors import InputError
+from weaknas.errors import check_whole
 from weaknas.experiment import Experiment, Task, Truth, run_task
 from weaknas.problem import Problem
 
@@ -66,8 +66,7 @@ def run_tasks(
     ChildProcessError
         When a process dies, e.g. for want of memory.
     """
-    if jobs < 1:
-        raise InputError(f"--jobs must be at least 1, not {jobs}")
+    check_whole("--jobs", jobs)
     if not tasks:
         return
     others = set(multiprocessing.active_children())

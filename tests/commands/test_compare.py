@@ -163,7 +163,7 @@ def test_interruption_says_what_is_kept(monkeypatch, capsys):
 
     monkeypatch.setattr("weaknas.commands.compare.run_comparison", interrupted)
     assert call("compare", "nasbench201", "--strategies", "random") == 130
-    assert "what was measured is kept" in capsys.readouterr().err
+    assert "what was written is kept" in capsys.readouterr().err
 
 
 def test_report_of_nothing(tmp_path, capsys):

@@ -212,7 +212,7 @@ def test_the_curve_may_end_a_training(cell: Architecture) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"repeats": 0}, "repeats must be a whole number above 0, not 0"),
+        ({"repeats": 0}, "repeats must be at least 1, not 0"),
         ({"fraction": 2}, "fraction must be above 0 and at most 1, not 2"),
         ({"fraction": "abc"}, "fraction must be above 0 and at most 1, not 'abc'"),
         ({"stop": "foo"}, "stop must be a function of the learning curve, not 'foo'"),

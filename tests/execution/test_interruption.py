@@ -61,7 +61,7 @@ def test_once_it_finishes_what_runs(tmp_path: Path, kind: str, number: signal.Si
     assert running.returncode == 130, err
     assert out == ""
     assert "stopping: what is running is finished and kept" in err
-    assert "interrupted; what was measured is kept" in err
+    assert "interrupted; what was written is kept" in err
     assert "Traceback" not in err
     seen = marks(tmp_path)
     begun = sorted(key for event, key, _ in seen if event == "begin")
@@ -87,7 +87,7 @@ def test_twice_it_leaves_now(tmp_path: Path, kind: str) -> None:
     _, err = running.communicate(timeout=60)
     assert time.monotonic() - begin < 60
     assert running.returncode == 130, err
-    assert err.count("interrupted; what was measured is kept") == 1
+    assert err.count("interrupted; what was written is kept") == 1
     assert "Traceback" not in err
     assert all_gone({process for _, _, process in marks(tmp_path)})
     assert trials(tmp_path) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import math
 from collections.abc import Callable, Mapping
@@ -10,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 from weaknas.errors import InputError
+from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
-
-_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +142,9 @@ def evaluate_safely(
         if is_disk_full(error):
             raise
         # torch's, which this module does not import, is no MemoryError.
-        is_full = type(error).__name__ == "OutOfMemoryError"
-        status = "out-of-memory" if is_full else "failed"
+        is_memory_full = type(error).__name__ == "OutOfMemoryError"
+        status = "out-of-memory" if is_memory_full else "failed"
         return Evaluation.failure(status, f"{type(error).__name__}: {error}")
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether there is no room for a file, on the disk or in what the user may take of it."""
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _plain(evaluation: Evaluation) -> Evaluation:

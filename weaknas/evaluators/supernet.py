@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.evaluators._base import Evaluation
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.spaces.constraints import costs_of
@@ -85,8 +85,7 @@ class SupernetEvaluator:
         loaders: int | None = None,
         **skeleton: Any,
     ) -> None:
-        if not isinstance(calibration, int) or calibration < 1:
-            raise InputError(f"calibration must be a whole number above 0, not {calibration!r}")
+        check_whole("calibration", calibration)
         if checkpoint is None:
             raise InputError(
                 "the evaluator supernet needs the file of its weights, checkpoint=FILE;"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import InputError, optional_import, unknown
+from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
 from weaknas.files import write_json
@@ -104,9 +104,8 @@ class TrainEvaluator:
             space.network(space.architectures(space.sample(1, np.random.default_rng(0)))[0])
         if shorten not in SHORTEN:
             raise unknown("way to shorten a training", shorten, SHORTEN)
-        for name, value in (("repeats", repeats), ("threads", threads)):
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be a whole number above 0, not {value!r}")
+        check_whole("repeats", repeats)
+        check_whole("threads", threads)
         if not (isinstance(fraction, int | float) and 0 < fraction <= 1):
             raise InputError(f"fraction must be above 0 and at most 1, not {fraction!r}")
         if stop is not None and not callable(stop):

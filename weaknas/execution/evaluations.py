@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from weaknas.evaluators import Evaluation, Evaluator, evaluate_safely
-from weaknas.evaluators._base import is_disk_full
 from weaknas.execution.errors import WorkerLost
+from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
 
 #: What may go well another time: a neighbour took the memory, the machine was taken

@@ -94,7 +94,7 @@ def _threads(workers: int) -> Iterator[Executor]:
         yield threads
     except KeyboardInterrupt:
         # Threads cannot be ended, and the interpreter would wait for them.
-        print("interrupted; what was measured is kept", file=sys.stderr, flush=True)
+        print("interrupted; what was written is kept", file=sys.stderr, flush=True)
         os._exit(130)
     except BaseException:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 
 # Read by the libraries of linear algebra when they are imported.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -78,8 +78,7 @@ def count_workers(gpus: Sequence[str], workers_per_gpu: int | None = None) -> in
     """
     if workers_per_gpu is None:
         return max(1, len(gpus))
-    if workers_per_gpu < 1:
-        raise InputError(f"--workers-per-gpu must be at least 1, not {workers_per_gpu}")
+    check_whole("--workers-per-gpu", workers_per_gpu)
     if not gpus:
         raise InputError(
             f"--workers-per-gpu {workers_per_gpu}: no GPU is visible (neither"

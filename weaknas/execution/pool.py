@@ -13,7 +13,7 @@ from multiprocessing.connection import Pipe, wait
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 from weaknas.execution.placement import count_workers, environments, visible_gpus
 from weaknas.execution.slot import Call, Slot
 from weaknas.execution.worker import block_signals
@@ -218,7 +218,6 @@ def check_limits(workers: int, time_limit: float | None) -> None:
     InputError
         When `workers` is below 1, or the time limit not positive.
     """
-    if workers < 1:
-        raise InputError(f"--jobs must be at least 1, not {workers}")
+    check_whole("--jobs", workers)
     if time_limit is not None and not 0 < time_limit < math.inf:
         raise InputError(f"the time limit must be above 0 seconds, not {time_limit:g}")

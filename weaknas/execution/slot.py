@@ -35,7 +35,7 @@ class Call:
     tries: int = 0
 
     def start(self) -> bool:
-        """Whether somebody still waits for it, who cannot cancel it from now on."""
+        """Take it up; return False where it was cancelled, which it cannot be from now on."""
         self.tries += 1
         return self.future.running() or self.future.set_running_or_notify_cancel()
 

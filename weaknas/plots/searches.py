@@ -54,6 +54,7 @@ def plot_search(
         high = max(high, finite.max())
         axis.set_ylim(low - 0.05 * (high - low or 1.0), high + 0.08 * (high - low or 1.0))
     axis.set(xlabel="query", ylabel="score")
+    axis.locator_params(axis="x", integer=True)
     axis.set_xlim(0, len(observed) + 1)
     return finish(figure)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.spaces import Genotypes, SearchSpace
 
 METHODS = ("sandwich", "shrinking", "single-path")
@@ -89,8 +89,7 @@ def make_phases(
         method = "sandwich" if space.ordered.all() else "single-path"
     if method not in METHODS:
         raise unknown("way to train a supernet", method, METHODS)
-    if random < 1:
-        raise InputError(f"random must be at least 1, not {random}")
+    check_whole("random", random)
     if method == "single-path":
         return [Phase(method, _at_least(epochs, 1), 1)]
     if method == "sandwich":
