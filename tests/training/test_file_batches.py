@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_images_are_decoded_and_scaled(tmp_path: Path, loaders: int) -> None:
     assert data.class_names == ("blue", "green", "red")
     for split, augmented in ((data.train, True), (data.test, False)):
         assert isinstance(split, ImageFiles)
-        source = FromFiles(split, torch.device("cpu"), augmented, loaders)
+        source = FromFiles(split, torch.device("cpu"), loaders, augmented=augmented)
         parts = [np.array([0, 3]), np.arange(4, len(split))]
         batches = list(source.batches(parts, np.random.default_rng(0)))
         assert [len(labels) for _, labels in batches] == [2, len(split) - 4]
@@ -75,18 +76,62 @@ def test_images_are_decoded_and_scaled(tmp_path: Path, loaders: int) -> None:
             assert ((2 - pixels.float().mean((2, 3)).argmax(1)) == labels).all()
 
 
-def test_damaged_images_are_named(tmp_path: Path) -> None:
+def shake(image: torch.Tensor) -> torch.Tensor:
+    """Add noise, as a policy that draws from torch's generator."""
+    return image ^ torch.randint(0, 2, image.shape, dtype=torch.uint8)
+
+
+def test_what_is_random_does_not_depend_on_the_processes(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    split = load_dataset("imagenet-folder", tmp_path).train
+    assert isinstance(split, ImageFiles)
+    parts = [np.array([3, 0]), np.array([5, 4, 2])]
+
+    def epochs(loaders: int) -> list[torch.Tensor]:
+        source = FromFiles(split, torch.device("cpu"), loaders, augmented=True, policy=shake)
+        rng = np.random.default_rng(1)
+        return [pixels for _ in range(2) for pixels, _ in source.batches(parts, rng)]
+
+    torch.manual_seed(5)
+    here, state = epochs(0), torch.get_rng_state()
+    torch.manual_seed(5)
+    assert torch.equal(torch.get_rng_state(), state)  # the training's own draws are as without
+    for one, other in zip(here, epochs(2), strict=True):
+        assert torch.equal(one, other)
+    assert not torch.equal(here[0], here[2])  # another epoch, other crops and noise
+
+
+def test_processes_stay_for_all_epochs_also_after_one_that_was_left(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    split = load_dataset("imagenet-folder", tmp_path).train
+    assert isinstance(split, ImageFiles)
+    source = FromFiles(split, torch.device("cpu"), 1)
+    parts = [np.array([row]) for row in range(6)]
+    before = set(multiprocessing.active_children())
+    labels: list[list[int]] = []
+    loaders = set()
+    for asked in (parts, parts[::-1]):
+        next(source.batches(asked, np.random.default_rng(0)))  # left, as by an error
+        labels.append([int(n) for _, n in source.batches(asked, np.random.default_rng(0))])
+        loaders |= {child.pid for child in set(multiprocessing.active_children()) - before}
+    assert labels == [[int(split.labels[row]) for row in range(6)][::step] for step in (1, -1)]
+    assert len(loaders) == 1
+
+
+@pytest.mark.parametrize("loaders", [0, 1])
+def test_damaged_images_are_named(tmp_path: Path, loaders: int) -> None:
     write_images(tmp_path)
     data = load_dataset("imagenet-folder", tmp_path)
     assert isinstance(data.test, ImageFiles)
     (tmp_path / "val" / "blue" / "0.png").write_bytes(b"no image")
-    source = FromFiles(data.test, torch.device("cpu"), False, 0)
-    with pytest.raises(InputError, match=r"val/blue/0\.png: no image that can be decoded"):
+    source = FromFiles(data.test, torch.device("cpu"), loaders)
+    with pytest.raises(InputError, match=r"val/blue/0\.png: no image that can be decoded") as error:
         list(source.batches([np.arange(2)], np.random.default_rng(0)))
+    assert "\n" not in str(error.value)
 
 
 def test_pillow_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     split = ImageFiles(Path(), np.array(["a"]), np.zeros(1, np.int64), 224)
     with pytest.raises(MissingDependencyError, match=r"weaknas\[vision\]"):
-        FromFiles(split, torch.device("cpu"), False, 0)
+        FromFiles(split, torch.device("cpu"), 0)

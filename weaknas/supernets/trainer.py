@@ -19,7 +19,7 @@ from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.supernets.building import build_supernet
 from weaknas.supernets.probes import Probes
 from weaknas.supernets.schedule import Phase, make_phases
-from weaknas.training.batches import open_source, training_parts
+from weaknas.training.batches import training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.descent import Descent
@@ -28,7 +28,7 @@ from weaknas.training.distributed import Workers, workers
 from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol
 from weaknas.training.trainer import ONE_AT_A_TIME
-from weaknas.training.transforms import Augment
+from weaknas.training.transforms import open_training
 
 #: How a supernet is trained unless something else is said; for small images.
 DEFAULT = Protocol(
@@ -185,8 +185,7 @@ class _State:
         self.forward = team.wrap(network, self.device)
         self.descent = Descent(network, self.protocol, self.device)
         self.teacher: nn.Module | None = None
-        self.images = open_source(data.train, self.device, augmented=True, loaders=trainer.loaders)
-        self.augment = Augment(self.protocol, data.mean, data.std)
+        self.images, self.augment = open_training(data, self.device, self.protocol, trainer.loaders)
         self.training = SupernetTraining(network)
         if team.is_first:
             self.probes = Probes(

@@ -51,24 +51,20 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
-def open_source(
-    split: Split, device: torch.device, *, augmented: bool = False, loaders: int | None = None
-) -> Source:
-    """Return where the images of a split come from.
+def open_source(split: Split, device: torch.device, *, loaders: int | None = None) -> Source:
+    """Return where the images of a split come from, as they are; of files the middle.
 
     Parameters
     ----------
     split : Images or ImageFiles
     device : torch.device
-    augmented : bool
-        For files: crop at random, as for training, rather than in the middle.
     loaders : int, optional
         Processes that decode files; default: one a core, at most 8.
     """
     if isinstance(split, ImageFiles):
         from weaknas.training.file_batches import FromFiles
 
-        return FromFiles(split, device, augmented, loaders)
+        return FromFiles(split, device, loaders)
     return OnDevice(split, device)
 
 

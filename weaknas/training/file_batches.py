@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from weaknas.errors import InputError, optional_import
 from weaknas.training.batches import Rows, send
 from weaknas.training.data import ImageFiles
+
+#: From the bytes of an image to other bytes, both of shape (channels, height, width).
+Policy: TypeAlias = Callable[[Tensor], Tensor]
+_Asked: TypeAlias = tuple[int, npt.NDArray[np.float64] | None, int | None]
 
 _MOST_LOADERS = 8
 # Of the side of an image, what the crop in the middle shows; as in the papers on ImageNet.
@@ -24,7 +28,7 @@ _MIDDLE = 0.875
 
 
 class FromFiles:
-    """Decodes, crops and scales images of a folder.
+    """Decodes, crops and scales images of a folder, in processes that stay for all epochs.
 
     For training: a crop of 8 to 100 % of the area with sides from 3/4 to 4/3, scaled
     (Szegedy et al., CVPR 2015, arXiv:1409.4842, section 6); else the middle 87.5 %.
@@ -33,10 +37,14 @@ class FromFiles:
     ----------
     split : ImageFiles
     device : torch.device
-    augmented : bool
     loaders : int, optional
         Processes; 0: this one. Default: one a core, at most 8, none where this process
         may not start others.
+    augmented : bool
+        Crop at random.
+    policy : callable, optional
+        From the bytes of an image, shape (3, size, size), to those that are trained on;
+        it draws from torch's generator for the CPU.
 
     Raises
     ------
@@ -45,45 +53,96 @@ class FromFiles:
     """
 
     def __init__(
-        self, split: ImageFiles, device: torch.device, augmented: bool, loaders: int | None
+        self,
+        split: ImageFiles,
+        device: torch.device,
+        loaders: int | None,
+        *,
+        augmented: bool = False,
+        policy: Policy | None = None,
     ) -> None:
         optional_import("PIL", "vision")
-        self._split, self._device, self._augmented = split, device, augmented
+        self._count, self._device = len(split), device
+        self._augmented, self._has_policy = augmented, policy is not None
         if loaders is None:
             alone = multiprocessing.current_process().daemon
             loaders = 0 if alone else min(os.cpu_count() or 1, _MOST_LOADERS)
-        self._loaders = loaders
+        self._epoch = _Epoch()
+        self._loader: DataLoader[Any] = DataLoader(
+            _Decoder(split, policy),
+            batch_sampler=self._epoch,
+            num_workers=loaders,
+            persistent_workers=loaders > 0,
+            collate_fn=_unchanged,
+            pin_memory=device.type == "cuda",
+            multiprocessing_context="spawn" if loaders else None,
+            # Not torch's own: what a training draws does not depend on the loaders.
+            generator=torch.Generator(),
+        )
 
     def batches(
         self, parts: list[Rows], rng: np.random.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Decode each part."""
-        crops = rng.random((len(self._split), 4)) if self._augmented else None
-        loader: DataLoader[Any] = DataLoader(
-            _Decoder(self._split, crops),
-            batch_sampler=[part.tolist() for part in parts],
-            num_workers=self._loaders,
-            pin_memory=self._device.type == "cuda",
-            multiprocessing_context="spawn" if self._loaders else None,
-        )
-        for pixels, labels in loader:
+        crops = rng.random((self._count, 4)) if self._augmented else None
+        seeds = rng.integers(2**63 - 1, size=self._count) if self._has_policy else None
+        self._epoch.parts, self._epoch.crops, self._epoch.seeds = parts, crops, seeds
+        for found in self._loader:
+            if isinstance(found, InputError):
+                raise found
+            pixels, labels = found
             yield send(pixels, self._device), send(labels, self._device)
 
 
-class _Decoder(Dataset[tuple[Tensor, int]]):
-    """One image by its row."""
+class _Epoch:
+    """What is asked of the loaders: of each image its row and all that is random."""
 
-    def __init__(self, split: ImageFiles, crops: Any) -> None:
-        self._split, self._crops = split, crops
+    def __init__(self) -> None:
+        self.parts: list[Rows] = []
+        self.crops: npt.NDArray[np.float64] | None = None
+        self.seeds: Rows | None = None
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[list[_Asked]]:
+        for part in self.parts:
+            yield [self._asked(row) for row in part.tolist()]
+
+    def _asked(self, row: int) -> _Asked:
+        crop = None if self.crops is None else self.crops[row]
+        return row, crop, None if self.seeds is None else int(self.seeds[row])
+
+
+class _Decoder(Dataset[Any]):
+    """Images by row, a batch at a time."""
+
+    def __init__(self, split: ImageFiles, policy: Policy | None) -> None:
+        self._split, self._policy = split, policy
 
     def __len__(self) -> int:
         return len(self._split)
 
-    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+    def __getitem__(self, asked: _Asked) -> tuple[Tensor, int]:
+        row, crop, seed = asked
         path = self._split.root / str(self._split.names[row])
-        crop = None if self._crops is None else self._crops[row]
         pixels = torch.from_numpy(read_image(path, self._split.size, crop))
+        if self._policy is not None and seed is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                pixels = self._policy(pixels)
         return pixels, int(self._split.labels[row])
+
+    def __getitems__(self, batch: list[_Asked]) -> Any:
+        """Return pixels and labels; an error as it is, which torch would bury in a traceback."""
+        try:
+            return default_collate([self[asked] for asked in batch])
+        except InputError as error:
+            return error
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
 
 
 def read_image(

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from weaknas.errors import InputError
-from weaknas.training.batches import open_source, training_parts
+from weaknas.training.batches import training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.descent import Descent
@@ -26,7 +26,7 @@ from weaknas.training.distributed import Workers, workers
 from weaknas.training.measure import Examination
 from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol
-from weaknas.training.transforms import Augment
+from weaknas.training.transforms import open_training
 
 #: Validation accuracies so far, one an epoch, to whether training ends now.
 Stop: TypeAlias = Callable[[list[float]], bool]
@@ -151,7 +151,7 @@ class _State:
         self.trainer, self.team = trainer, team
         self.protocol, self.device = trainer.protocol, trainer.device
         data = trainer.dataset
-        self.images = open_source(data.train, self.device, augmented=True, loaders=trainer.loaders)
+        self.images, self.augment = open_training(data, self.device, self.protocol, trainer.loaders)
         self.examination = Examination(
             data.validation,
             data,
@@ -159,7 +159,6 @@ class _State:
             precision=self.protocol.precision,
             loaders=trainer.loaders,
         )
-        self.augment = Augment(self.protocol, data.mean, data.std)
         self._build()
         if trainer.checkpoint is not None:
             saved = trainer.checkpoint.load(self.device)

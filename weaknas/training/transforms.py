@@ -7,6 +7,7 @@ the same images on every device.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,10 +16,44 @@ from torch import Tensor
 from torch.nn import functional
 
 from weaknas.errors import optional_import
-from weaknas.training.batches import send
+from weaknas.training.batches import OnDevice, Source, send
+from weaknas.training.data import Dataset, ImageFiles
 from weaknas.training.protocol import Protocol
 
 Rng: TypeAlias = np.random.Generator
+
+
+def open_training(
+    dataset: Dataset, device: torch.device, protocol: Protocol, loaders: int | None = None
+) -> tuple[Source, Augment]:
+    """Return where a training's images come from, and what augments them.
+
+    A policy works on one image at a time. Of files the processes that decode them do
+    that too: it would hold up a GPU.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    device : torch.device
+    protocol : Protocol
+    loaders : int, optional
+        Processes that decode files; default: one a core, at most 8.
+
+    Raises
+    ------
+    MissingDependencyError
+        When the images are files and Pillow is not installed, or torchvision is not and
+        there is a policy.
+    """
+    split = dataset.train
+    if not isinstance(split, ImageFiles):
+        return OnDevice(split, device), Augment(protocol, dataset.mean, dataset.std)
+    from weaknas.training.file_batches import FromFiles
+
+    policy = make_policy(protocol.auto_augment)
+    source = FromFiles(split, device, loaders, augmented=True, policy=policy)
+    others = replace(protocol, auto_augment="none")
+    return source, Augment(others, dataset.mean, dataset.std)
 
 
 class Augment:
