@@ -34,5 +34,5 @@ def _shared_data() -> object:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep converted tables of the tests out of the user's cache, also while collecting."""
-    if config.cache is not None:
+    if getattr(config, "cache", None) is not None:
         os.environ.setdefault("WEAKNAS_CACHE", str(config.cache.mkdir("tables")))

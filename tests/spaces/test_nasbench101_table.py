@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from weaknas import benchmarks
 from weaknas.benchmarks import nasbench101
 from weaknas.errors import InputError
 from weaknas.spaces import SubsetSpace
@@ -456,6 +457,7 @@ def test_benchmark_of_an_imported_file(file):
 def test_real_sample(shared_data, monkeypatch):
     path = shared_data("nasbench101/sample_30001.npz")
     monkeypatch.setenv("WEAKNAS_DATA", str(path.parent.parent))
+    benchmarks._build_nasbench101.cache_clear()  # it warns when it is built
     with pytest.warns(RuntimeWarning, match="partial, 30001 of 423624"):
         benchmark = nasbench101(source="sample")
     assert benchmark.space.size == 30_001
