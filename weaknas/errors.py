@@ -21,6 +21,10 @@ class MissingDependencyError(InputError, ImportError):
     """An optional package is needed; the message says which extra installs it."""
 
 
+class DeviceLost(OSError):
+    """A GPU that this process can use no more; another process may."""
+
+
 def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
     """Build the error for a name that is not among the allowed ones.
 

@@ -70,6 +70,8 @@ def happen(kind: str) -> None:
             raise RuntimeError("diverged")
         case "memory":
             raise MemoryError
+        case "gpu":
+            raise RuntimeError("CUDA error: device-side assert triggered\nCompile with ...")
 
 
 def marks(folder: Path) -> list[tuple[str, str, int]]:

@@ -15,7 +15,7 @@ import pytest
 from execution_judges import SPACE, Judge, marks, score
 
 import weaknas
-from weaknas.errors import InputError
+from weaknas.errors import DeviceLost, InputError
 from weaknas.evaluators import Evaluation
 from weaknas.execution import ProcessPool
 from weaknas.execution.evaluations import _Shared
@@ -246,3 +246,35 @@ def test_a_process_keeps_what_an_evaluator_has_loaded() -> None:
     copies = [pickle.loads(pickle.dumps(first)) for _ in range(2)]  # noqa: S301
     assert copies[0].value is copies[1].value is not first.value
     assert pickle.loads(pickle.dumps(second)).value is not copies[0].value  # noqa: S301
+
+
+def test_a_process_that_lost_its_gpu_is_replaced(tmp_path: Path) -> None:
+    batch = proposals(8)
+    with ProcessPool(1) as pool:
+        result = weaknas.run(
+            RandomSearch(SPACE, batch_size=8),
+            Judge(tmp_path, faults={batch[2].id: ("gpu", 1), batch[5].id: ("gpu", ALWAYS)}),
+            8,
+            executor=pool,
+            retries=1,
+        )
+    statuses = [trial.evaluation.status for trial in result.trials]
+    assert statuses == ["ok"] * 5 + ["worker-died"] + ["ok"] * 2
+    assert "(CUDA error: device-side assert triggered)" in result.trials[5].evaluation.message
+    processes = [process for event, _, process in marks(tmp_path) if event == "begin"]
+    assert len(set(processes)) == 4  # after each of three losses another one
+    assert processes == sorted(processes, key=processes.index)  # none comes back
+
+
+def test_without_processes_to_replace_a_lost_gpu_stops_the_run(tmp_path: Path) -> None:
+    batch = proposals(6, 1)
+    judge = Judge(tmp_path, faults={batch[3].id: ("gpu", 1)})
+
+    def search() -> weaknas.Result:
+        return weaknas.run(RandomSearch(SPACE, batch_size=1), judge, 6, output=tmp_path / "run")
+
+    with pytest.raises(DeviceLost, match=r"no more \(CUDA error: .* triggered\); .* is kept"):
+        search()
+    assert len((tmp_path / "run" / "journal.jsonl").read_text().splitlines()) == 1 + 3
+    assert [trial.architecture for trial in search().trials] == batch
+    assert count(tmp_path, batch[0]) == 1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
-from weaknas.errors import InputError
+from weaknas.errors import DeviceLost, InputError
 from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
 
@@ -133,6 +133,8 @@ def evaluate_safely(
     ------
     OSError
         When the disk is full, which says nothing of the architecture.
+    DeviceLost
+        When CUDA has failed: then it fails for all that this process does after.
     """
     try:
         return _plain(evaluator.evaluate(architecture, seed=seed, fidelity=fidelity))
@@ -141,10 +143,17 @@ def evaluate_safely(
     except Exception as error:
         if is_disk_full(error):
             raise
-        # torch's, which this module does not import, is no MemoryError.
-        is_memory_full = type(error).__name__ == "OutOfMemoryError"
-        status = "out-of-memory" if is_memory_full else "failed"
-        return Evaluation.failure(status, f"{type(error).__name__}: {error}")
+        # torch's errors; this module does not import it.
+        kind, text = type(error).__name__, str(error)
+        if kind == "OutOfMemoryError" or text.startswith("CUDA error: out of memory"):
+            return Evaluation.failure("out-of-memory", f"{kind}: {text}")
+        if kind == "AcceleratorError" or text.startswith("CUDA error"):
+            reason = text.partition("\n")[0]
+            raise DeviceLost(
+                f"this process can use the GPU no more ({reason}); what was measured is kept,"
+                " the same call continues"
+            ) from error
+        return Evaluation.failure("failed", f"{kind}: {text}")
 
 
 def _plain(evaluation: Evaluation) -> Evaluation:

@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
 
+from weaknas.errors import DeviceLost
 from weaknas.evaluators import Evaluation, Evaluator, evaluate_safely
 from weaknas.execution.errors import WorkerLost
 from weaknas.files import is_disk_full
@@ -96,7 +97,8 @@ class Evaluations:
         ChildProcessError
             When the executor can make no more evaluations.
         OSError
-            When an evaluation finds the disk full.
+            When an evaluation finds the disk full, or its process can use the GPU no more
+            and is not one that is replaced.
         """
         while True:
             self._fill()
@@ -158,7 +160,7 @@ def _result(future: Future[tuple[Evaluation, float]]) -> tuple[Evaluation, float
     except WorkerLost as lost:
         return Evaluation.failure(lost.status, lost.reason, lost.seconds), lost.seconds
     except Exception as error:
-        if is_disk_full(error):
+        if is_disk_full(error) or isinstance(error, DeviceLost):
             raise
         reason = f"the worker failed: {type(error).__name__}: {error}"
         return Evaluation.failure("worker-died", reason), 0.0

@@ -11,6 +11,7 @@ import threading
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
+from weaknas.errors import DeviceLost
 from weaknas.execution.errors import WorkerLost
 
 #: The first message of a worker: it is up and waits for calls.
@@ -28,14 +29,26 @@ def serve(connection: Connection) -> None:
         while True:
             payload = connection.recv_bytes()
             connection.send_bytes(BEGUN)
-            connection.send_bytes(answer(payload))
+            try:
+                connection.send_bytes(answer(payload))
+            except DeviceLost as error:
+                connection.send_bytes(_pickled(WorkerLost("worker-died", str(error))))
+                return  # for another process, which can use the GPU
 
 
 def answer(payload: bytes) -> bytes:
-    """Make the pickled call ``(function, arguments, keywords)``; pickle its result or error."""
+    """Make the pickled call ``(function, arguments, keywords)``; pickle its result or error.
+
+    Raises
+    ------
+    DeviceLost
+        When the call does.
+    """
     try:
         function, arguments, keywords = pickle.loads(payload)  # noqa: S301  # of our own making
         return pickle.dumps((function(*arguments, **keywords), None))
+    except DeviceLost:
+        raise
     except Exception as error:
         return _pickled(error)
     except BaseException as error:  # sys.exit() in somebody's training
