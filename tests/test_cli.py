@@ -130,6 +130,7 @@ BAD = [
     (["search", "nasbench20"], "unknown space 'nasbench20'; did you mean 'nasbench201'"),
     (["search", "--dataset", "cifar"], "unknown dataset 'cifar'; did you mean 'cifar10'"),
     (["search", "--predictor", "xgbost"], "unknown predictor 'xgbost'; did you mean 'xgboost'"),
+    (["search", "--predictor", "gp:max-iters=3"], "'max_iters'; did you mean 'max_iter'"),
     (["search", "--encoder", "one-hott"], "unknown encoder 'one-hott'; did you mean 'one-hot'"),
     (["search", "--strategy", "randm"], "unknown strategy 'randm'; did you mean 'random'"),
     (["search", "--acquisition", "gredy"], "unknown acquisition 'gredy'; did you mean 'greedy'"),

@@ -148,3 +148,15 @@ def test_what_is_said_overrides_the_preset():
 def test_an_unknown_preset_names_the_closest():
     with pytest.raises(InputError, match="unknown preset 'papper'; did you mean 'paper'"):
         weaknas.WeakNAS(CELLS, preset="papper")
+
+
+def test_options_of_a_predictor_stand_beside_those_of_the_preset():
+    predictor = weaknas.WeakNAS(CELLS, preset="paper", predictor="xgboost:max-depth=3").predictor
+    assert (predictor.max_depth, predictor.n_estimators, predictor.members) == (3, 1000, 1)
+
+
+def test_who_refuses_its_options_is_named():
+    search = weaknas.WeakNAS(CELLS, predictor="gp:max_iter=x", initial=2)
+    search.tell(search.ask(2), [1.0, 2.0])
+    with pytest.raises(InputError, match="GaussianProcess cannot be fitted"):
+        search.ask(2)

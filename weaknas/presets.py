@@ -8,6 +8,7 @@ from typing import Any
 
 from weaknas.acquisition import Acquisition, get_acquisition
 from weaknas.candidates import Candidates, SampledCandidates
+from weaknas.components import parse_label
 from weaknas.errors import unknown
 from weaknas.evolution import default_candidates
 from weaknas.registry import ENCODERS, get_predictor
@@ -48,9 +49,10 @@ class Preset:
         """Return an acquisition by name with the options of this preset."""
         return get_acquisition(name, **self.acquisition_options.get(name, {}))
 
-    def build_predictor(self, name: str) -> Any:
-        """Return a predictor by name with the options of this preset."""
-        return get_predictor(name, **self.predictor_options.get(name, {}))
+    def build_predictor(self, label: str) -> Any:
+        """Return a predictor, ``name:key=value``, with the options of this preset for others."""
+        name, options = parse_label(label)
+        return get_predictor(name, **{**self.predictor_options.get(name, {}), **options})
 
     def encoder_for(self, predictor: Any) -> str:
         """Return the encoder where none is named: graphs first for a predictor that reads them."""

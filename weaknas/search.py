@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -37,8 +38,8 @@ class WeakNAS(Strategy):
     ----------
     space : SearchSpace
     predictor : str or estimator, optional
-        A registered name or any scikit-learn regressor; one whose ``predict``
-        takes ``return_std`` gives uncertainty.
+        A registered name, also with options such as ``"xgboost:members=5"``, or any
+        scikit-learn regressor; one whose ``predict`` takes ``return_std`` gives uncertainty.
     encoder : str or transformer, optional
         A registered name, several joined by ``+``, or any transformer of genotypes.
     acquisition : str or Acquisition, optional
@@ -63,7 +64,8 @@ class WeakNAS(Strategy):
     ------
     InputError
         When a name is unknown, a number is out of range, the encoder does not fit
-        the space, or both an acquisition and objectives are given.
+        the space, or both an acquisition and objectives are given; by ``ask`` when the
+        predictor cannot be fitted.
     """
 
     def __init__(
@@ -158,7 +160,8 @@ class WeakNAS(Strategy):
     def _rank(self, candidates: Candidates, targets: Scores) -> tuple[Pool, PoolModel]:
         """Return this round's pool and the predictor, fitted and bound to it."""
         pool = self._current_pool(candidates)
-        self._model.fit(pool.locate(self.history.successful_fingerprints), targets)
+        with self._fitting():
+            self._model.fit(pool.locate(self.history.successful_fingerprints), targets)
         self._model.condition(pool.locate(self.pending_fingerprints))
         return pool, self._model
 
@@ -170,7 +173,8 @@ class WeakNAS(Strategy):
         model, encode = self._open_model, candidates.encoder.transform
         evaluated, _ = self.history.successful
         features = encode(evaluated)
-        model.fit(features, targets)
+        with self._fitting():
+            model.fit(features, targets)
         means, _ = model.predict(features)
         acquisition, incumbent = self.acquisition.at(evaluated, means), float(means.max())
         if self._pending:
@@ -182,6 +186,17 @@ class WeakNAS(Strategy):
         known = np.vstack([self.history.genotypes, self.pending])
         pool = candidates.evolve(self.history, known, wanted, self._rng)
         return pool, OpenPool(model, pool.features)
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        """Say who it is that refuses its options or the data."""
+        try:
+            yield
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:  # also what xgboost and scikit-learn raise
+            name = type(self.predictor).__name__
+            raise InputError(f"{name} cannot be fitted: {error}") from error
 
     def _current_pool(self, candidates: Candidates) -> Pool:
         """Return this round's pool, and bind the predictor to it if it is a new one."""

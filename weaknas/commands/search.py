@@ -33,7 +33,7 @@ class Options:
     preset: str | None = None
     "`default`, the best we know, or `paper`, the published algorithm."
     predictor: str | None = None
-    "See `weaknas list predictors`."
+    "See `weaknas list predictors`; `name:key=value` sets options."
     predictor_config: Path | None = None
     "A predictor with its options, as `weaknas tune` writes it."
     encoder: str | None = None
