@@ -171,6 +171,19 @@ def test_journal_under_way_is_read_up_to_the_torn_line(tmp_path):
     assert journal.read_bytes() == content[:-20]
 
 
+def test_a_journal_mended_by_hand_to_what_cannot_be_is_refused(tmp_path):
+    benchmark = make_benchmark()
+    weaknas.run(RandomSearch(benchmark.space, seed=1), benchmark, 4, output=tmp_path)
+    journal = tmp_path / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    record = json.loads(lines[2])
+    record["architecture"]["genotype"].pop()
+    lines[2] = json.dumps(record)
+    journal.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="damaged"):
+        report(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

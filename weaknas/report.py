@@ -325,6 +325,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Trial]]:
     try:
         config = json.loads(lines[0])["config"]
         trials = [Trial.from_dict(json.loads(line)) for line in lines[1:]]
+        np.array([trial.architecture.genotype for trial in trials])  # all of one length
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged or no journal of a search") from error
     if not trials:
