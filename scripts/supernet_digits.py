@@ -1,10 +1,10 @@
 """Train supernets on digits, search one under a limit of MACs, and train what it found alone.
 
 An elastic MobileNetV3 for 8 x 8 pixels is trained by the sandwich rule. WeakNAS searches
-it in a narrow window of multiply-adds. The winner and random architectures of the same
-window are then trained alone, in the same way, and tested; with random architectures of
-any size this also tells how weight sharing ranks. For NAS-Bench-201 a
-single-path supernet on digits is compared with the benchmark's table.
+it in a narrow window of multiply-adds, with several seeds. The winners and random
+architectures of the same window are then trained alone, in the same way, and tested; with
+random architectures of any size this also tells how weight sharing ranks. For
+NAS-Bench-201 a single-path supernet on digits is compared with the benchmark's table.
 
     python scripts/supernet_digits.py
 """
@@ -53,7 +53,8 @@ QUICK = {
     "epochs_alone": 1,
     "budget": 12,
     "random": 3,
-    "repeats": 2,
+    "searches": 2,
+    "trainings": 2,
     "width": 0.1,
     "scored": 8,
     "limit": 6e5,
@@ -66,8 +67,9 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=30, help="of the supernets")
     options.add_argument("--epochs-alone", type=int, default=ALONE.epochs)
     options.add_argument("--budget", type=int, default=30, help="queries of the search")
-    options.add_argument("--random", type=int, default=5, help="architectures of each kind")
-    options.add_argument("--repeats", type=int, default=3, help="trainings of the winner")
+    options.add_argument("--random", type=int, default=30, help="architectures of each kind")
+    options.add_argument("--searches", type=int, default=10, help="each has a winner")
+    options.add_argument("--trainings", type=int, default=3, help="of an architecture alone")
     options.add_argument("--width", type=float, default=0.25)
     options.add_argument("--scored", type=int, default=100, help="cells compared with the table")
     options.add_argument(
@@ -95,32 +97,37 @@ def elastic(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     )
     window = f"{0.9 * arguments.limit:.0f}<=macs<={arguments.limit:.0f}"
     limited = ConstrainedSpace(space, [window])
-    search = weaknas.WeakNAS(limited, initial=min(20, arguments.budget // 2), seed=arguments.seed)
     begin = time.perf_counter()
-    result = weaknas.run(search, judge, arguments.budget, output=work / "search")
-    seconds = time.perf_counter() - begin
-    winner = result.best.architecture
-    macs = int(space.macs(space.genotypes([winner]))[0])
-    print(f"found {winner.text} with {macs:,} MACs in {seconds:.0f} s")
+    winners = search(limited, judge, arguments, work / "searches")
+    seconds = (time.perf_counter() - begin) / arguments.searches
 
     rng = np.random.default_rng([arguments.seed, 1])
     alike = draw(limited, arguments.random, rng)
     anything = draw(space, arguments.random, rng)
     alone = Alone(space, replace(ALONE, epochs=arguments.epochs_alone), work / "alone")
-    repeats = range(arguments.repeats)
-    tested = [alone(winner, arguments.seed + repeat) for repeat in repeats]
-    same = [alone(a, arguments.seed) for a in alike]
-    other = [alone(a, arguments.seed) for a in anything]
-    gain, gain_interval = difference(tested, same)
+
+    def tested(architectures: Sequence[Architecture]) -> list[float]:
+        seeds = range(arguments.seed, arguments.seed + arguments.trainings)
+        return [float(np.mean([alone(a, seed) for seed in seeds])) for a in architectures]
+
+    best, same, other = tested(winners), tested(alike), tested(anything)
+    gain, gain_interval = difference(best, same)
     facts: dict[str, Any] = {
         "space": space.describe(),
         "supernet": training,
         "search": {"window": window, "budget": arguments.budget, "seconds": seconds},
-        "alone": {"protocol": alone.protocol.describe(), "test_images": len(alone.data.test)},
-        "winner": {"architecture": winner.text, "macs": macs, "score": result.best.score}
-        | summary(tested),
+        "alone": {
+            "protocol": alone.protocol.describe(),
+            "trainings": arguments.trainings,
+            "test_images": len(alone.data.test),
+        },
+        "winners": {
+            "architectures": [architecture.text for architecture in winners],
+            "macs": space.macs(space.genotypes(winners)).tolist(),
+        }
+        | summary(best),
         "random_of_the_same_macs": summary(same),
-        "winner_minus_random": {"mean": gain, "ci95": gain_interval},
+        "winners_minus_random": {"mean": gain, "ci95": gain_interval},
     }
     for name, kind, accuracies in (
         ("ranking_of_the_same_macs", alike, same),
@@ -138,10 +145,25 @@ def elastic(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         }
         print(f"{name}: Kendall's tau {tau:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]")
     print(
-        f"winner {np.mean(tested):.4f}, random of the same MACs {np.mean(same):.4f},"
+        f"winners {np.mean(best):.4f}, random of the same MACs {np.mean(same):.4f},"
         f" difference {gain:.4f} [{gain_interval[0]:.4f}, {gain_interval[1]:.4f}]"
     )
     return facts
+
+
+def search(
+    space: SearchSpace, judge: SupernetEvaluator, arguments: argparse.Namespace, work: Path
+) -> list[Architecture]:
+    """Return the winner of each search."""
+    winners = []
+    for run in range(arguments.searches):
+        strategy = weaknas.WeakNAS(
+            space, initial=min(20, arguments.budget // 2), seed=arguments.seed + run
+        )
+        result = weaknas.run(strategy, judge, arguments.budget, output=work / str(run))
+        winners.append(result.best.architecture)
+        print(f"search {run}: {result.best.score:.4f} {winners[-1].text}", flush=True)
+    return winners
 
 
 class Alone:
@@ -276,12 +298,12 @@ def figure(part: dict[str, Any], cells: dict[str, Any]) -> Any:
 
     drawn = Figure(figsize=(7.4, 3.2), layout="constrained")
     left, right = drawn.subplots(1, 2)
-    for name, label in (("any_macs", "any size"), ("the_same_macs", "MACs of the winner")):
+    for name, label in (("any_macs", "any size"), ("the_same_macs", "MACs of the winners")):
         ranking = part[f"ranking_of_{name}"]
         tau = f"{label}, tau {ranking['kendall_tau']:.2f}"
         left.plot(ranking["shared"], ranking["alone"], "o", ms=4, label=tau)
     left.set(xlabel="accuracy in the supernet", ylabel="test accuracy, trained alone")
-    rows = {"winner": part["winner"], "random,\nsame MACs": part["random_of_the_same_macs"]}
+    rows = {"winners": part["winners"], "random,\nsame MACs": part["random_of_the_same_macs"]}
     for place, row in enumerate(rows.values()):
         right.plot([place] * len(row["accuracies"]), row["accuracies"], "o", ms=3, alpha=0.5)
         low, high = row["ci95"]

@@ -42,7 +42,8 @@ def main() -> None:
         # The rate grows with the batch (Goyal et al., 2017, arXiv:1706.02677).
         rate = RECIPE.learning_rate * arguments.batch_size / RECIPE.batch_size
         given = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
-        recipe = RECIPE.with_options({**given, "learning_rate": rate})
+        warmup = min(RECIPE.warmup, arguments.epochs)
+        recipe = RECIPE.with_options({**given, "learning_rate": rate, "warmup": warmup})
     space = MobileNetV3(arguments.width, arguments.resolution, classes=data.classes)
     facts = train_final(
         space,
