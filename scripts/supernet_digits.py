@@ -37,7 +37,7 @@ from weaknas.training import Protocol, load_dataset
 from weaknas.training.checkpoints import Checkpoint
 
 DATASET = "digits"
-CELLS = {"channels": 8, "cells": 1}
+CELLS = {"channels": 16, "cells": 1}
 ALONE = Protocol(
     epochs=6,
     batch_size=64,
@@ -50,6 +50,7 @@ ALONE = Protocol(
 #: What --quick runs instead.
 QUICK = {
     "epochs": 1,
+    "epochs_cells": 1,
     "epochs_alone": 1,
     "budget": 12,
     "random": 3,
@@ -64,7 +65,8 @@ QUICK = {
 def main() -> None:
     """Run all parts, each kept in the folder of runs, and write a table and a figure."""
     options = parser(__doc__ or "")
-    options.add_argument("--epochs", type=int, default=30, help="of the supernets")
+    options.add_argument("--epochs", type=int, default=30, help="of the elastic supernet")
+    options.add_argument("--epochs-cells", type=int, default=200, help="of that of cells")
     options.add_argument("--epochs-alone", type=int, default=ALONE.epochs)
     options.add_argument("--budget", type=int, default=30, help="queries of the search")
     options.add_argument("--random", type=int, default=30, help="architectures of each kind")
@@ -91,7 +93,7 @@ def main() -> None:
 def elastic(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Train, search, train alone."""
     space = MobileNetV3(arguments.width, 8, classes=10, channels=1)
-    training = train_supernet(space, work / "mobilenetv3", arguments, {})
+    training = train_supernet(space, work / "mobilenetv3", arguments.epochs, arguments.seed, {})
     judge = SupernetEvaluator(
         space, checkpoint=work / "mobilenetv3" / "supernet.pt", calibration=500
     )
@@ -204,8 +206,9 @@ class Alone:
 def single_path(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Train a single-path supernet on digits; compare its ranking with the table's."""
     space = NASBench201()
-    training = train_supernet(space, work / "nasbench201", arguments, CELLS)
-    judge = SupernetEvaluator(space, checkpoint=work / "nasbench201" / "supernet.pt")
+    folder = work / "nasbench201"
+    training = train_supernet(space, folder, arguments.epochs_cells, arguments.seed, CELLS)
+    judge = SupernetEvaluator(space, checkpoint=folder / "supernet.pt")
     rng = np.random.default_rng([arguments.seed, 2])
     cells = space.genotypes(draw(space, arguments.scored, rng))
     scores = judge.scores(cells).tolist()
@@ -222,13 +225,12 @@ def single_path(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
 
 
 def train_supernet(
-    space: SearchSpace, folder: Path, arguments: argparse.Namespace, skeleton: dict[str, Any]
+    space: SearchSpace, folder: Path, epochs: int, seed: int, skeleton: dict[str, Any]
 ) -> dict[str, Any]:
     """Train a supernet, or continue; return what there is to say of it."""
-    warmup = min(DEFAULT.warmup, arguments.epochs)
-    protocol = replace(DEFAULT, epochs=arguments.epochs, warmup=warmup)
+    protocol = replace(DEFAULT, epochs=epochs, warmup=min(DEFAULT.warmup, epochs))
     data = load_dataset(DATASET)
-    options: dict[str, Any] = {"random": 1, "seed": arguments.seed, "threads": 1}
+    options: dict[str, Any] = {"random": 1, "seed": seed, "threads": 1}
     trainer = SupernetTrainer(space, data, protocol, skeleton=skeleton, **options)
     trainer.checkpoint = Checkpoint(folder / "checkpoint.pt", trainer.describe())
     training = trainer.run(progress=lambda t: print(report(space.name, t), flush=True))
