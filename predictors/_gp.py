@@ -20,10 +20,11 @@ _JITTER = 1e-6
 _CACHED = 2**18  # numbers of 4 bytes that are worked on at a time
 _SMALLEST_NOISE = 1e-4
 _TYPICAL_NOISE = 0.05
+_TYPICAL_TREND = 0.1  # where its variance is learnt
 _FAR = 30.0  # root mean square distances from zero
 # Standard deviations of the log-normal priors. Features and targets are scaled
 # before, so they mean the same for every data set.
-_PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE = 1.5, 0.5, 1.5
+_PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE, _PRIOR_TREND = 1.5, 0.5, 1.5, 1.5
 
 
 class Scaling:
@@ -83,6 +84,13 @@ class Scaling:
         return np.asarray((features - self.center) * self.scale, dtype=np.float32)
 
 
+def trend_columns(
+    features: Any, trend: Sequence[int] | None, additive: bool
+) -> Sequence[int] | None:
+    """Return the columns with a linear trend: all of them in an additive process."""
+    return range(features.shape[1]) if additive else trend
+
+
 def parts(rows: int, width: int) -> list[slice]:
     """Return slices of rows whose temporaries of so many columns stay in the processor's cache."""
     length = min(max(_CACHED // max(width, 1), 256), 8192)
@@ -101,11 +109,14 @@ class Hyperparameters:
         Length scale of each block.
     noise : float
         Variance of the noise of a label.
+    trend : float
+        Prior variance of a score by the linear trend, if there is one.
     """
 
     variance: float
     lengths: Floats
     noise: float
+    trend: float = 1.0
 
     @classmethod
     def typical(cls, blocks: int) -> Hyperparameters:
@@ -113,14 +124,14 @@ class Hyperparameters:
         return cls(1.0, np.full(blocks, np.sqrt(blocks)), _TYPICAL_NOISE)
 
     def to_vector(self) -> Floats:
-        """Return the logarithms as one vector."""
+        """Return the logarithms of all but the trend as one vector, shape (g + 2,)."""
         return np.asarray(np.log([self.variance, *self.lengths, self.noise]))
 
     @classmethod
-    def from_vector(cls, vector: Floats) -> Hyperparameters:
-        """Rebuild from `to_vector`."""
+    def from_vector(cls, vector: Floats, blocks: int) -> Hyperparameters:
+        """Rebuild from `to_vector`, with the logarithm of the trend or without."""
         values = np.exp(vector)
-        return cls(float(values[0]), values[1:-1], float(values[-1]))
+        return cls(float(values[0]), values[1 : blocks + 1], *map(float, values[blocks + 1 :]))
 
 
 class Kernel:
@@ -139,7 +150,8 @@ class Kernel:
 
     def __init__(self, hyper: Hyperparameters, scaling: Scaling) -> None:
         self.hyper = hyper
-        self._trend, self._slope = scaling.trend, np.float32(scaling.slope)
+        self._trend = scaling.trend
+        self.slope = np.float32(scaling.slope * np.sqrt(hyper.trend))
         self.of_blocks = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
         self.weights = np.zeros(len(scaling.scale), dtype=np.float32)
         for block, weight in zip(scaling.blocks, self.of_blocks, strict=True):
@@ -158,7 +170,7 @@ class Kernel:
 
     def linear(self, points: Singles) -> Singles:
         """Return what the products of which are the covariance by the trend, shape (n, t)."""
-        return np.asarray(points[:, self._trend] * self._slope)
+        return np.asarray(points[:, self._trend] * self.slope)
 
     def variance(self, points: Singles) -> Singles:
         """Return the prior variance of scaled features, shape (n, f); shape (n,)."""
@@ -224,17 +236,17 @@ class Points:
             squares += (self.scaling.norms[part] @ kernel.of_blocks)[:, None]
             covariance = kernel.of_squares(squares)
             if len(self.scaling.trend):
-                covariance += self.linear(part) @ slopes
+                covariance += self.linear(part, kernel) @ slopes
             return covariance
 
         slopes = kernel.linear(data).T
         return of_part
 
-    def linear(self, part: slice) -> Singles:
+    def linear(self, part: slice, kernel: Kernel) -> Singles:
         """Return `Kernel.linear` of a part of the pool without scaling its other columns."""
         trend = self.scaling.trend
         columns = self.features[part][:, trend] - self._origin[trend]
-        return np.asarray(columns * self.scaling.scale[trend] * np.float32(self.scaling.slope))
+        return np.asarray(columns * self.scaling.scale[trend] * kernel.slope)
 
 
 def fit_hyperparameters(
@@ -243,7 +255,9 @@ def fit_hyperparameters(
     targets: Floats,
     start: Hyperparameters,
     max_iter: int,
+    *,
     linear: Singles | None = None,
+    learn_trend: bool = False,
 ) -> Hyperparameters:
     """Maximise the posterior density of the hyperparameters.
 
@@ -258,23 +272,29 @@ def fit_hyperparameters(
     max_iter : int
         Steps of L-BFGS-B.
     linear : ndarray of float32, shape (n, t), optional
-        See `Kernel.linear`.
+        See `Kernel.linear`, for a trend of variance 1.
+    learn_trend : bool
+        Whether its variance is one of the hyperparameters.
     """
     distances = np.stack([_squared_distances(data[:, block]) for block in blocks])
     center = Hyperparameters.typical(len(blocks)).to_vector()
     width = np.array([_PRIOR_VARIANCE, *[_PRIOR_LENGTH] * len(blocks), _PRIOR_NOISE])
+    first = start.to_vector()
+    if learn_trend:
+        center, width = np.append(center, np.log(_TYPICAL_TREND)), np.append(width, _PRIOR_TREND)
+        first = np.append(first, center[-1])
     low, high = center - 4 * width, center + 4 * width
-    low[-1] = np.log(_SMALLEST_NOISE)
+    low[len(blocks) + 1] = np.log(_SMALLEST_NOISE)
     best = minimize(
         negative_log_posterior,
-        np.clip(start.to_vector(), low, high),
+        np.clip(first, low, high),
         args=(distances, targets, center, width, _products(linear)),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": max_iter},
     )
-    return Hyperparameters.from_vector(best.x)
+    return Hyperparameters.from_vector(best.x, len(blocks))
 
 
 def _products(linear: Singles | None) -> Floats | float:
@@ -307,22 +327,22 @@ def negative_log_posterior(
 
     Parameters
     ----------
-    vector : ndarray, shape (g + 2,)
-        See `Hyperparameters.to_vector`.
+    vector : ndarray, shape (g + 2,) or (g + 3,)
+        See `Hyperparameters.from_vector`.
     distances : ndarray, shape (g, n, n)
         Squared distances in each block.
     targets : ndarray, shape (n,)
-    center, width : ndarray, shape (g + 2,)
+    center, width : ndarray, of the same shape
         Mean and standard deviation of the priors.
     trend : ndarray, shape (n, n), optional
-        Covariance by the linear trend; it has no hyperparameter.
+        Covariance by a linear trend of variance 1.
     """
-    hyper, n = Hyperparameters.from_vector(vector), len(targets)
+    hyper, n = Hyperparameters.from_vector(vector, len(distances)), len(targets)
     weights = 1.0 / hyper.lengths**2
     r = np.sqrt(5.0 * np.tensordot(weights, distances, axes=1))
     decay = hyper.variance * np.exp(-r)
     scores = (1 + r + r**2 / 3) * decay
-    covariance = scores + trend
+    covariance = scores + hyper.trend * trend
     covariance.flat[:: n + 1] += hyper.noise + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
@@ -337,9 +357,10 @@ def negative_log_posterior(
     # dk / d log l_g = 5/3 v d_g^2 / l_g^2 (1 + r) exp(-r)
     by_length = 5.0 / 3.0 * weights * np.tensordot(distances, outer * (1 + r) * decay, axes=2)
     likelihood = 0.5 * (targets - mean) @ alpha + np.log(np.diag(factor)).sum()
-    gradient = -0.5 * np.concatenate(
-        [[np.vdot(scores, outer)], by_length, [hyper.noise * np.trace(outer)]]
-    )
+    by_others = [hyper.noise * np.trace(outer)]
+    if len(vector) == len(distances) + 3:
+        by_others.append(hyper.trend * np.vdot(trend, outer))
+    gradient = -0.5 * np.concatenate([[np.vdot(scores, outer)], by_length, by_others])
     z = (vector - center) / width
     return float(likelihood + 0.5 * z @ z), gradient + z / width
 

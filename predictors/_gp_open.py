@@ -16,6 +16,7 @@ from weaknas.predictors._gp import (
     Scaling,
     Singles,
     fit_hyperparameters,
+    trend_columns,
 )
 from weaknas.predictors.open_model import OpenModel
 
@@ -33,6 +34,7 @@ class OpenGaussianProcess(OpenModel):
         Features of a sample of the space.
     groups, trend : sequence, optional
     max_iter : int
+    additive : bool
     """
 
     _GROWTH = 1.1
@@ -43,9 +45,11 @@ class OpenGaussianProcess(OpenModel):
         groups: Sequence[Any] | None,
         max_iter: int,
         trend: Sequence[int] | None = None,
+        additive: bool = False,
     ) -> None:
-        self._scaling = Scaling(np.asarray(reference, dtype=np.float32), groups, trend)
-        self._max_iter = max_iter
+        reference = np.asarray(reference, dtype=np.float32)
+        self._scaling = Scaling(reference, groups, trend_columns(reference, trend, additive))
+        self._max_iter, self._additive = max_iter, additive
         self._hyper: Hyperparameters
         self._fitted_at = 0
 
@@ -66,7 +70,13 @@ class OpenGaussianProcess(OpenModel):
             start = Hyperparameters.typical(len(self._scaling.blocks))
             linear = points[:, self._scaling.trend] * np.float32(self._scaling.slope)
             self._hyper = fit_hyperparameters(
-                points, self._scaling.blocks, values, start, self._max_iter, linear
+                points,
+                self._scaling.blocks,
+                values,
+                start,
+                self._max_iter,
+                linear=linear,
+                learn_trend=self._additive,
             )
         self._kernel = Kernel(self._hyper, self._scaling)
         self._cholesky = Cholesky(self._kernel)

@@ -21,6 +21,7 @@ from weaknas.predictors._gp import (
     Singles,
     fit_hyperparameters,
     parts,
+    trend_columns,
 )
 from weaknas.predictors._gp_open import OpenGaussianProcess
 from weaknas.predictors.open_model import OpenModel
@@ -45,6 +46,10 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         costs: the mean is linear in them, with slopes learnt from the data.
     max_iter : int
         Steps of the optimiser of the hyperparameters.
+    additive : bool
+        Whether the mean is linear in all columns, so that decisions add up over the whole
+        space, with a prior variance of these sums that is one more hyperparameter. For
+        spaces of many decisions, of which the data know few combinations.
 
     Attributes
     ----------
@@ -57,10 +62,12 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         max_iter: int = 15,
+        additive: bool = False,
     ) -> None:
         self.groups = groups
         self.trend = trend
         self.max_iter = max_iter
+        self.additive = additive
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit hyperparameters and condition on the data.
@@ -72,9 +79,11 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         targets, self._center, self._scale = _standardize(y)
-        self._scaling = Scaling(X, self.groups, self.trend)
+        self._scaling = Scaling(X, self.groups, trend_columns(X, self.trend, self.additive))
         self._points = self._scaling(X)
-        self.hyperparameters_ = _fit(self._points, targets, self._scaling, None, self.max_iter)
+        self.hyperparameters_ = _fit(
+            self._points, targets, self._scaling, None, self.max_iter, self.additive
+        )
         self._kernel = Kernel(self.hyperparameters_, self._scaling)
         self._cholesky = Cholesky(self._kernel)
         self._cholesky.append(self._points)
@@ -108,11 +117,11 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def for_pool(self, features: Any) -> PoolModel:
         """Bind to a pool: what was computed for it is kept from round to round."""
-        return GaussianProcessPool(features, self.groups, self.max_iter, self.trend)
+        return GaussianProcessPool(features, self.groups, self.max_iter, self.trend, self.additive)
 
     def for_any(self, reference: Any) -> OpenModel:
         """Return a model for any candidates, with features scaled by a sample, shape (n, f)."""
-        return OpenGaussianProcess(reference, self.groups, self.max_iter, self.trend)
+        return OpenGaussianProcess(reference, self.groups, self.max_iter, self.trend, self.additive)
 
 
 class GaussianProcessPool(PoolModel):
@@ -127,6 +136,7 @@ class GaussianProcessPool(PoolModel):
     features : ndarray of float32, shape (N, f)
     groups, trend : sequence, optional
     max_iter : int
+    additive : bool
     """
 
     _GROWTH = 1.25
@@ -137,9 +147,10 @@ class GaussianProcessPool(PoolModel):
         groups: Sequence[Any] | None,
         max_iter: int,
         trend: Sequence[int] | None = None,
+        additive: bool = False,
     ) -> None:
-        self._points = Points(features, groups, trend)
-        self._max_iter = max_iter
+        self._points = Points(features, groups, trend_columns(features, trend, additive))
+        self._max_iter, self._additive = max_iter, additive
         self._fitted_at = 0
         # Rows of the whitened covariance with the pool, and room for more.
         self._buffer: Singles = np.empty((0, len(features)), dtype=np.float32)
@@ -151,7 +162,7 @@ class GaussianProcessPool(PoolModel):
         self._rows: Rows = np.empty(0, dtype=np.int64)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
         for part in parts(len(self._points), 1):
-            trend = self._points.linear(part)
+            trend = self._points.linear(part, self._kernel)
             self._variance[part] += np.einsum("ij,ij->i", trend, trend)
 
     def fit(self, rows: Rows, targets: Floats) -> None:
@@ -160,7 +171,9 @@ class GaussianProcessPool(PoolModel):
         if len(rows) >= self._GROWTH * self._fitted_at:
             self._fitted_at = len(rows)
             data, hyper = self._points[rows], self._kernel.hyper
-            self._start(_fit(data, scaled, self._points.scaling, hyper, self._max_iter))
+            self._start(
+                _fit(data, scaled, self._points.scaling, hyper, self._max_iter, self._additive)
+            )
         self._keep(_common_prefix(self._rows, rows))
         self.condition(rows[len(self._rows) :])
         self._mean, self._residuals = self._cholesky.whiten(scaled)
@@ -217,11 +230,18 @@ class GaussianProcessPool(PoolModel):
 
 
 def _fit(
-    data: Singles, targets: Floats, scaling: Scaling, start: Hyperparameters | None, max_iter: int
+    data: Singles,
+    targets: Floats,
+    scaling: Scaling,
+    start: Hyperparameters | None,
+    max_iter: int,
+    learn_trend: bool,
 ) -> Hyperparameters:
     start = start or Hyperparameters.typical(len(scaling.blocks))
-    linear = Kernel(start, scaling).linear(data) if len(scaling.trend) else None
-    return fit_hyperparameters(data, scaling.blocks, targets, start, max_iter, linear)
+    linear = data[:, scaling.trend] * np.float32(scaling.slope) if len(scaling.trend) else None
+    return fit_hyperparameters(
+        data, scaling.blocks, targets, start, max_iter, linear=linear, learn_trend=learn_trend
+    )
 
 
 def _common_prefix(first: Rows, second: Rows) -> int:

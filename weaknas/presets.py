@@ -112,10 +112,13 @@ def _is_huge(space: SearchSpace) -> bool:
     return not (space.is_listable or space.has_graphs)
 
 
+_HUGE: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True, "max_iter": 25}}
+
+
 def _default(space: SearchSpace) -> Preset:
     encoder = default_encoder(space)
     if _is_huge(space):
-        return Preset("gp", encoder, "ei", "compressed", 10, 5)
+        return Preset("gp", encoder, "ei", "compressed", 10, 5, _HUGE)
     return Preset("gp", encoder, "ei", "rank-normal", 5, 2)
 
 

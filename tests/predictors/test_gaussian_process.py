@@ -100,20 +100,21 @@ def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
     assert value == pytest.approx(-likelihood + priors, rel=1e-8)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.booleans())
 @settings(max_examples=20, deadline=None)
-def test_gradient_by_finite_differences(seed, blocks):
+def test_gradient_by_finite_differences(seed, blocks, learn_trend):
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(blocks, 12, 3))
     distances = ((points[:, :, None] - points[:, None]) ** 2).sum(axis=3)
-    targets = rng.normal(size=12)
-    center, width = rng.normal(size=blocks + 2), rng.uniform(0.5, 2, size=blocks + 2)
-    vector = rng.normal(size=blocks + 2)
+    targets, trend = rng.normal(size=12), points[0] @ points[0].T
+    size = blocks + 2 + learn_trend
+    center, width = rng.normal(size=size), rng.uniform(0.5, 2, size=size)
+    vector = rng.normal(size=size)
 
     def value(v):
-        return _gp.negative_log_posterior(v, distances, targets, center, width)[0]
+        return _gp.negative_log_posterior(v, distances, targets, center, width, trend)[0]
 
-    _, gradient = _gp.negative_log_posterior(vector, distances, targets, center, width)
+    _, gradient = _gp.negative_log_posterior(vector, distances, targets, center, width, trend)
     numeric = approx_fprime(vector, value, 1e-6)
     np.testing.assert_allclose(gradient, numeric, rtol=2e-4, atol=2e-4)
 
@@ -328,3 +329,20 @@ def test_a_pool_with_a_trend_equals_a_fresh_fit() -> None:
     )
     _, std = pool.predict()
     np.testing.assert_allclose(std / pool._scale, np.sqrt(variance), rtol=2e-2, atol=2e-3)
+
+
+def test_an_additive_process_learns_how_much_adds_up() -> None:
+    rng = np.random.default_rng(5)
+    features = rng.integers(0, 2, size=(80, 20)).astype(np.float32)
+    weights = rng.normal(size=20)
+    sums, parity = features @ weights, (features[:, :10].sum(axis=1) % 2) * 3.0
+    whole = GaussianProcess(additive=True, max_iter=40).fit(features[:40], sums[:40])
+    none = GaussianProcess(additive=True, max_iter=40).fit(features[:40], parity[:40])
+    plain = GaussianProcess(max_iter=40).fit(features[:40], sums[:40])
+    assert whole.hyperparameters_.trend > 3 * none.hyperparameters_.trend
+    assert plain.hyperparameters_.trend == 1.0
+    error = [np.abs(m.predict(features[40:]) - sums[40:]).mean() for m in (whole, plain)]
+    assert error[0] < 0.7 * error[1]
+    pool = whole.for_pool(features)
+    pool.fit(np.arange(40), sums[:40])
+    np.testing.assert_allclose(pool.predict()[0][40:], whole.predict(features[40:]), atol=0.1)

@@ -21,11 +21,11 @@ def gaussian_process(**options):
     return GaussianProcess(groups=[slice(0, 3), slice(3, 8)], **options)
 
 
-@pytest.mark.parametrize("trend", [None, [0, 5]])
-def test_it_predicts_as_the_estimator_does(trend):
-    model = for_any(gaussian_process(trend=trend), X)
+@pytest.mark.parametrize("options", [{}, {"trend": [0, 5]}, {"additive": True}])
+def test_it_predicts_as_the_estimator_does(options):
+    model = for_any(gaussian_process(**options), X)
     model.fit(X, Y)
-    exact = gaussian_process(trend=trend).fit(X, Y)
+    exact = gaussian_process(**options).fit(X, Y)
     mean, std = model.predict(NEW)
     expected, deviation = exact.predict(NEW, return_std=True)
     np.testing.assert_allclose(mean, expected, atol=2e-3)
@@ -57,9 +57,9 @@ def test_hyperparameters_are_fitted_again_as_data_grow(monkeypatch):
 
     fits, fit = [], module.fit_hyperparameters
 
-    def counted(*arguments):
-        fits.append(len(arguments[0]))
-        return fit(*arguments)
+    def counted(data, *others, **options):
+        fits.append(len(data))
+        return fit(data, *others, **options)
 
     monkeypatch.setattr(module, "fit_hyperparameters", counted)
     model = for_any(gaussian_process(), X)
