@@ -160,3 +160,9 @@ def test_who_refuses_its_options_is_named():
     search.tell(search.ask(2), [1.0, 2.0])
     with pytest.raises(InputError, match="GaussianProcess cannot be fitted"):
         search.ask(2)
+
+
+def test_decisions_add_up_in_spaces_too_large_to_list():
+    huge = weaknas.WeakNAS(weaknas.get_space("mobilenetv3"))
+    assert huge.predictor.additive
+    assert not weaknas.WeakNAS(CELLS).predictor.additive

@@ -112,6 +112,7 @@ def _is_huge(space: SearchSpace) -> bool:
     return not (space.is_listable or space.has_graphs)
 
 
+# What adds up over the decisions is learnt soonest where few of their combinations are seen.
 _HUGE: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True, "max_iter": 25}}
 
 
