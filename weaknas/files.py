@@ -38,6 +38,17 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove_parts(folder: Path, name: str) -> None:
+    """Remove the files of a name such as ``"*.parquet"``, and the folder if that was all.
+
+    With them goes what killed processes left of files half written.
+    """
+    for path in (*folder.glob(name), *folder.glob(f".{name}.*")):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or somebody put something into it
+        folder.rmdir()
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder of an output, before the work whose result it is to hold.
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weaknas.errors import InputError
-from weaknas.files import write_atomically, write_json
+from weaknas.files import remove_parts, write_atomically, write_json
 from weaknas.ranking import Measured, Measurer, Ranking, Task
 from weaknas.results import versions
 from weaknas.statistics import Floats, bootstrap_interval, holm, wilcoxon
@@ -235,10 +235,7 @@ class _Folder:
             if rows is not None:
                 _write_table(rows, self.folder / "rankings.parquet")
             write_json(self.folder / "summary.json", summary)
-            for path in (self.folder / "runs").glob("*.parquet"):
-                path.unlink()
-            if (self.folder / "runs").exists():
-                (self.folder / "runs").rmdir()
+            remove_parts(self.folder / "runs", "*.parquet")
         return summary
 
 

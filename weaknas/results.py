@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from weaknas.errors import InputError
 from weaknas.experiment import Experiment, Task
-from weaknas.files import write_atomically, write_json
+from weaknas.files import remove_parts, write_atomically, write_json
 from weaknas.summary import summarize
 from weaknas.trials import differences
 from weaknas.workers import Outcome, run_experiment
@@ -174,10 +174,7 @@ class Runs:
                     lambda path: pq.write_table(queries, path, compression="zstd"),
                 )
             write_json(self.folder / "summary.json", summary)
-            for path in (self.folder / "runs").glob("*.parquet"):
-                path.unlink()
-            if (self.folder / "runs").exists():
-                (self.folder / "runs").rmdir()
+            remove_parts(self.folder / "runs", "*.parquet")
         return summary
 
     def _position(self, task: Task) -> tuple[int, int, int]:
