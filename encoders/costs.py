@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from weaknas.encoders._base import Encoder, Features
 from weaknas.spaces import SearchSpace
-from weaknas.spaces.constraints import costs_of
+from weaknas.spaces.limits.constraints import costs_of
 
 
 class CostsEncoder(Encoder):

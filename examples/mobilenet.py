@@ -13,7 +13,7 @@ import numpy as np
 import weaknas
 from weaknas.evaluators import OFAPredictor
 from weaknas.spaces import ConstrainedSpace
-from weaknas.spaces.constraints import costs_of
+from weaknas.spaces.limits.constraints import costs_of
 
 parser = argparse.ArgumentParser(description="MobileNets under a budget of multiply-adds.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import weaknas
-from weaknas.ranking import Contestant, Measurer, Ranking, Task
+from weaknas.laboratory.ranking import Contestant, Measurer, Ranking, Task
 from weaknas.testing import check_predictor
 
 parser = argparse.ArgumentParser(description="A scikit-learn pipeline as predictor.")
@@ -47,7 +47,7 @@ result = weaknas.run(search, benchmark, budget=budget)
 print(f"{result.best.architecture.text}: regret {result.regret:.2f} after {budget} queries")
 
 # %%
-# How well does it rank the cells it has not seen? `weaknas.ranking` answers for any
+# How well does it rank the cells it has not seen? `weaknas.laboratory.ranking` answers for any
 # predictor; `weaknas rank` does so for registered ones from the command line.
 
 design = Ranking(

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from weaknas import plots
 from weaknas.commands.compare import ComparisonProgress, print_summary
 from weaknas.errors import InputError
-from weaknas.experiment import Experiment, Target, parse_strategy
 from weaknas.files import write_json
+from weaknas.laboratory.experiment import Experiment, Target, parse_strategy
+from weaknas.laboratory.results import compare, read_queries, versions
+from weaknas.laboratory.summary import by_dataset, collect
 from weaknas.registry import get_benchmark
-from weaknas.results import compare, read_queries, versions
-from weaknas.summary import by_dataset, collect
+from weaknas.reports import plots
 
 SPACE = "nasbench201"
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")

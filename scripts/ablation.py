@@ -12,8 +12,8 @@ from typing import Any
 
 from _shared import parser, run, save, start
 
-from weaknas import plots
-from weaknas.summary import by_dataset
+from weaknas.laboratory.summary import by_dataset
+from weaknas.reports import plots
 
 PREDICTORS = ("gp", "bayesian-ridge", "extra-trees", "xgboost")
 ACQUISITIONS = ("ei", "ucb", "thompson", "greedy", "top-n")

@@ -12,9 +12,9 @@ from typing import Any
 
 from _shared import draw, parser, run, save, start
 
-from weaknas import plots
+from weaknas.laboratory.summary import by_dataset
+from weaknas.reports import plots
 from weaknas.spaces.graph.table import DATASETS
-from weaknas.summary import by_dataset
 
 SPACE = "graph"
 STRATEGIES = ("weaknas", "local-search", "regularized-evolution", "random")

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from _shared import draw, parser, run, save, start
 
-from weaknas import plots
 from weaknas.registry import get_benchmark
+from weaknas.reports import plots
 
 SPACE = "nasbench101"
 STRATEGIES = ("weaknas", "local-search", "regularized-evolution", "random")

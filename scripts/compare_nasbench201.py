@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from _shared import draw, parser, run, save, start
 
-from weaknas import plots
+from weaknas.reports import plots
 
 STRATEGIES = (
     "weaknas",

@@ -22,11 +22,11 @@ from _shared import parser, save, start
 
 from weaknas.evaluators.train import TrainEvaluator, curve_of
 from weaknas.execution import ProcessPool
-from weaknas.learning_curves import CurveExtrapolation, EarlyStop
+from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.registry import get_space
-from weaknas.runner import run
-from weaknas.statistics import bootstrap_interval
+from weaknas.runs.runner import run
 from weaknas.strategies import RandomSearch
+from weaknas.training.learning_curves import CurveExtrapolation, EarlyStop
 
 SPACE, DATASET = "nasbench201", "digits"
 

@@ -22,8 +22,8 @@ from typing import Any
 import weaknas
 from weaknas.evaluators import Evaluation
 from weaknas.execution import ProcessPool
+from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture
-from weaknas.trials import Trial
 
 WORKERS = 2
 

@@ -22,13 +22,13 @@ from _shared import parser, save, start
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators.supernet import SupernetEvaluator
+from weaknas.runs.trials import Trial
 from weaknas.spaces import ConstrainedSpace
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.supernets.export import export_timm
 from weaknas.supernets.files import save_supernet
 from weaknas.training import Dataset, load_dataset
 from weaknas.training.export import export
-from weaknas.trials import Trial
 
 
 def main() -> None:

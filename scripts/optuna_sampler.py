@@ -23,10 +23,10 @@ from optuna.samplers import BaseSampler, TPESampler
 import weaknas
 from weaknas.components import run_seed
 from weaknas.evaluators import evaluation_seed
-from weaknas.optuna_space import suggest
+from weaknas.laboratory.statistics import bootstrap_interval
+from weaknas.laboratory.workers import run_tasks
+from weaknas.optuna_bridge.space import suggest
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.statistics import bootstrap_interval
-from weaknas.workers import run_tasks
 
 Tell: TypeAlias = Callable[[float], object]
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {

@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from _shared import parser, save, start
 
-from weaknas import plots
 from weaknas.components import run_seed
 from weaknas.evaluators import TabularBenchmark
-from weaknas.objectives import Costs
-from weaknas.pareto import hypervolume
+from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.registry import get_benchmark, get_strategy
-from weaknas.runner import run
-from weaknas.statistics import bootstrap_interval
+from weaknas.reports import plots
+from weaknas.runs.runner import run
+from weaknas.search.objectives import Costs
+from weaknas.search.pareto import hypervolume
 
 SPACE, COST = "mobilenetv3", "macs"
 #: Those that take objectives search the front, the others the best score.

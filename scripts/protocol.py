@@ -30,11 +30,11 @@ import numpy.typing as npt
 from _shared import parser, save, start
 from scipy import stats
 
-from weaknas import plots
 from weaknas.evaluators.train import TrainEvaluator
+from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.registry import get_space
+from weaknas.reports import plots
 from weaknas.spaces import Architecture
-from weaknas.statistics import bootstrap_interval
 
 SPACE = "darts"
 #: What all protocols start from: 5 cells of 8 channels, and the published optimiser of DARTS.

@@ -16,12 +16,12 @@ from typing import Any
 
 from _shared import command, parser, save, start
 
-from weaknas import plots
 from weaknas.commands.rank import RankingProgress, print_ranking
 from weaknas.errors import InputError
-from weaknas.ranking import REGIMES, Contestant, Ranking, parse_contestant
-from weaknas.ranking_results import rank
+from weaknas.laboratory.ranking import REGIMES, Contestant, Ranking, parse_contestant
+from weaknas.laboratory.ranking_results import rank
 from weaknas.registry import get_benchmark, get_space, list_predictors
+from weaknas.reports import plots
 from weaknas.spaces import SearchSpace
 
 #: Space to data set and training sizes, those of published comparisons.

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from _shared import parser, save, start
 
-from weaknas import plots
-from weaknas.search import WeakNAS
+from weaknas.reports import plots
+from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import Architecture, SearchSpace, SubsetSpace
 from weaknas.spaces.nasbench101 import NASBench101
 

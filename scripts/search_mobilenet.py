@@ -14,11 +14,11 @@ from functools import partial
 
 from _shared import command, draw, parser, save, start
 
-from weaknas import plots
 from weaknas.commands.compare import ComparisonProgress, parse_runs_of, print_summary
-from weaknas.experiment import Experiment, parse_strategy
-from weaknas.problem import build_problem
-from weaknas.results import compare
+from weaknas.laboratory.experiment import Experiment, parse_strategy
+from weaknas.laboratory.results import compare
+from weaknas.reports import plots
+from weaknas.runs.problem import build_problem
 
 SPACE = "mobilenetv3:width=1.2:resolution=236"
 EVALUATOR = "ofa-predictor:resolution=224"

@@ -24,13 +24,13 @@ import numpy as np
 from _shared import parser, save, start
 
 import weaknas
-from weaknas import plots
 from weaknas.evaluators.supernet import SupernetEvaluator
 from weaknas.files import write_json
+from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
+from weaknas.reports import plots
 from weaknas.spaces import Architecture, ConstrainedSpace, SearchSpace
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201
-from weaknas.statistics import bootstrap_interval, kendall_tau
 from weaknas.supernets.files import save_supernet
 from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
 from weaknas.training import Protocol, load_dataset

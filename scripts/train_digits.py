@@ -21,13 +21,13 @@ import numpy as np
 from _shared import parser, save, start
 
 from weaknas.evaluators.train import TrainEvaluator
+from weaknas.laboratory.statistics import bootstrap_interval, relative_improvement
+from weaknas.laboratory.workers import run_tasks
 from weaknas.registry import get_space
-from weaknas.runner import run
-from weaknas.search import WeakNAS
-from weaknas.statistics import bootstrap_interval, relative_improvement
+from weaknas.runs.runner import run
+from weaknas.search.strategy import WeakNAS
 from weaknas.strategies import Strategy, SuccessiveHalving
 from weaknas.training.export import read_card
-from weaknas.workers import run_tasks
 
 SPACE, DATASET = "nasbench201", "digits"
 HALVINGS = ("stop", "compress")

@@ -12,9 +12,9 @@ import time
 
 from _shared import parser, save, start
 
+from weaknas.laboratory.tuning import Tuning, compare_on_fresh_splits, tune
+from weaknas.laboratory.tuning_data import TableData
 from weaknas.registry import get_benchmark
-from weaknas.tuning import Tuning, compare_on_fresh_splits, tune
-from weaknas.tuning_data import TableData
 
 
 def main() -> None:

@@ -3,9 +3,8 @@
 from weaknas.spaces._base import LISTABLE_LIMIT, Fingerprints, Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.choices import ChoiceSpace
-from weaknas.spaces.constrained import ConstrainedSpace
 from weaknas.spaces.graphs import GraphBatch
-from weaknas.spaces.subset import SubsetSpace
+from weaknas.spaces.limits import ConstrainedSpace, SubsetSpace
 
 __all__ = [
     "LISTABLE_LIMIT",

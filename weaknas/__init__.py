@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Architecture": "weaknas.spaces",
@@ -17,11 +17,11 @@ _HOME = {
     "Evaluation": "weaknas.evaluators",
     "TabularBenchmark": "weaknas.evaluators",
     "InputError": "weaknas.errors",
-    "Result": "weaknas.runner",
+    "Result": "weaknas.runs.runner",
     "Strategy": "weaknas.strategies",
-    "Trial": "weaknas.trials",
-    "WeakNAS": "weaknas.search",
-    "WeakNASSampler": "weaknas.optuna_sampler",
+    "Trial": "weaknas.runs.trials",
+    "WeakNAS": "weaknas.search.strategy",
+    "WeakNASSampler": "weaknas.optuna_bridge.sampler",
     "get_benchmark": "weaknas.registry",
     "get_evaluator": "weaknas.registry",
     "get_encoder": "weaknas.registry",
@@ -34,7 +34,7 @@ _HOME = {
     "list_predictors": "weaknas.registry",
     "list_spaces": "weaknas.registry",
     "list_strategies": "weaknas.registry",
-    "run": "weaknas.runner",
+    "run": "weaknas.runs.runner",
 }
 
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from weaknas.errors import InputError as InputError
     from weaknas.evaluators import Evaluation as Evaluation
     from weaknas.evaluators import TabularBenchmark as TabularBenchmark
-    from weaknas.optuna_sampler import WeakNASSampler as WeakNASSampler
+    from weaknas.optuna_bridge.sampler import WeakNASSampler as WeakNASSampler
     from weaknas.registry import get_benchmark as get_benchmark
     from weaknas.registry import get_encoder as get_encoder
     from weaknas.registry import get_evaluator as get_evaluator
@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     from weaknas.registry import list_predictors as list_predictors
     from weaknas.registry import list_spaces as list_spaces
     from weaknas.registry import list_strategies as list_strategies
-    from weaknas.runner import Result as Result
-    from weaknas.runner import run as run
-    from weaknas.search import WeakNAS as WeakNAS
+    from weaknas.runs.runner import Result as Result
+    from weaknas.runs.runner import run as run
+    from weaknas.runs.trials import Trial as Trial
+    from weaknas.search.strategy import WeakNAS as WeakNAS
     from weaknas.spaces import Architecture as Architecture
     from weaknas.spaces import ChoiceSpace as ChoiceSpace
     from weaknas.spaces import SearchSpace as SearchSpace
     from weaknas.strategies import Strategy as Strategy
-    from weaknas.trials import Trial as Trial
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +129,12 @@ def data_folders() -> list[Path]:
     import platformdirs
 
     return [Path(platformdirs.user_data_dir("weaknas", appauthor=False))]
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, old and new value of all leaves in which two configurations differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(set(old) | set(new)):
+            yield from differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))
+    elif old != new:
+        yield prefix, json.dumps(old), json.dumps(new)

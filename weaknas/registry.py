@@ -169,12 +169,12 @@ PREDICTORS = Registry(
 STRATEGIES = Registry(
     "strategy",
     {
-        "bananas": "weaknas.strategies.configured:bananas",
+        "bananas": "weaknas.search.published:bananas",
         "bohb": "weaknas.strategies:BOHB",
-        "brp-nas": "weaknas.strategies.configured:brp_nas",
+        "brp-nas": "weaknas.search.published:brp_nas",
         "hyperband": "weaknas.strategies:Hyperband",
         "local-search": "weaknas.strategies:LocalSearch",
-        "npenas": "weaknas.strategies.configured:npenas",
+        "npenas": "weaknas.search.published:npenas",
         "optuna-cmaes": "weaknas.strategies.optuna:cmaes",
         "optuna-gp": "weaknas.strategies.optuna:gp",
         "optuna-nsga2": "weaknas.strategies.optuna:nsga2",
@@ -184,7 +184,7 @@ STRATEGIES = Registry(
         "reinforce": "weaknas.strategies:Reinforce",
         "simulated-annealing": "weaknas.strategies:SimulatedAnnealing",
         "successive-halving": "weaknas.strategies:SuccessiveHalving",
-        "weaknas": "weaknas.search:WeakNAS",
+        "weaknas": "weaknas.search.strategy:WeakNAS",
     },
 )
 
@@ -202,12 +202,12 @@ EVALUATORS = Registry(
 BENCHMARKS = Registry(
     "benchmark",
     {
-        "darts": "weaknas.benchmarks:darts",
-        "graph": "weaknas.benchmarks:graph",
-        "mobilenetv3": "weaknas.benchmarks:mobilenetv3",
-        "nasbench101": "weaknas.benchmarks:nasbench101",
-        "nasbench201": "weaknas.benchmarks:nasbench201",
-        "nats-size": "weaknas.benchmarks:nats_size",
+        "darts": "weaknas.evaluators.benchmarks:darts",
+        "graph": "weaknas.evaluators.benchmarks:graph",
+        "mobilenetv3": "weaknas.evaluators.benchmarks:mobilenetv3",
+        "nasbench101": "weaknas.evaluators.benchmarks:nasbench101",
+        "nasbench201": "weaknas.evaluators.benchmarks:nasbench201",
+        "nats-size": "weaknas.evaluators.benchmarks:nats_size",
     },
 )
 
@@ -257,7 +257,7 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     """
     space: SearchSpace
     if is_space_file(name):
-        space = _import("weaknas.spaces.toml:read_space")(name, **options)
+        space = _import("weaknas.spaces.choices.toml:read_space")(name, **options)
     else:
         space = SPACES.build(name, **options)
     return space
@@ -343,5 +343,5 @@ def get_benchmark(name: str, **options: Any) -> Any:
         When the name, the data set or an option is unknown.
     """
     if is_space_file(name):
-        return _import("weaknas.benchmarks:from_file")(name, **options)
+        return _import("weaknas.evaluators.benchmarks:from_file")(name, **options)
     return BENCHMARKS.build(name, **options)

@@ -11,8 +11,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._costs import Convolution, Cost, Counts, count_macs, count_parameters
-from weaknas.spaces._skeleton import halved
+from weaknas.spaces.cells.costs import Convolution, Cost, Counts, count_macs, count_parameters
+from weaknas.spaces.cells.skeleton import halved
 from weaknas.spaces.darts.skeleton import NODES, DARTSSkeleton, Place
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from weaknas.spaces._layers import relu_conv_norm
+from weaknas.spaces.cells.layers import relu_conv_norm
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:

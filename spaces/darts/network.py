@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from weaknas.spaces._layers import Head, relu_conv_norm
+from weaknas.spaces.cells.layers import Head, relu_conv_norm
 from weaknas.spaces.darts.layers import FactorizedReduction, drop_path, operation
 from weaknas.spaces.darts.skeleton import DARTSSkeleton, Place
 

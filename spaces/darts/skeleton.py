@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._skeleton import Skeleton, halved
+from weaknas.spaces.cells.skeleton import Skeleton, halved
 
 NODES = 4
 #: Channels and cells in each stage that were published with each stem.

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import Fingerprints, Genotypes
-from weaknas.spaces._cells import CellSpace
-from weaknas.spaces._costs import Counts
+from weaknas.spaces.cells.costs import Counts
+from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.darts import counts
 from weaknas.spaces.darts.genotype import Cell, format_cells, parse_cells
 from weaknas.spaces.darts.skeleton import DARTSSkeleton

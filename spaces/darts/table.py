@@ -9,7 +9,7 @@ import numpy as np
 
 from weaknas.errors import InputError
 from weaknas.spaces.darts.space import CELLS, DARTS
-from weaknas.spaces.tables import Columns
+from weaknas.spaces.files.tables import Columns
 
 _ACCURACIES = {"test_acc_best": "best_test_accuracy", "test_acc_epoch600": "test_accuracy"}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from weaknas.errors import InputError, MissingDependencyError, unknown
+from weaknas.spaces.files.pickles import PLAIN_AND_NUMBERS, load_restricted
+from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.graph.space import LINKS, OPERATIONS
-from weaknas.spaces.pickles import PLAIN_AND_NUMBERS, load_restricted
-from weaknas.spaces.tables import Columns
 
 DATASETS = (
     "cora",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.spaces._base import Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.constraints import CostFunction
+from weaknas.spaces.limits.constraints import CostFunction
 from weaknas.spaces.mobilenetv3 import moves
 from weaknas.spaces.mobilenetv3.costs import (
     CostTable,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.checkpoints import load_weights, read_checkpoint
+from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.mobilenetv3.elastic import ElasticBlock
 from weaknas.spaces.mobilenetv3.network import DROPOUT, Frame, Network, initialize
 from weaknas.spaces.mobilenetv3.skeleton import EXPANSIONS, LAYERS, LAYERS_PER_UNIT, Skeleton

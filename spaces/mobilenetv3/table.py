@@ -9,8 +9,8 @@ import numpy as np
 
 from weaknas.errors import InputError
 from weaknas.files import data_folders
+from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.mobilenetv3.space import MobileNetV3
-from weaknas.spaces.tables import Columns
 
 _FILE = Path("mobilenet") / "ofa_mbv3_w1.0_r224_dynas.csv"
 _COLUMNS = ("ks", "e", "d", "r", "top1_mean", "macs", "params")

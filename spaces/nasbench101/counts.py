@@ -16,8 +16,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._costs import Convolution, Cost, Counts, count_macs, count_parameters
-from weaknas.spaces._skeleton import halved
+from weaknas.spaces.cells.costs import Convolution, Cost, Counts, count_macs, count_parameters
+from weaknas.spaces.cells.skeleton import halved
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT
 from weaknas.spaces.nasbench101.skeleton import NASBench101Skeleton
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.files import cache_folder
+from weaknas.spaces.files.tables import cached_columns
 from weaknas.spaces.nasbench101 import cells
-from weaknas.spaces.tables import cached_columns
 
 #: Number of cells that are valid and not isomorphic (Ying et al., ICML 2019, section 2).
 SIZE = 423_624

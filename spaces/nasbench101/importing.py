@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
+from weaknas.spaces.files.tables import Columns, DamagedTableError, read_columns, write_columns
 from weaknas.spaces.nasbench101 import cells
 from weaknas.spaces.nasbench101.official import MEASURES, OfficialReader
 from weaknas.spaces.nasbench101.tfrecord import Progress, read_blocks
-from weaknas.spaces.tables import Columns, DamagedTableError, read_columns, write_columns
 
 FULL_EPOCHS = 108
 _PART_RECORDS = 200_000  # some ten seconds of work

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from weaknas.spaces._layers import Head
+from weaknas.spaces.cells.layers import Head
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT
 from weaknas.spaces.nasbench101.counts import vertex_channels
 from weaknas.spaces.nasbench101.skeleton import NASBench101Skeleton

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weaknas.errors import InputError
-from weaknas.spaces._skeleton import Skeleton
+from weaknas.spaces.cells.skeleton import Skeleton
 from weaknas.spaces.nasbench101.cells import INNER
 
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError
 from weaknas.spaces._base import Fingerprints, Genotypes
-from weaknas.spaces._cells import CellSpace
-from weaknas.spaces._costs import Counts
+from weaknas.spaces.cells.costs import Counts
+from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench101 import cells, counts, moves, strings
 from weaknas.spaces.nasbench101.cells import EDGES, INNER, OPERATIONS, OUTPUT, VERTICES

@@ -11,6 +11,7 @@ import numpy as np
 
 from weaknas.errors import InputError, unknown
 from weaknas.files import data_folders
+from weaknas.spaces.files.tables import Columns, describe_columns, read_columns, write_columns
 from weaknas.spaces.nasbench101 import cells
 from weaknas.spaces.nasbench101.enumeration import SIZE
 from weaknas.spaces.nasbench101.importing import (
@@ -22,7 +23,6 @@ from weaknas.spaces.nasbench101.importing import (
 from weaknas.spaces.nasbench101.official import cells_from_arrays, hash_numbers
 from weaknas.spaces.nasbench101.space import NASBench101
 from weaknas.spaces.nasbench101.tfrecord import Progress
-from weaknas.spaces.tables import Columns, describe_columns, read_columns, write_columns
 
 Source: TypeAlias = Literal["auto", "official", "sample"]
 SOURCES: tuple[Source, ...] = ("auto", "official", "sample")

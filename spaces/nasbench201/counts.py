@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._costs import Convolution, Cost, Counts, count_macs, count_parameters
-from weaknas.spaces._skeleton import halved
+from weaknas.spaces.cells.costs import Convolution, Cost, Counts, count_macs, count_parameters
+from weaknas.spaces.cells.skeleton import halved
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
 
 #: Kernel size of the operations that have weights, by their index.

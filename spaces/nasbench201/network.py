@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from weaknas.spaces._layers import Head, Zero, relu_conv_norm
+from weaknas.spaces.cells.layers import Head, Zero, relu_conv_norm
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
 from weaknas.spaces.nasbench201.space import EDGES, OPERATIONS
 

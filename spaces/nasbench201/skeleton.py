@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from weaknas.spaces._skeleton import Skeleton
+from weaknas.spaces.cells.skeleton import Skeleton
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import Genotypes
-from weaknas.spaces._cells import CellSpace
-from weaknas.spaces._costs import Counts
+from weaknas.spaces.cells.costs import Counts
+from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench201 import counts
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton

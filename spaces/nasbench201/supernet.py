@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.checkpoints import load_weights, read_checkpoint
+from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.nasbench201.network import Cell, Network
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
 

@@ -12,16 +12,16 @@ import numpy as np
 
 from weaknas.errors import InputError, MissingDependencyError, unknown
 from weaknas.files import cache_folder, data_folders
-from weaknas.spaces.nasbench201.official import DATASETS, Progress, read_official
-from weaknas.spaces.nasbench201.space import EDGES, OPERATIONS, NASBench201
-from weaknas.spaces.pickles import load_restricted
-from weaknas.spaces.tables import (
+from weaknas.spaces.files.pickles import load_restricted
+from weaknas.spaces.files.tables import (
     Columns,
     cached_columns,
     describe_columns,
     read_columns,
     write_columns,
 )
+from weaknas.spaces.nasbench201.official import DATASETS, Progress, read_official
+from weaknas.spaces.nasbench201.space import EDGES, OPERATIONS, NASBench201
 
 Source: TypeAlias = Literal["auto", "pip", "official"]
 SOURCES: tuple[Source, ...] = ("auto", "pip", "official")

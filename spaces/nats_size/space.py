@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import Genotypes
-from weaknas.spaces.choices import ChoiceSpace
+from weaknas.spaces.choices.space import ChoiceSpace
 
 CHANNELS = tuple(range(8, 65, 8))
 STAGES = 5

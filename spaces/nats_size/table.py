@@ -10,9 +10,9 @@ import numpy as np
 
 from weaknas.errors import InputError, unknown
 from weaknas.files import data_folders
+from weaknas.spaces.files.tables import Columns, describe_columns, read_columns, write_columns
 from weaknas.spaces.nasbench201.official import DATASETS, Layout, Progress, read_official
 from weaknas.spaces.nats_size.space import NATSSize
-from weaknas.spaces.tables import Columns, describe_columns, read_columns, write_columns
 
 ROWS = 32_768
 

@@ -11,7 +11,7 @@ import pytest
 from weaknas import cli
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError
-from weaknas.experiment import parse_strategy
+from weaknas.laboratory.experiment import parse_strategy
 from weaknas.registry import get_space
 from weaknas.spaces import ChoiceSpace
 

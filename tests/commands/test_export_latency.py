@@ -10,9 +10,9 @@ import pytest
 
 from weaknas.cli import main
 from weaknas.errors import InputError
-from weaknas.latency import measure_networks, measure_table
 from weaknas.spaces.mobilenetv3 import LatencyTable, MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201
+from weaknas.training.latency import measure_networks, measure_table
 
 torch = pytest.importorskip("torch")
 

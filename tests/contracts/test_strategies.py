@@ -19,7 +19,7 @@ from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
 from weaknas.predictors.mlp import MLP
 from weaknas.registry import STRATEGIES, get_space, get_strategy
-from weaknas.runner import Result, run
+from weaknas.runs.runner import Result, run
 from weaknas.spaces import Architecture, ChoiceSpace, ConstrainedSpace, SearchSpace
 from weaknas.strategies import Hyperband, Strategy
 

@@ -18,8 +18,8 @@ from weaknas.evaluators import (
     evaluate_safely,
     evaluation_seed,
 )
+from weaknas.runs.trials import Trial
 from weaknas.spaces import ChoiceSpace
-from weaknas.trials import Trial
 
 SPACE = ChoiceSpace({"a": list("xyz"), "b": [1, 2]})
 ONE, OTHER = SPACE.architectures(SPACE.enumerate()[:2])

@@ -13,8 +13,8 @@ import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators.ofa_predictor import OFAPredictor
 from weaknas.spaces import ConstrainedSpace
+from weaknas.spaces.files.torch_files import read_state_dict
 from weaknas.spaces.mobilenetv3 import MobileNetV3
-from weaknas.spaces.torch_files import read_state_dict
 from weaknas.testing import evaluator_checks
 
 FILE = "mobilenet/ofa_acc_predictor_w1.2.pth"

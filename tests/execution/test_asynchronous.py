@@ -16,7 +16,8 @@ from execution_judges import SPACE, score
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
-from weaknas.runner import Result
+from weaknas.runs.runner import Result
+from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture
 from weaknas.strategies import (
     Hyperband,
@@ -27,7 +28,6 @@ from weaknas.strategies import (
     SimulatedAnnealing,
     Strategy,
 )
-from weaknas.trials import Trial
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "random": lambda: RandomSearch(SPACE, seed=1),

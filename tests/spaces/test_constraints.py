@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from weaknas.errors import InputError
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
-from weaknas.spaces.constraints import Constraint, parse_constraint, parse_constraints
+from weaknas.spaces.limits.constraints import Constraint, parse_constraint, parse_constraints
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.testing import space_checks
@@ -211,7 +211,7 @@ def _multinomial(*counts: int) -> int:
 def test_chains_and_rejection_agree_on_mobilenets(monkeypatch: pytest.MonkeyPatch) -> None:
     window = "585e6<=macs<=600e6"
     exact = ConstrainedSpace(MOBILE, window)
-    monkeypatch.setattr("weaknas.spaces.constrained._REJECT_ABOVE", 1.0)
+    monkeypatch.setattr("weaknas.spaces.limits.constrained._REJECT_ABOVE", 1.0)
     chained = ConstrainedSpace(MOBILE, window)
     one = exact.sample(8000, np.random.default_rng(1))
     other = chained.sample(8000, np.random.default_rng(2))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from weaknas import benchmarks
-from weaknas.benchmarks import nasbench101
 from weaknas.errors import InputError
+from weaknas.evaluators import benchmarks
+from weaknas.evaluators.benchmarks import nasbench101
 from weaknas.spaces import SubsetSpace
 from weaknas.spaces.nasbench101 import NASBench101, cells, importing, tfrecord
 from weaknas.spaces.nasbench101.official import read_metrics

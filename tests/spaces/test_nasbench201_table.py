@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from weaknas.errors import InputError
+from weaknas.spaces.files.tables import DamagedTableError, read_columns
 from weaknas.spaces.nasbench201 import NASBench201, table
 from weaknas.spaces.nasbench201.official import DATASETS
 from weaknas.spaces.nasbench201.table import describe_table, import_table, load_table, locate_table
-from weaknas.spaces.tables import DamagedTableError, read_columns
 
 SPACE = NASBench201()
 # Official index to genotype and the seeds of its full trainings.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
-from weaknas.spaces.pickles import (
+from weaknas.spaces.files.pickles import (
     PLAIN_AND_NUMBERS,
     PLAIN_AND_TENSORS,
     Opaque,

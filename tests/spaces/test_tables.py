@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from weaknas.errors import InputError
-from weaknas.spaces.tables import (
+from weaknas.spaces.files.tables import (
     DamagedTableError,
     cached_columns,
     describe_columns,

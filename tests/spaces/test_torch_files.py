@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from weaknas.errors import InputError
-from weaknas.spaces.torch_files import read_state_dict, read_tensors
+from weaknas.spaces.files.torch_files import read_state_dict, read_tensors
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 WEIGHT = np.arange(12, dtype="<f4").reshape(3, 4)

@@ -12,12 +12,12 @@ import pytest
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
 from weaknas.registry import get_space
-from weaknas.runner import run
+from weaknas.runs.runner import run
+from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture, ChoiceSpace
 from weaknas.strategies import BOHB, Hyperband, Strategy, SuccessiveHalving
 from weaknas.strategies.bohb import Density
 from weaknas.strategies.hyperband import bracket
-from weaknas.trials import Trial
 
 SPACE = ChoiceSpace({f"x{i}": ["a", "b", "c", "d"] for i in range(6)})
 

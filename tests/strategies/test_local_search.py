@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from weaknas.runner import run
+from weaknas.runs.runner import run
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes
 from weaknas.strategies import LocalSearch
 

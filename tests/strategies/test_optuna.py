@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from weaknas.errors import MissingDependencyError
-from weaknas.runner import run
+from weaknas.runs.runner import run
 from weaknas.spaces import Architecture, ChoiceSpace, ConstrainedSpace, SubsetSpace
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.strategies import optuna as adapter

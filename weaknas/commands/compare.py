@@ -15,11 +15,11 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError
-from weaknas.experiment import Experiment, parse_strategy
-from weaknas.problem import TABLE, build_problem
-from weaknas.results import compare as run_comparison
-from weaknas.summary import by_dataset
-from weaknas.workers import Outcome
+from weaknas.laboratory.experiment import Experiment, parse_strategy
+from weaknas.laboratory.results import compare as run_comparison
+from weaknas.laboratory.summary import by_dataset
+from weaknas.laboratory.workers import Outcome
+from weaknas.runs.problem import TABLE, build_problem
 
 
 @Parameter(name="*")

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
-from weaknas.optuna_export import to_study
+from weaknas.optuna_bridge.export import to_study
 
 
 def export_study(

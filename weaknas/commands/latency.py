@@ -14,9 +14,9 @@ from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError
 from weaknas.files import prepare_file
-from weaknas.latency import measure_networks, measure_table
+from weaknas.laboratory.statistics import spearman_rho
 from weaknas.registry import get_space
-from weaknas.statistics import spearman_rho
+from weaknas.training.latency import measure_networks, measure_table
 
 
 @Parameter(name="*")

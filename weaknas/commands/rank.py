@@ -15,8 +15,8 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError, MissingDependencyError, unknown
-from weaknas.ranking import Measured, Ranking, parse_contestant
-from weaknas.ranking_results import rank as run_ranking
+from weaknas.laboratory.ranking import Measured, Ranking, parse_contestant
+from weaknas.laboratory.ranking_results import rank as run_ranking
 from weaknas.registry import SPACES, get_benchmark, is_space_file
 
 
@@ -122,7 +122,7 @@ def _split(text: str, kind: str) -> list[str]:
 
 def _draw(summary: dict[str, Any], path: Path) -> bool:
     """Draw the figure; without matplotlib say that there is none."""
-    from weaknas import plots
+    from weaknas.reports import plots
 
     try:
         plots.save(plots.plot_ranking(summary), path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from weaknas.report import report as write_report
+from weaknas.reports.report import report as write_report
 
 
 def report(folder: Path, /, *, output: Path | None = None) -> None:

@@ -14,11 +14,11 @@ from weaknas.commands._shared import build_strategy, print_json, takes
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
 from weaknas.execution import Interruption
-from weaknas.objectives import Front
-from weaknas.predictor_config import PredictorConfig
-from weaknas.problem import TABLE, build_problem
-from weaknas.runner import Result, run
-from weaknas.trials import Trial
+from weaknas.laboratory.predictor_config import PredictorConfig
+from weaknas.runs.front import Front
+from weaknas.runs.problem import TABLE, build_problem
+from weaknas.runs.runner import Result, run
+from weaknas.runs.trials import Trial
 
 
 @Parameter(name="*")

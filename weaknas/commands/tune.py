@@ -16,11 +16,17 @@ from optuna.trial import FrozenTrial
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
 from weaknas.files import prepare_file
-from weaknas.ranking import Contestant
+from weaknas.laboratory.ranking import Contestant
+from weaknas.laboratory.results import versions
+from weaknas.laboratory.tuning import (
+    Tuning,
+    best_config,
+    compare_on_fresh_splits,
+    hyperparameters,
+    tune,
+)
+from weaknas.laboratory.tuning_data import Data, RunData, TableData
 from weaknas.registry import SPACES, get_benchmark, get_predictor, get_space, is_space_file
-from weaknas.results import versions
-from weaknas.tuning import Tuning, best_config, compare_on_fresh_splits, hyperparameters, tune
-from weaknas.tuning_data import Data, RunData, TableData
 
 
 @Parameter(name="*")

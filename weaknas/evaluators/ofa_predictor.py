@@ -13,14 +13,14 @@ from weaknas.errors import InputError, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.files import data_folders
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.spaces.constraints import costs_of
+from weaknas.spaces.files.torch_files import read_state_dict
+from weaknas.spaces.limits.constraints import costs_of
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.mobilenetv3.encoding import (
     FEATURES,
     RESOLUTIONS,
     encode_for_predictor,
 )
-from weaknas.spaces.torch_files import read_state_dict
 
 Scores = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.evaluators._base import Evaluation
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.spaces.constraints import costs_of
+from weaknas.spaces.limits.constraints import costs_of
 from weaknas.training.data import Dataset, load_dataset
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ class ZeroCostEvaluator:
     """Scores each architecture by a zero-cost proxy of a small untrained network.
 
     For searches that take seconds, and as the baseline that a trained score must beat. A
-    proxy ranks roughly: it is no accuracy. See `weaknas.proxies` for what there is.
+    proxy ranks roughly: it is no accuracy. See `weaknas.encoders.zero_cost` for what there is.
 
     Parameters
     ----------
     space : SearchSpace
         With networks.
     proxy : str
-        The score, one of `weaknas.proxies.PROXIES`; the others are metrics.
+        The score, one of `weaknas.encoders.zero_cost.PROXIES`; the others are metrics.
     cache : path, optional
         A file of JSON lines where measurements are kept.
 

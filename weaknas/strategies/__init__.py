@@ -1,4 +1,8 @@
-"""Search strategies behind one contract: `ask` and `tell`. WeakNAS is in `weaknas.search`."""
+"""Search strategies behind one contract: `ask` and `tell`.
+
+The contract and the baselines; WeakNAS itself and its relatives are in `weaknas.search`.
+Imports spaces alone.
+"""
 
 from weaknas.strategies._base import Fidelity, History, Scores, Strategy
 from weaknas.strategies._stepwise import StepwiseStrategy

@@ -12,7 +12,7 @@ from torch import nn
 from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.files import write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.spaces.checkpoints import load_weights, read_checkpoint
+from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.mobilenetv3.network import Network
 from weaknas.spaces.mobilenetv3.timm import timm_definition, timm_state_dict
 from weaknas.supernets.building import build_supernet

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from weaknas.files import write_atomically
-from weaknas.spaces.checkpoints import load_plain
+from weaknas.spaces.files.checkpoints import load_plain
 
 _ABOUT = "supernet"
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weaknas.errors import InputError
-from weaknas.spaces.pickles import PLAIN_AND_NUMBERS, AllowList, load_restricted, reporting
+from weaknas.spaces.files.pickles import PLAIN_AND_NUMBERS, AllowList, load_restricted, reporting
 from weaknas.training.data._base import Labels, Pixels
 
 

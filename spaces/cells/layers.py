@@ -1,0 +1,29 @@
+"""Layers that the networks of several cell spaces are made of (torch)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def relu_conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """ReLU, a convolution without bias that keeps or halves the size, batch norm."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+class Head(nn.Sequential):
+    """Mean over height and width, and a linear classifier."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
+class Zero(nn.Module):
+    """Zeros of the shape of the input, with zeros as gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return zeros."""
+        return x * 0

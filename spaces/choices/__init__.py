@@ -1,0 +1,5 @@
+"""A user's own space: a product of choices, some of which exist under conditions, or a file."""
+
+from weaknas.spaces.choices.space import ChoiceSpace
+
+__all__ = ["ChoiceSpace"]

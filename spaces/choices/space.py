@@ -1,0 +1,230 @@
+"""Spaces that are a list of named choices: a user's own, chains, channel sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError, unknown
+from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.choices.conditions import Conditions
+
+
+class ChoiceSpace(SearchSpace):
+    """Every combination of named choices; some may exist only where others have certain values.
+
+    A choice that does not exist has the index 0 in the canonical form and is
+    absent from the string form and from `decode`. `size`, `sample` and
+    `enumerate` count each different architecture once.
+
+    Parameters
+    ----------
+    choices : mapping of str to sequence
+        The values that each decision may take. Where all values of a decision
+        are numbers in increasing order, encoders treat them as ordered.
+    name : str
+        How the space is called in records.
+    conditions : mapping, optional
+        For a choice that does not always exist: which values other choices must
+        have, e.g. ``{"conv_width": {"layer1": ["conv3", "conv5"]}}``. With several
+        others all must have them; a choice that does not exist has no value.
+
+    Raises
+    ------
+    InputError
+        When a decision has no value, repeats one, or a name or value contains
+        one of the characters ``,`` and ``=`` that its string form needs; when a
+        condition names what is not there or depends on itself.
+
+    Examples
+    --------
+    >>> space = ChoiceSpace({"layer1": ["skip", "conv3"], "width": [16, 32, 64]})
+    >>> space.size
+    6
+    >>> space.decode(space.architecture("layer1=conv3,width=64"))
+    {'layer1': 'conv3', 'width': 64}
+    >>> only_conv = {"width": {"layer1": ["conv3"]}}
+    >>> space = ChoiceSpace(
+    ...     {"layer1": ["skip", "conv3"], "width": [16, 32, 64]}, conditions=only_conv
+    ... )
+    >>> space.size, space.decode(space.architecture("layer1=skip"))
+    (4, {'layer1': 'skip'})
+    """
+
+    def __init__(
+        self,
+        choices: Mapping[str, Sequence[Any]],
+        name: str = "choices",
+        conditions: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        if not choices:
+            raise InputError("a ChoiceSpace needs at least one choice")
+        self.name = name
+        self.variables = tuple(str(variable) for variable in choices)
+        self.choices = tuple(tuple(values) for values in choices.values())
+        self._texts = [[str(value) for value in values] for values in self.choices]
+        for variable, texts in zip(self.variables, self._texts, strict=True):
+            if not texts or len(set(texts)) < len(texts):
+                raise InputError(f"the choices of {variable!r} are empty or repeat: {texts}")
+            if any(mark in text for text in (variable, *texts) for mark in ",="):
+                raise InputError(f"',' and '=' may not stand in {variable!r} or its values {texts}")
+        self.cardinalities = np.array([len(values) for values in self.choices])
+        self.ordered = np.array([_is_increasing(values) for values in self.choices])
+        self._conditions = Conditions(self.variables, self._texts, conditions or {})
+
+    @property
+    def size(self) -> int:
+        """Exact number of different architectures."""
+        return self._conditions.size
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, size, all choices and conditions as plain JSON types."""
+        choices = dict(zip(self.variables, self._texts, strict=True))
+        conditions = self._conditions.description
+        extra = {"conditions": conditions} if conditions else {}
+        return super().describe() | {"choices": choices} | extra
+
+    # -- values -------------------------------------------------------------------
+
+    def format(self, genotype: npt.NDArray[np.integer]) -> str:
+        """Return ``variable=value`` pairs of the choices that exist, joined by commas."""
+        row, active = self._settled(genotype)
+        pairs = zip(self.variables, self._texts, row, active, strict=True)
+        return ",".join(f"{name}={texts[index]}" for name, texts, index, exists in pairs if exists)
+
+    def parse(self, text: str) -> Genotypes:
+        """Read ``variable=value`` pairs in any order.
+
+        Raises
+        ------
+        InputError
+            When a variable is missing, unknown or repeated, or a value is not allowed.
+        """
+        pairs = [part.partition("=") for part in text.strip().split(",")]
+        values = {variable.strip(): value.strip() for variable, _, value in pairs}
+        if len(values) < len(pairs):
+            raise InputError(f"{text!r} names a choice twice")
+        return self.encode(values)
+
+    def encode(self, values: Mapping[str, Any]) -> Genotypes:
+        """Return the genotype, shape (d,), of one value a variable.
+
+        A choice that does not exist is left out, or is None, NaN or empty as in
+        the cells of a table.
+
+        Raises
+        ------
+        InputError
+            When a variable is missing or unknown, a value is not allowed, or a
+            choice that does not exist has one.
+        """
+        for variable in values:
+            if variable not in self.variables:
+                raise unknown(f"choice of the space {self.name!r}", variable, self.variables)
+        genotype = np.zeros((1, self.n_variables), dtype=np.int16)
+        missing = []
+        for column in self._conditions.order:
+            variable, texts = self.variables[column], self._texts[column]
+            if not self._conditions.exists(column, genotype)[0]:
+                self._require_absent(variable, values.get(variable))
+            elif variable not in values:
+                missing.append(variable)
+            else:
+                text = _text_of(values[variable], texts)
+                if text not in texts:
+                    raise unknown(f"value of {variable!r}", values[variable], texts)
+                genotype[0, column] = texts.index(text)
+        if missing:
+            raise InputError(f"no value for {', '.join(missing)} of the space {self.name!r}")
+        return np.asarray(genotype[0])
+
+    def decode(
+        self, architecture: Architecture | Sequence[int] | npt.NDArray[np.integer]
+    ) -> dict[str, Any]:
+        """Return the value of each variable of one architecture or genotype that exists."""
+        genotype = architecture.genotype if isinstance(architecture, Architecture) else architecture
+        row, active = self._settled(np.asarray(genotype))
+        pairs = zip(self.variables, self.choices, row, active, strict=True)
+        return {name: values[int(index)] for name, values, index, exists in pairs if exists}
+
+    def _settled(
+        self, genotype: npt.NDArray[np.integer]
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+        rows = self.canonicalize(np.asarray(genotype)[None])
+        return rows[0], self._conditions.active(rows)[0]
+
+    def _require_absent(self, variable: str, value: Any) -> None:
+        if value is None or str(value) in ("", "nan"):
+            return
+        needed = self._conditions.description[variable]
+        wanted = " and ".join(f"{name} is {' or '.join(texts)}" for name, texts in needed.items())
+        raise InputError(f"{variable!r} has the value {value!r} but exists only where {wanted}")
+
+    # -- identity, drawing and moving -----------------------------------------------
+
+    def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Give the index 0 to the choices that do not exist."""
+        return self._conditions.deactivate(np.asarray(genotypes))
+
+    def enumerate(self) -> Genotypes:
+        """Return every architecture once, canonical, shape (size, d), in lexicographic order.
+
+        Raises
+        ------
+        InputError
+            When the space is too large to list.
+        """
+        self._require_listable()
+        return self._conditions.enumerate()
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw n architectures, each different one equally likely; shape (n, d)."""
+        return self._conditions.sample(n, rng)
+
+    def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Change one existing choice of each genotype; choices that this brings up are drawn."""
+        rows = self.canonicalize(genotypes)
+        active = self._conditions.active(rows)
+        free = active & (self.cardinalities > 1)
+        column = np.where(free, rng.random(rows.shape), -1.0).argmax(axis=1)
+        shift = rng.integers(1, np.maximum(self.cardinalities[column], 2))
+        line = np.arange(len(rows))
+        rows[line, column] = (rows[line, column] + shift) % self.cardinalities[column]
+        return self._conditions.settle(rows, active, rng)
+
+    def crossover(
+        self,
+        first: npt.NDArray[np.integer],
+        second: npt.NDArray[np.integer],
+        rng: np.random.Generator,
+    ) -> Genotypes:
+        """Take each choice from either parent, from the one that has it where only one does."""
+        one, other = self.canonicalize(first), self.canonicalize(second)
+        in_one, in_other = self._conditions.active(one), self._conditions.active(other)
+        take = np.where(in_one & in_other, rng.random(one.shape) < 0.5, in_one)
+        return self._conditions.settle(np.where(take, one, other), in_one | in_other, rng)
+
+    def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
+        """Return the architectures with one other value; what this brings up has its first."""
+        return super().neighbors(self.canonicalize(np.asarray(genotype)[None])[0])
+
+    def _genotype(self, value: Any) -> Any:
+        return self.encode(value) if isinstance(value, Mapping) else super()._genotype(value)
+
+
+def _is_increasing(values: Sequence[Any]) -> bool:
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return numbers and len(values) > 2 and all(a < b for a, b in pairwise(values))
+
+
+def _text_of(value: Any, texts: Sequence[str]) -> str:
+    """Return a value as the space spells it; a column of floats spells 16 as 16.0."""
+    is_float = isinstance(value, float | np.floating)
+    if is_float and str(value) not in texts and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,147 @@
+"""Spaces, and the tables that belong to them, described in a TOML file.
+
+The file has a ``[choices]`` table with the values of each choice, optionally a
+``name``, ``[conditions]`` and ``[table]``::
+
+    name = "mine"
+
+    [choices]
+    layer1 = ["skip", "conv3", "conv5"]
+    width = [16, 32, 64]
+
+    [conditions]
+    width = { layer1 = ["conv3", "conv5"] }
+
+    [table]
+    path = "mine.csv"
+    objective = "accuracy"
+    maximize = true
+    cost = "seconds"
+    test = "test_accuracy"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weaknas.errors import InputError, unknown
+from weaknas.spaces.choices.space import ChoiceSpace
+
+_KEYS = ("name", "choices", "conditions", "table")
+_TABLE_KEYS = {"path": str, "objective": str, "maximize": bool, "cost": str, "test": str}
+
+
+@dataclass(frozen=True)
+class TableDescription:
+    """What a file says of its table.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or Parquet; in the file relative to the file's own folder.
+    objective : str
+        The column that a search is shown.
+    maximize : bool
+    cost, test : str, optional
+        Columns of training seconds and of test results.
+    """
+
+    path: Path
+    objective: str
+    maximize: bool = True
+    cost: str | None = None
+    test: str | None = None
+
+
+@dataclass(frozen=True)
+class SpaceFile:
+    """What is in a file.
+
+    Parameters
+    ----------
+    space : ChoiceSpace
+    table : TableDescription, optional
+    """
+
+    space: ChoiceSpace
+    table: TableDescription | None
+
+
+def read_space(path: str | Path) -> ChoiceSpace:
+    """Return the space that a TOML file describes.
+
+    Raises
+    ------
+    InputError
+        As for `read_space_file`.
+    """
+    return read_space_file(path).space
+
+
+def read_space_file(path: str | Path) -> SpaceFile:
+    """Read a TOML file; see the module for its form.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, no TOML, lacks something, or has a key or value
+        that is not known; one line that names the file.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _interpret(path, content)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+
+
+def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
+    _require_known("key", content, _KEYS)
+    name = content.get("name", path.stem)
+    if not isinstance(name, str) or not name:
+        raise InputError(f"name must be a text, not {name!r}")
+    choices = _table_of(content, "choices")
+    if not choices:
+        raise InputError("[choices] is missing or empty")
+    for variable, values in choices.items():
+        plain = isinstance(values, list) and all(
+            isinstance(value, str | int | float | bool) for value in values
+        )
+        if not plain:
+            raise InputError(f"the values of {variable!r} must be a list of texts or numbers")
+    space = ChoiceSpace(choices, name, _table_of(content, "conditions"))
+    return SpaceFile(space, _table_description(path, content) if "table" in content else None)
+
+
+def _table_description(path: Path, content: dict[str, Any]) -> TableDescription:
+    table = _table_of(content, "table")
+    _require_known("key of [table]", table, _TABLE_KEYS)
+    for key in ("path", "objective"):
+        if key not in table:
+            raise InputError(f"[table] lacks {key}")
+    for key, value in table.items():
+        if not isinstance(value, _TABLE_KEYS[key]):
+            wanted = "true or false" if _TABLE_KEYS[key] is bool else "a text"
+            raise InputError(f"{key} of [table] must be {wanted}, not {value!r}")
+    return TableDescription(**(table | {"path": path.parent / table["path"]}))
+
+
+def _table_of(content: dict[str, Any], name: str) -> dict[str, Any]:
+    value = content.get(name, {})
+    if not isinstance(value, dict):
+        raise InputError(f"[{name}] must be a table, not {value!r}")
+    return value
+
+
+def _require_known(kind: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            raise unknown(kind, name, allowed)

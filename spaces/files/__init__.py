@@ -1,0 +1,1 @@
+"""Tables, official files and checkpoints: read without running what they hold."""

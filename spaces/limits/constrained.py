@@ -1,0 +1,148 @@
+"""A part of a space: the architectures whose costs are within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError
+from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.limits.constraints import Constraint, CostFunction, costs_of, parse_constraints
+from weaknas.spaces.limits.feasible import Chains, Limits, approach, feasible_range
+from weaknas.spaces.limits.part import PartOfSpace
+
+_PROBE = 4096  # architectures that tell how rare it is to be inside
+_REJECT_ABOVE = 0.005  # this share inside, drawing until enough are is fast enough
+_MEND_STEPS = 100
+_MOST_DRAWN = 1 << 16
+
+
+class ConstrainedSpace(PartOfSpace):
+    """The architectures of a space whose costs are within limits, with its structure.
+
+    Sampling, mutation, crossover and neighbours stay inside. Where the whole
+    space can be listed, the members are, and are drawn uniformly. Elsewhere they
+    are drawn as the whole space draws, given that they are inside: exactly, by
+    rejection, where at least one in 200 of the whole space is inside; below that
+    by Markov chains, which come close to it (see `weaknas.spaces.limits.feasible`).
+
+    Parameters
+    ----------
+    whole : SearchSpace
+    constraints : str, Constraint or iterable of them
+        E.g. ``"macs<=600e6"`` or ``"550e6<=macs<=600e6"``; all of them hold, for the
+        canonical form of an architecture.
+    costs : mapping of str to callable, optional
+        Costs beside those that the space itself has, from genotypes, shape
+        (n, d), to numbers, shape (n,).
+
+    Raises
+    ------
+    InputError
+        When a constraint is malformed or on an unknown cost, or no architecture
+        is found that fulfils all; the message says what costs there are.
+
+    Examples
+    --------
+    >>> from weaknas.spaces.nasbench201 import NASBench201
+    >>> ConstrainedSpace(NASBench201(), ["macs<=40e6", "params<=0.3e6"]).size
+    5504
+    """
+
+    def __init__(
+        self,
+        whole: SearchSpace,
+        constraints: str | Constraint | Iterable[str | Constraint],
+        costs: Mapping[str, CostFunction] | None = None,
+    ) -> None:
+        super().__init__(whole)
+        self.constraints = parse_constraints(constraints)
+        rng = np.random.default_rng(0)
+        probe = whole.enumerate() if whole.is_listable else whole.sample(_PROBE, rng)
+        self._limits = Limits(whole, self.constraints, {**costs_of(whole), **(costs or {})}, probe)
+        #: All members of a space that is listed, else some.
+        self._members: Genotypes = probe[self._limits.distance(probe) == 0]
+        self._share = len(self._members) / len(probe)
+        self._chains: Chains | None = None
+        if not whole.is_listable and self._share < _REJECT_ABOVE:
+            self._chains = Chains(self._limits, probe, rng)
+            self._members = self._chains.inside
+        if len(self._members) == 0:
+            raise self._infeasible(probe)
+
+    @property
+    def size(self) -> int:
+        """Number of genotypes; where the whole space is not listable, of the whole space.
+
+        How many of them are inside is not known then.
+        """
+        return len(self._members) if self.is_listable else self.whole.size
+
+    @property
+    def is_listable(self) -> bool:
+        """Whether the whole space is."""
+        return self.whole.is_listable
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description of the whole space with the constraints."""
+        return self.whole.describe() | {"constraints": [str(item) for item in self.constraints]}
+
+    def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes fulfil the constraints."""
+        return np.asarray(self._limits.distance(genotypes) == 0)
+
+    def enumerate(self) -> Genotypes:
+        """Return every member, shape (size, d).
+
+        Raises
+        ------
+        InputError
+            When the whole space is too large to list.
+        """
+        self._require_listable()
+        return self._members.copy()
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw members with replacement, shape (n, d); how, the class says."""
+        if self.is_listable:
+            rows: Genotypes = self._members[rng.integers(len(self._members), size=n)]
+            return rows
+        return self._chains.draw(n, rng) if self._chains else self._reject(n, rng)
+
+    def _reject(self, n: int, rng: np.random.Generator) -> Genotypes:
+        found = [np.empty((0, self.n_variables), dtype=np.int16)]
+        missing = n
+        while missing > 0:
+            drawn = self.whole.sample(min(int(missing / self._share) + 8, _MOST_DRAWN), rng)
+            found.append(drawn[self.contains(drawn)][:missing])
+            missing -= len(found[-1])
+        return np.vstack(found)
+
+    def mend(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
+        """Lead architectures of the whole space, shape (n, d), inside, each on its own way.
+
+        Single changes that bring it no further away; what does not arrive is drawn anew.
+        """
+        return self._mend(np.asarray(genotypes, dtype=np.int16), rng)
+
+    def _mend(self, genotypes: Genotypes, rng: np.random.Generator) -> Genotypes:
+        rows = approach(self._limits, genotypes, _MEND_STEPS, rng)
+        outside = np.flatnonzero(~self.contains(rows))
+        rows[outside] = self.sample(len(outside), rng)
+        return rows
+
+    def _infeasible(self, probe: Genotypes) -> InputError:
+        ranges = []
+        for name, cost in self._limits.costs.items():
+            low, high = feasible_range(self.whole, cost, probe)
+            ranges.append(f"{name} goes from {low:.6g} to {high:.6g}")
+        text = " and ".join(str(item) for item in self.constraints)
+        together = "; not all can be had together" if len(self.constraints) > 1 else ""
+        how = "" if self.is_listable else ", as far as greedy descent finds"
+        return InputError(
+            f"no architecture of the space {self.name!r} fulfils {text}: there,"
+            f" {', '.join(ranges)}{how}{together}"
+        )

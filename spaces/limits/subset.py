@@ -1,0 +1,65 @@
+"""A part of a space: the architectures that a partial table holds."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.errors import InputError
+from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces.limits.part import PartOfSpace
+
+
+class SubsetSpace(PartOfSpace):
+    """The given architectures of a space, with its structure.
+
+    Sampling, moves and enumeration stay inside; encoders, graphs, string forms
+    and ids are those of the whole space.
+
+    Parameters
+    ----------
+    whole : SearchSpace
+    genotypes : ndarray of int, shape (n, d)
+        The members. Isomorphic ones count once.
+    """
+
+    def __init__(self, whole: SearchSpace, genotypes: npt.NDArray[np.integer]) -> None:
+        if len(genotypes) == 0:
+            raise InputError(f"no architecture of the space {whole.name!r} was given")
+        super().__init__(whole)
+        self._rows = whole._distinct(np.asarray(genotypes, dtype=np.int16))
+        self._codes = np.sort(whole.fingerprint(self._rows))
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        return len(self._rows)
+
+    @property
+    def is_listable(self) -> bool:
+        """Always true: the members are held."""
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description of the whole space with size and checksum of this part."""
+        members = hashlib.blake2b(self._codes.tobytes(), digest_size=8).hexdigest()
+        return self.whole.describe() | {"subset": self.size, "members": members}
+
+    def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes are (isomorphic to) members."""
+        inside = self.whole.contains(genotypes)
+        codes = self.fingerprint(np.asarray(genotypes)[inside])
+        position = np.minimum(np.searchsorted(self._codes, codes), self.size - 1)
+        inside[inside] = self._codes[position] == codes
+        return inside
+
+    def enumerate(self) -> Genotypes:
+        """Return every member, shape (size, d)."""
+        return self._rows.copy()
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw members uniformly, with replacement."""
+        return self._rows[rng.integers(self.size, size=n)]

@@ -1,0 +1,129 @@
+"""Finished runs as Optuna studies."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+import weaknas
+from weaknas import cli
+from weaknas.errors import InputError
+from weaknas.optuna_bridge.export import to_study
+from weaknas.optuna_bridge.space import Parameters, distributions
+from weaknas.runs.runner import Result
+from weaknas.runs.trials import Trial, Trials
+from weaknas.spaces import ConstrainedSpace
+
+CELLS = weaknas.get_space("nasbench201")
+SPACE = weaknas.ChoiceSpace(
+    {"op": ["skip", "conv"], "width": [8, 16, 32]},
+    name="mine",
+    conditions={"width": {"op": ["conv"]}},
+)
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def score(architecture):
+    if "32" in architecture.text:
+        raise MemoryError("too wide")
+    return float(len(architecture.text))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of all four architectures of a space, one of which fails."""
+    search = weaknas.WeakNAS(SPACE, seed=0)
+    return weaknas.run(search, score, budget=4, output=tmp_path / "first")
+
+
+def test_states_values_parameters_and_attributes(run):
+    study = to_study(run, space=SPACE)
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert study.study_name == "first"
+    assert len(study.trials) == 4
+    for ours, theirs in zip(run.trials, study.trials, strict=True):
+        assert theirs.user_attrs["architecture"] == ours.architecture.text
+        assert theirs.user_attrs["id"] == ours.architecture.id
+        assert theirs.params == SPACE.decode(ours.architecture)
+        assert set(theirs.distributions) == set(theirs.params)
+        if ours.is_ok:
+            assert theirs.state == TrialState.COMPLETE
+            assert theirs.value == ours.score
+        else:
+            assert theirs.state == TrialState.FAIL
+            assert theirs.user_attrs["status"] == "out-of-memory"
+            assert theirs.user_attrs["message"] == "too wide"
+    assert study.best_trial.user_attrs["architecture"] == run.best.architecture.text
+
+
+def test_a_folder_tells_its_own_space(run, tmp_path):
+    """Values come back as texts: that is what a journal keeps of choices."""
+    study = to_study(run.output, f"sqlite:///{tmp_path}/studies.db", "other")
+    params = [trial.params for trial in study.trials]
+    expected = [SPACE.decode(trial.architecture) for trial in run.trials]
+    assert params == [{k: str(v) for k, v in one.items()} for one in expected]
+    loaded = optuna.load_study(study_name="other", storage=f"sqlite:///{tmp_path}/studies.db")
+    assert loaded.best_value == run.best.score
+    assert loaded.user_attrs["weaknas"]["budget"] == 4
+
+
+def test_lower_fidelities_are_pruned_with_intermediate_values():
+    rows = CELLS.architectures(CELLS.sample(3, np.random.default_rng(0)))
+    told = [(1.0, 12.0), (2.0, None), (3.0, 200.0)]
+    trials = [
+        Trial(n, 0, rows[n], weaknas.Evaluation(value, fidelity=fidelity))
+        for n, (value, fidelity) in enumerate(told)
+    ]
+    study = to_study(Result(Trials(tuple(trials)), None, 0.0, 0.0))
+    assert [t.state.name for t in study.trials] == ["PRUNED", "COMPLETE", "PRUNED"]
+    assert study.trials[0].intermediate_values == {12: 1.0}
+    assert study.trials[2].intermediate_values == {200: 3.0}
+    assert study.study_name == "weaknas"
+
+
+def test_a_study_can_be_continued():
+    benchmark = weaknas.get_benchmark("nasbench201", dataset="cifar100")
+    done = weaknas.run(weaknas.WeakNAS(CELLS, seed=0), benchmark, budget=12)
+    study = to_study(done)
+    study.sampler = weaknas.WeakNASSampler(CELLS, seed=0)
+    for _ in range(3):
+        study.tell(study.ask(distributions(CELLS)), 1.0)
+    parameters = Parameters(CELLS, distributions(CELLS))
+    rows = np.array([parameters.genotype(trial.params) for trial in study.trials])
+    assert len(set(CELLS.fingerprint(rows).tolist())) == 15
+
+
+def test_a_part_of_a_space_has_the_parameters_of_the_whole():
+    part = ConstrainedSpace(CELLS, ["params<=0.5e6"])
+    assert distributions(part) == distributions(CELLS)
+    result = weaknas.run(weaknas.WeakNAS(part, seed=0), lambda a: 1.0, budget=5)
+    assert len(to_study(result, space=part).trials) == 5
+
+
+def test_what_cannot_be_exported_is_refused(run, tmp_path):
+    with pytest.raises(InputError, match=r"holds no journal of a search"):
+        to_study(tmp_path)
+    with pytest.raises(InputError, match="the space 'mine' of the run is not registered"):
+        to_study(run)
+    with pytest.raises(InputError, match="is of the space 'mine', not of 'nasbench201'"):
+        to_study(run, space=CELLS)
+    with pytest.raises(InputError, match="cannot open the Optuna storage 'nowhere'"):
+        to_study(run, "nowhere", space=SPACE)
+    url = f"sqlite:///{tmp_path}/studies.db"
+    to_study(run, url, space=SPACE)
+    with pytest.raises(InputError, match="has a study 'first' already; choose another name"):
+        to_study(run, url, space=SPACE)
+
+
+def test_command(run, tmp_path, capsys):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    with pytest.raises(SystemExit) as end:
+        cli.main(["export-study", str(run.output), "--storage", url, "--json"])
+    assert end.value.code == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed == {"study": "first", "storage": url, "trials": 4}
+    assert len(optuna.load_study(study_name="first", storage=url).trials) == 4

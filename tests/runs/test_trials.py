@@ -1,0 +1,339 @@
+"""Trials and the journal: what a crash, another program or a full disk may do to it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weaknas.errors import InputError
+from weaknas.evaluators import Evaluation
+from weaknas.runs.journal import Journal
+from weaknas.runs.trials import Trial, Trials
+from weaknas.spaces import ChoiceSpace
+
+SPACE = ChoiceSpace({"a": ["x", "y", "z"], "b": [1, 2]})
+CONFIG = {"budget": 6, "strategy": {"seed": 0, "deep": {"rate": 0.1}}}
+
+
+def trial(number, score=0.5, **fields):
+    architecture = SPACE.architectures(SPACE.enumerate()[[number % 6]])[0]
+    return Trial(number, number // 2, architecture, Evaluation(score, **fields), 0.25)
+
+
+TRIALS = [
+    trial(0, 0.1 + 0.2, metrics={"seconds": 3.5, "loss": 1e-300}, cost=12.0),
+    trial(1, math.nan, status="failed", message='ValueError: "ü"\n  no'),
+    trial(2, -1e17, fidelity=12.0),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run" / "journal.jsonl"
+
+
+@pytest.fixture
+def journal(path):
+    """The bytes of a journal of three trials."""
+    with Journal(path, CONFIG) as file:
+        for item in TRIALS:
+            file.append(item)
+    return path.read_bytes()
+
+
+def same(first, second):
+    return [t.to_dict() for t in first] == [t.to_dict() for t in second]
+
+
+# -- trials ---------------------------------------------------------------------------------
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.text(), st.none() | st.floats(0, 1))
+def test_a_trial_comes_back_exactly(score, message, fidelity):
+    item = trial(3, score, message=message, fidelity=fidelity, metrics={"m": score})
+    line = json.dumps(item.to_dict(), allow_nan=False)
+    assert "\n" not in line
+    assert Trial.from_dict(json.loads(line)) == item
+
+
+@pytest.mark.parametrize("field", list(TRIALS[0].to_dict()))
+def test_a_record_that_lacks_a_field(field):
+    record = TRIALS[0].to_dict()
+    del record[field]
+    with pytest.raises(InputError):
+        Trial.from_dict(record)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("score", "x"), ("metrics", 3), ("metrics", {"a": "b"}), ("number", None), ("cost", None),
+     ("architecture", "x"), ("architecture", {}), ("fidelity", "all"), ("seconds", [])],
+)  # fmt: skip
+def test_a_record_with_a_wrong_field(field, value):
+    with pytest.raises(InputError):
+        Trial.from_dict(TRIALS[0].to_dict() | {field: value})
+
+
+def test_table_of_trials():
+    table = Trials(tuple(TRIALS))
+    assert len(table) == 3
+    assert table[1] is TRIALS[1]
+    assert isinstance(table[1:], Trials)
+    assert table.best is TRIALS[0]
+    assert table.genotypes.tolist() == [[0, 0], [0, 1], [1, 0]]
+    np.testing.assert_array_equal(table.scores, [0.1 + 0.2, np.nan, -1e17])
+    np.testing.assert_array_equal(table.costs, [12.0, 0.0, 0.0])
+    columns = table.columns()
+    assert {len(column) for column in columns.values()} == {3}
+    assert columns["architecture"][2] == "a=y,b=1"
+    assert columns["loss"] == [1e-300, None, None]
+    # a metric may not hide what every trial has
+    assert columns["seconds"] == [0.25] * 3
+    assert columns["metric_seconds"] == [3.5, None, None]
+    assert Trials().best is None
+    assert Trials((TRIALS[1],)).best is None
+    assert len(pickle.loads(pickle.dumps(table))) == 3  # noqa: S301
+
+
+def test_the_earlier_of_two_equal_scores_is_best():
+    assert Trials((trial(0, 1.0), trial(1, 2.0), trial(2, 2.0))).best.number == 1
+
+
+def test_pandas_reads_the_columns():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(Trials(tuple(TRIALS)).columns())
+    assert frame.query("status == 'ok'")["score"].max() == 0.1 + 0.2
+
+
+# -- the journal, when all is well ----------------------------------------------------------
+
+
+def test_reopened(journal, path):
+    with Journal(path, CONFIG) as file:
+        assert same(file.trials, TRIALS)
+        file.append(trial(3))
+    assert path.read_bytes().startswith(journal)
+    with Journal(path, CONFIG) as file:
+        assert same(file.trials, [*TRIALS, trial(3)])
+
+
+def test_form(journal):
+    lines = journal.decode().splitlines()
+    assert journal.endswith(b"\n")
+    assert json.loads(lines[0]) == {"weaknas_journal": 1, "config": CONFIG}
+    assert [json.loads(line)["number"] for line in lines[1:]] == [0, 1, 2]
+    assert json.loads(lines[2])["score"] is None
+
+
+def test_every_record_is_on_the_disk_before_append_returns(path, monkeypatch):
+    on_disk = []
+    fsync = os.fsync
+
+    def watched(handle):
+        fsync(handle)
+        if os.fstat(handle).st_ino == path.stat().st_ino:
+            on_disk.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with Journal(path, CONFIG) as file:
+        for count, item in enumerate(TRIALS, start=2):
+            file.append(item)
+            assert len(on_disk) == count
+            assert on_disk[-1] == path.read_bytes()
+            assert on_disk[-1].count(b"\n") == count
+
+
+# -- torn, corrupt, foreign -----------------------------------------------------------------
+
+
+def test_cut_anywhere_it_keeps_the_whole_records(journal, path):
+    ends = {at + shift for at, byte in enumerate(journal) if byte == 10 for shift in (0, 1, 2)}
+    for end in sorted({*range(20), *range(0, len(journal), 37), *ends} - {len(journal) + 1}):
+        path.write_bytes(journal[:end])
+        with Journal(path, CONFIG) as file:
+            kept = journal[:end].count(b"\n")
+            assert same(file.trials, TRIALS[: max(kept - 1, 0)])
+            for item in TRIALS[len(file.trials) :]:
+                file.append(item)
+        assert path.read_bytes() == journal
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [lines[0], b"", *lines[1:]],
+        lambda lines: [lines[0], b"\x00" * 40, *lines[1:]],
+        lambda lines: [lines[0], lines[1][:-10], *lines[2:]],
+        lambda lines: [lines[0], b"[]", *lines[2:]],
+        lambda lines: [lines[0], b"{}", *lines[2:]],
+        lambda lines: [lines[0], lines[1].replace(b'"score":0.3', b'"score":"x'), *lines[2:]],
+        lambda lines: [lines[0], lines[1].replace(b'"metrics":{', b'"metrics":[{'), *lines[2:]],
+        lambda lines: [lines[0], b"\xff\xfe", *lines[2:]],
+        lambda lines: [lines[0], lines[1], lines[1], *lines[2:]],
+        lambda lines: [lines[0][:-3], *lines[1:]],
+        lambda lines: [lines[0][:20], *lines[1:]],
+    ],
+)
+@pytest.mark.parametrize("tail", [b"", b'{"number":3,"rou'])
+def test_a_corrupt_middle_is_refused_and_nothing_changes(journal, path, damage, tail):
+    content = b"\n".join(damage(journal.split(b"\n"))) + tail
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged at line \d; nothing was changed") as caught:
+        Journal(path, CONFIG)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"hello", b"my notes\nand more", b"my notes\n", b"\x00" * 100, b"{}\n", b'{"a":1}\ntorn'],
+)
+def test_a_foreign_file_is_refused_and_nothing_changes(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is not a journal; nothing was changed"):
+        Journal(path, CONFIG)
+    assert path.read_bytes() == content
+
+
+def test_another_format_version_is_refused(journal, path):
+    content = journal.replace(b'{"weaknas_journal":1', b'{"weaknas_journal":9') + b"torn"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="format 9, where 1 is read"):
+        Journal(path, CONFIG)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("config", "difference"),
+    [
+        (CONFIG | {"budget": 7}, "budget = 6, not 7"),
+        ({"budget": 6, "strategy": {"seed": 1, "deep": {"rate": 0.1}}}, "strategy.seed = 0, not 1"),
+        (
+            {"budget": 6, "strategy": {"seed": 0, "deep": {"rate": 0.2}}},
+            "strategy.deep.rate = 0.1, not 0.2",
+        ),
+        ({"budget": 6}, 'strategy = {"seed": 0, "deep": {"rate": 0.1}}, not null'),
+        (CONFIG | {"new": "x"}, 'new = null, not "x"'),
+    ],
+)
+def test_another_configuration_is_refused_and_the_difference_named(
+    journal, path, config, difference
+):
+    path.write_bytes(journal + b"torn")
+    with pytest.raises(InputError) as caught:
+        Journal(path, config)
+    assert f"holds a run with {difference}; choose another" in str(caught.value)
+    assert path.read_bytes() == journal + b"torn"
+
+
+def test_equal_configurations_of_other_types_are_equal(journal, path):
+    with Journal(path, {"strategy": {"deep": {"rate": 0.1}, "seed": 0}, "budget": 6}) as file:
+        assert len(file.trials) == 3
+
+
+# -- the system in the way ------------------------------------------------------------------
+
+
+def test_in_use_by_this_process(journal, path):
+    with Journal(path, CONFIG), pytest.raises(InputError, match="in use by another process"):
+        Journal(path, CONFIG)
+    Journal(path, CONFIG).close()
+    assert path.read_bytes() == journal
+
+
+def test_in_use_by_another_process(journal, path):
+    code = (
+        "import sys, json; from weaknas.runs.journal import Journal;"
+        "file = Journal(sys.argv[1], json.loads(sys.argv[2])); print('open', flush=True);"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path), json.dumps(CONFIG)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(InputError, match="in use by another process"):
+            Journal(path, CONFIG)
+        other.kill()
+    with Journal(path, CONFIG) as file:  # the lock died with the process
+        assert same(file.trials, TRIALS)
+    assert path.read_bytes() == journal
+
+
+class FullDisk:
+    """A file that takes a number of bytes more, then fails as the system does."""
+
+    def __init__(self, file, room, short):
+        self._file, self._room, self._short = file, room, short
+
+    def write(self, data):
+        if len(data) <= self._room:
+            self._room -= len(data)
+            return self._file.write(data)
+        written = self._file.write(data[: self._room])
+        if self._short:
+            return written
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("room", [0, 1, 100])
+@pytest.mark.parametrize("short", [True, False])
+def test_a_full_disk_leaves_the_last_whole_record(journal, path, room, short):
+    with Journal(path, CONFIG) as file:
+        file._file = FullDisk(file._file, room, short)
+        with pytest.raises(OSError, match=r"full|space") as caught:
+            file.append(trial(3))
+        assert caught.value.errno == errno.ENOSPC
+        assert path.read_bytes() == journal
+        assert same(file.trials, TRIALS)
+        file._file = file._file._file  # somebody makes room
+        file.append(trial(3))
+    with Journal(path, CONFIG) as file:
+        assert same(file.trials, [*TRIALS, trial(3)])
+
+
+def test_a_failing_fsync_takes_the_record_back(journal, path, monkeypatch):
+    with Journal(path, CONFIG) as file:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "I/O")))
+            with pytest.raises(OSError, match="I/O"):
+                file.append(trial(3))
+        assert path.read_bytes() == journal
+
+
+def test_an_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="cannot write to"):
+            Journal(folder / "journal.jsonl", CONFIG)
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(InputError, match="cannot write to"):
+        Journal(tmp_path / "journal.jsonl", CONFIG)
+
+
+def test_a_system_without_locks(path, monkeypatch):
+    import fcntl
+
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with Journal(path, CONFIG) as file:
+        file.append(trial(0))
+    assert path.read_bytes().count(b"\n") == 2

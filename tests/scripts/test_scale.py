@@ -1,0 +1,73 @@
+"""The scripts of scale and of the spaces beside NAS-Bench-201 run with --quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script, folder, **environment):
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--quick", "--jobs", "1"]
+    command += ["--work", str(folder / "work"), "--results", str(folder / "results")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    results = {path.stem: json.loads(path.read_text()) for path in folder.glob("results/*.json")}
+    return done, results, {path.name for path in folder.glob("results/*.png")}
+
+
+def test_scale(tmp_path):
+    done, results, figures = run("scale", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = results["scale"]
+    pairs = [(row["candidates"], row["training"]) for row in result["rounds"]]
+    assert pairs == [(1000, 150), (2000, 20), (2000, 150)]
+    for row in result["rounds"]:
+        assert min(row[f"seconds_{name}"] for name in ("encode", "refit", "update")) > 0
+        assert 50 < row["peak_memory_mb"] < 2000
+    assert (result["search"]["queries"], result["search"]["rounds"]) == (150, 15)
+    assert {"cpu", "cores"} <= set(result["machine"])
+    assert figures == {"scale.png"}
+
+
+def test_compare_nasbench101(tmp_path, shared_data):
+    data = shared_data("nasbench101").parent
+    done, results, figures = run("compare_nasbench101", tmp_path, WEAKNAS_DATA=str(data))
+    assert done.returncode == 0, done.stderr
+    result = results["compare-nasbench101"]
+    assert result["cells"] == 30_001
+    queries = {
+        item["strategy"]: item["queries_to_optimum"]["mean"]
+        for item in result["summary"]["strategies"]
+    }
+    assert result["share_of_queries"] == {
+        name: pytest.approx(queries["weaknas"] / mean, abs=1e-3)
+        for name, mean in queries.items()
+        if name != "weaknas"
+    }
+    assert len(figures) == 2
+
+
+def test_compare_nasbench101_without_data(tmp_path):
+    done, results, _ = run("compare_nasbench101", tmp_path, WEAKNAS_DATA=str(tmp_path))
+    assert done.returncode == 1
+    assert "weaknas table import nasbench101" in done.stderr.splitlines()[-1]
+    assert results == {}
+
+
+def test_compare_graph(tmp_path):
+    pytest.importorskip("nas_bench_graph")
+    done, results, figures = run("compare_graph", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = results["compare-graph"]
+    assert set(result["regret"]) == {"cora", "proteins"}
+    for other, count in result["wins"].items():
+        assert count == sum(r["weaknas"] < r[other] for r in result["regret"].values())
+    assert figures == {"compare-graph-regret.png"}

@@ -1,0 +1,46 @@
+"""The scripts of searches in the MobileNet space run with --quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script, folder):
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), "--quick", "--jobs", "1"]
+    command += ["--work", str(folder / "work"), "--results", str(folder / "results")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    results = {path.stem: json.loads(path.read_text()) for path in folder.glob("results/*.json")}
+    return results, {path.name for path in folder.glob("results/*.png")}
+
+
+def test_search_mobilenet(tmp_path, shared_data, monkeypatch):
+    monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
+    results, figures = run("search_mobilenet", tmp_path)
+    result = results["search-mobilenet"]
+    assert result["constraint"] == "macs<=600e6"
+    assert [item["strategy"] for item in result["summary"]["strategies"]] == ["weaknas", "random"]
+    assert all(
+        0.8 < item["best_at"]["20"]["mean"] < 0.86 for item in result["summary"]["strategies"]
+    )
+    assert figures == {"search-mobilenet-best.png"}
+
+
+def test_pareto_mobilenet(tmp_path, shared_data, monkeypatch):
+    monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
+    results, figures = run("pareto_mobilenet", tmp_path)
+    result = results["pareto-mobilenet"]
+    rows = {row["strategy"]: row["regret_percent_at"]["20"] for row in result["rows"]}
+    assert rows.keys() == {"weaknas", "random"}
+    assert 0 <= rows["weaknas"]["mean"] < rows["random"]["mean"] < 100
+    assert figures == {"pareto-mobilenet.png"}

@@ -1,0 +1,288 @@
+"""Acquisitions against their definitions, and the batches they choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from weaknas.errors import InputError
+from weaknas.predictors.gaussian_process import GaussianProcess
+from weaknas.predictors.pool import PoolModel, for_pool
+from weaknas.search.acquisition import (
+    ACQUISITIONS,
+    Acquisition,
+    ExpectedImprovement,
+    Greedy,
+    HalvedTop,
+    IndependentThompson,
+    Prediction,
+    TopN,
+    UpperConfidenceBound,
+    best_first,
+    get_acquisition,
+)
+
+RNG = np.random.default_rng(0)
+
+
+class Fixed(PoolModel):
+    """A model that says what it is told to."""
+
+    def __init__(self, mean, std):
+        self.answer = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+
+    def fit(self, rows, targets):
+        """Nothing to learn."""
+
+    def predict(self):
+        return self.answer
+
+
+def prediction(mean, std=None, taken=()):
+    mean = np.asarray(mean, dtype=float)
+    available = np.ones(len(mean), dtype=bool)
+    available[list(taken)] = False
+    std = np.zeros(len(mean)) if std is None else std
+    return Prediction(Fixed(mean, std), available, np.array(list(taken) or [0]))
+
+
+def generator():
+    return np.random.default_rng(1)
+
+
+def all_acquisitions():
+    return [get_acquisition(name) for name in ACQUISITIONS]
+
+
+# -- values ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("z", [3.0, 1.0, 0.0, -1.0, -4.0, -4.999, -5.001, -6.0, -9.0, -20.0, -35.0])
+def test_expected_improvement_by_integration(z):
+    # E max(x - incumbent, 0), x normal, is phi(z) times the integral of u exp(-u^2/2 + z u)
+    integral, _ = quad(lambda u: u * np.exp(-0.5 * u**2 + z * u), 0, np.inf, epsabs=0, limit=200)
+    for std, incumbent in [(1.0, 0.0), (0.3, 70.0)]:
+        value = ExpectedImprovement().values(
+            np.array([incumbent + z * std]), np.array([std]), incumbent, generator()
+        )
+        expected = norm.logpdf(z) + np.log(integral) + np.log(std)
+        assert value[0] == pytest.approx(expected, abs=0.02)
+
+
+def test_expected_improvement_grows_with_mean_and_deviation():
+    acquisition = ExpectedImprovement()
+    means = np.linspace(-60, 5, 20_001)
+    ones = np.ones_like(means)
+    assert (np.diff(acquisition.values(means, ones, 0.0, generator())) > 0).all()
+    values = acquisition.values(-ones, np.linspace(0.02, 3, len(ones)), 0.0, generator())
+    assert (np.diff(values) > 0).all()
+    assert np.isfinite(acquisition.values(means, 0 * ones, 0.0, generator())).all()
+
+
+def test_upper_bound_and_greedy():
+    mean, std = RNG.normal(size=9), RNG.random(9)
+    np.testing.assert_array_equal(Greedy().values(mean, std, 0.0, generator()), mean)
+    np.testing.assert_allclose(
+        UpperConfidenceBound(2.5).values(mean, std, 0.0, generator()), mean + 2.5 * std
+    )
+
+
+def test_thompson_draws_from_each_distribution():
+    mean, std = np.repeat([1.0, -2.0], 20_000), np.repeat([0.5, 3.0], 20_000)
+    drawn = IndependentThompson().values(mean, std, 0.0, generator()).reshape(2, -1)
+    np.testing.assert_allclose(drawn.mean(axis=1), [1, -2], atol=0.1)
+    np.testing.assert_allclose(drawn.std(axis=1), [0.5, 3], rtol=0.03)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=30), st.integers(1, 30))
+def test_best_first_is_a_stable_sort(values, n):
+    expected = sorted(range(len(values)), key=lambda i: (-values[i], i))[:n]
+    assert best_first(np.array(values, dtype=float), n).tolist() == expected
+
+
+# -- batches --------------------------------------------------------------------------------
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1), max_size=size))
+    ),
+    st.integers(1, 12),
+)
+@pytest.mark.parametrize("name", ACQUISITIONS)
+def test_batches_are_new_and_as_large_as_they_can_be(name, pool, n):
+    size, taken = pool
+    candidates = prediction(np.arange(size) % 7, np.arange(size) % 3, taken)
+    chosen = get_acquisition(name).choose(candidates, n, generator())
+    assert len(chosen) == min(n, size - len(taken))
+    assert len(set(chosen.tolist())) == len(chosen)
+    assert not set(chosen.tolist()) & taken
+
+
+@pytest.mark.parametrize("acquisition", [Greedy(), ExpectedImprovement(), UpperConfidenceBound()])
+def test_without_covariances_a_batch_is_the_best_first(acquisition):
+    mean, std = RNG.normal(size=50), 0.1 + RNG.random(50)
+    candidates = prediction(mean, std, taken=[3, 4])
+    values = acquisition.values(mean, std, candidates.incumbent, generator())
+    values[[3, 4]] = -np.inf
+    chosen = acquisition.choose(candidates, 6, generator())
+    assert chosen.tolist() == np.argsort(-values, kind="stable")[:6].tolist()
+
+
+@pytest.mark.parametrize("acquisition", [ExpectedImprovement(), UpperConfidenceBound(3.0)])
+def test_a_spread_batch_is_the_kriging_believer_from_scratch(acquisition):
+    # every candidate has near twins, which a batch should not hold together
+    features = np.repeat(np.random.default_rng(2).uniform(size=(100, 2)), 4, axis=0)
+    features = (features + RNG.normal(scale=0.01, size=(400, 2))).astype(np.float32)
+    labels = np.cos(12 * features).sum(axis=1)
+    queried = np.arange(0, 100, 4)
+
+    def fitted(extra=()):
+        model = for_pool(GaussianProcess(), features)
+        model.fit(queried, labels[queried])
+        model.condition(np.array(extra, dtype=np.int64))
+        return model
+
+    available = np.ones(400, dtype=bool)
+    available[queried] = False
+    candidates = Prediction(fitted(), available, queried)
+    chosen = acquisition.choose(candidates, 5, generator()).tolist()
+    believed: list[int] = []
+    for index in chosen:
+        mean, std = fitted(believed).predict()
+        values = acquisition.values(mean, std, candidates.incumbent, generator())
+        values[[*queried, *believed]] = -np.inf
+        # the same choice, or one as good but for single precision
+        assert values[index] >= values.max() - 1e-3
+        believed.append(index)
+    alone = best_first(
+        np.where(
+            available,
+            acquisition.values(candidates.mean, candidates.std, candidates.incumbent, generator()),
+            -np.inf,
+        ),
+        5,
+    )
+    assert set(chosen) != set(alone.tolist())  # it does spread
+
+
+def test_the_incumbent_is_the_largest_predicted_mean_of_the_queried():
+    assert prediction([5.0, 1.0, 3.0, 9.0], taken=[1, 2]).incumbent == 3.0
+
+
+# -- the paper's ----------------------------------------------------------------------------
+
+
+def test_top_n_draws_uniformly_from_what_is_left_of_the_top():
+    mean = np.arange(50.0)
+    taken = [49, 47, 45, 10]
+    top = sorted(set(range(30, 50)) - set(taken))
+    counts = np.zeros(50)
+    rng = generator()
+    for _ in range(3000):
+        chosen = TopN(20).choose(prediction(mean, taken=taken), 5, rng)
+        assert len(set(chosen.tolist())) == 5
+        counts[chosen] += 1
+    assert counts[top].sum() == 15_000
+    expected = 15_000 / len(top)
+    assert np.abs(counts[top] - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_top_n_is_filled_by_rank():
+    taken = [*range(92, 100), 88]
+    chosen = TopN(10).choose(prediction(np.arange(100.0), taken=taken), 6, generator())
+    assert set(chosen[:2].tolist()) == {90, 91}
+    assert chosen[2:].tolist() == [89, 87, 86, 85]
+
+
+def test_top_n_counts_the_queried():
+    taken = list(range(80, 100))
+    chosen = TopN(20).choose(prediction(np.arange(100.0), taken=taken), 3, generator())
+    assert chosen.tolist() == [79, 78, 77]
+
+
+@pytest.mark.parametrize(("size", "start", "decay"), [(500, 80_000, 0.96), (3, 40, 0.5)])
+def test_the_schedule_decays_by_the_formula(size, start, decay):
+    acquisition = TopN(size, start, decay)
+    mean = np.arange(100_000.0)[:: -1 if start > 100 else 1]
+    candidates = prediction(mean, taken=[])
+    ranked = np.argsort(-mean, kind="stable")
+    place = np.empty(len(mean), dtype=int)
+    place[ranked] = np.arange(len(mean))
+    for round_index in range(12):
+        limit = max(size, round(start * decay**round_index))
+        chosen = place[acquisition.choose(candidates, limit, generator())]
+        assert sorted(chosen) == list(range(limit))  # all of the top, no more
+
+
+def test_the_decay_by_name_is_the_papers():
+    assert get_acquisition("top-n-decay").describe() == {
+        "name": "TopN",
+        "size": 500,
+        "start": 80_000,
+        "decay": 0.96,
+    }
+    assert get_acquisition("top-n").describe()["size"] == 100
+    assert get_acquisition("top-n").start is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": 0}, {"size": 10, "start": 5}, {"decay": 0.0}, {"decay": 1.1}]
+)
+def test_bad_schedules(options):
+    with pytest.raises(InputError, match="not"):
+        TopN(**options)
+
+
+# -- BRP-NAS' ------------------------------------------------------------------------------
+
+
+def test_half_are_the_best_and_half_are_drawn_from_a_top_that_halves():
+    mean, taken = np.arange(64.0), [63, 60, 30]
+    for round_index, top in enumerate([range(32, 64), range(48, 64), range(56, 64)]):
+        counts = np.zeros(64)
+        for seed in range(400):
+            acquisition = HalvedTop()
+            for _ in range(round_index + 1):
+                rng = np.random.default_rng(seed)
+                chosen = acquisition.choose(prediction(mean, taken=taken), 4, rng)
+            assert chosen[:2].tolist() == [62, 61]
+            assert len(set(chosen.tolist())) == 4
+            counts[chosen[2:]] += 1
+        drawn = sorted(set(top) - {*taken, 62, 61})
+        assert np.flatnonzero(counts).tolist() == drawn
+        expected = 800 / len(drawn)
+        assert np.abs(counts[drawn] - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_when_the_top_is_used_up_the_next_best_follow():
+    acquisition = HalvedTop(best=0.0)
+    for _ in range(4):
+        chosen = acquisition.choose(prediction(np.arange(16.0), taken=[15]), 3, generator())
+    assert chosen.tolist() == [14, 13, 12]  # the top is one, and taken
+    with pytest.raises(InputError, match=r"not 1\.5"):
+        HalvedTop(best=1.5)
+
+
+# -- names ----------------------------------------------------------------------------------
+
+
+def test_descriptions_do_not_change_with_use():
+    for acquisition in all_acquisitions():
+        before = acquisition.describe()
+        acquisition.choose(prediction(np.arange(9.0)), 3, generator())
+        assert acquisition.describe() == before
+        assert isinstance(acquisition, Acquisition)
+    assert get_acquisition("ucb", beta=2.0).describe() == {
+        "name": "UpperConfidenceBound",
+        "beta": 2.0,
+    }
+
+
+def test_an_unknown_acquisition_names_the_closest():
+    with pytest.raises(InputError, match="'topn'; did you mean 'top-n'"):
+        get_acquisition("topn")

@@ -1,0 +1,170 @@
+"""Candidates that evolve on the acquisition, and the sampling distribution that narrows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import weaknas
+from weaknas.encoders import OneHotEncoder
+from weaknas.search.candidates import ListedCandidates
+from weaknas.search.evolution import EvolvedCandidates, default_candidates
+from weaknas.search.narrowing import Narrowing
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace
+from weaknas.spaces.mobilenetv3 import MobileNetV3
+from weaknas.strategies import History
+
+CHAIN = ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5", "pool"] for i in range(30)})
+MOBILE = MobileNetV3(1.2, 236)
+WINDOW = ConstrainedSpace(MOBILE, ["595e6<=macs<=600e6", "params<=9e6"])
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+def told(space, n=30, seed=1, score=lambda rows: rows.sum(axis=1)):
+    history = History(space)
+    rows = space._distinct(space.sample(n, generator(seed)))
+    history.add(rows, np.asarray(score(rows), dtype=float))
+    return history
+
+
+def test_what_cannot_be_listed_evolves():
+    assert isinstance(default_candidates(CHAIN, OneHotEncoder(CHAIN)), EvolvedCandidates)
+    cells = weaknas.get_space("nasbench201")
+    assert isinstance(default_candidates(cells, OneHotEncoder(cells)), ListedCandidates)
+
+
+def test_evolution_reaches_the_most_wanted_architecture():
+    """Of 4^30 the one that is all 'pool', whatever was told; evaluating a part in 10^14."""
+    looked_at = []
+
+    def wanted(rows, features):
+        looked_at.append(len(features))
+        return features.reshape(-1, 30, 4)[:, :, 3].sum(axis=1)
+
+    candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN))
+    history = told(CHAIN)
+    pool = candidates.evolve(history, history.genotypes, wanted, generator())
+    assert wanted(pool.genotypes, pool.features).max() == 30
+    assert sum(looked_at) < 20_000
+    assert len(pool.genotypes) <= candidates.size + len(history)
+    assert np.isin(history.fingerprints, pool.fingerprints).all()
+    assert len(np.unique(pool.fingerprints)) == len(pool.fingerprints)
+    np.testing.assert_array_equal(pool.features, OneHotEncoder(CHAIN).transform(pool.genotypes))
+    np.testing.assert_array_equal(pool.fingerprints, CHAIN.fingerprint(pool.genotypes))
+
+
+def test_the_end_is_a_local_optimum_of_a_rugged_acquisition():
+    weights = generator(5).normal(size=(120, 3))
+
+    def wanted(rows, features):
+        return np.sin(features @ weights).sum(axis=1)
+
+    candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN), generations=40)
+    history = told(CHAIN)
+    pool = candidates.evolve(history, history.genotypes, wanted, generator())
+    best = pool.genotypes[np.argmax(wanted(pool.genotypes, pool.features))]
+    near = CHAIN.neighbors(best)
+    encode = OneHotEncoder(CHAIN).transform
+    assert wanted(near, encode(near)).max() <= wanted(best, encode(best[None]))[0]
+
+
+def test_evolution_stays_within_limits():
+    encoder = weaknas.get_encoder("one-hot+costs", WINDOW)
+    candidates = EvolvedCandidates(WINDOW, encoder, generations=6)
+    history = told(WINDOW, n=20)
+    pool = candidates.evolve(history, history.genotypes, lambda _, f: f.sum(axis=1), generator())
+    assert len(pool.genotypes) > 1000
+    macs = MOBILE.macs(pool.genotypes)
+    assert macs.min() >= 595e6
+    assert macs.max() <= 600e6
+    assert MOBILE.parameters(pool.genotypes).max() <= 9e6
+    assert WINDOW.contains(candidates.narrowing.sample(200, generator())).all()
+
+
+def test_the_generator_decides():
+    def grow(seed):
+        candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN), size=300, generations=3)
+        history = told(CHAIN)
+        wanted = OneHotEncoder(CHAIN).transform(history.genotypes[:1])[0]
+        pool = candidates.evolve(
+            history, history.genotypes, lambda _, f: f @ wanted, generator(seed)
+        )
+        return pool.genotypes
+
+    np.testing.assert_array_equal(grow(1), grow(1))
+    assert not np.array_equal(grow(1), grow(2))
+
+
+def test_work_does_not_grow_with_the_space():
+    def looked_at(layers):
+        space = ChoiceSpace({f"layer{i}": [0, 1, 2] for i in range(layers)})
+        count = []
+        candidates = EvolvedCandidates(space, OneHotEncoder(space), generations=5)
+        history = told(space)
+        candidates.evolve(
+            history, history.genotypes, lambda _, f: count.append(len(f)) or f[:, 2], generator()
+        )
+        return sum(count)
+
+    # the start, and in each generation offspring and neighbours of three
+    bound = 250 + 5 * (600 + 3 * 500)
+    assert looked_at(20) < looked_at(300) <= bound
+
+
+# -- narrowing ------------------------------------------------------------------------------
+
+
+def test_probabilities_move_to_the_elite_and_keep_a_floor():
+    space = ChoiceSpace({"a": ["x", "y"], "b": ["p", "q", "r", "s"]})
+    narrowing = Narrowing(space, generator(), rate=0.5, floor=0.1)
+    start = [p.copy() for p in narrowing.probabilities]
+    elite = np.array([[1, 2], [1, 3]], dtype=np.int16)
+    narrowing.learn(elite)
+    # half way to (0, 1), then a tenth of the beginning
+    np.testing.assert_allclose(
+        narrowing.probabilities[0], 0.9 * (0.5 * start[0] + [0, 0.5]) + 0.1 * start[0]
+    )
+    for _ in range(40):
+        narrowing.learn(elite)
+    assert narrowing.probabilities[0][1] > 0.85
+    np.testing.assert_allclose(narrowing.probabilities[1][2:].sum(), 0.9, atol=0.05)
+    assert all(
+        p.min() >= 0.1 * s.min() > 0 for p, s in zip(narrowing.probabilities, start, strict=True)
+    )
+    assert all(p.sum() == pytest.approx(1) for p in narrowing.probabilities)
+    entropies = np.array(narrowing.entropies)
+    assert entropies.shape == (41, 2)
+    assert (np.diff(entropies.sum(axis=1)) < 1e-12).all()
+    narrowing.widen()
+    assert narrowing.entropies[-1].sum() > entropies[-1].sum()
+
+
+def test_draws_follow_the_probabilities():
+    narrowing = Narrowing(CHAIN, generator(), rate=1.0, floor=0.04)
+    narrowing.learn(np.full((5, 30), 2, dtype=np.int16))
+    drawn = narrowing.sample(500, generator(3))
+    assert drawn.shape == (500, 30)
+    np.testing.assert_allclose((drawn == 2).mean(axis=0), 0.97, atol=0.03)
+
+
+def test_a_search_narrows_and_widens_when_it_is_stuck():
+    search = weaknas.WeakNAS(CHAIN, seed=0, batch_size=3, initial=5, encoder="one-hot")
+    for _ in range(6):
+        asked = search.ask()
+        search.tell(asked, [float((np.array(a.genotype) == 1).sum()) for a in asked])
+    narrowing = search.narrowing
+    assert narrowing.entropies[-1].sum() < 0.8 * 30 * 2
+    rounds = len(narrowing.entropies)
+    for _ in range(12):
+        asked = search.ask()
+        search.tell(asked, [-1.0] * len(asked))  # nothing is better any more
+    steps = np.diff([e.sum() for e in narrowing.entropies[rounds:]])
+    assert len(steps) > 11
+    assert steps.max() > 2
+
+
+def test_other_searches_have_no_narrowing():
+    assert weaknas.WeakNAS(weaknas.get_space("nasbench201")).narrowing is None

@@ -1,0 +1,321 @@
+"""Experiments: strategies x data sets x seeds, to one table of queries."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from weaknas.components import parse_label, run_seed
+from weaknas.errors import InputError, check_whole, unknown
+from weaknas.evaluators import TabularBenchmark
+from weaknas.evaluators.tabular import Optimum
+from weaknas.laboratory.statistics import incumbents
+from weaknas.registry import STRATEGIES, get_strategy
+from weaknas.runs.problem import Problem, as_problem
+from weaknas.runs.runner import Budget, run
+from weaknas.runs.trials import Trial
+from weaknas.spaces import SearchSpace
+from weaknas.strategies import Strategy
+
+Target: TypeAlias = Literal["validation", "test"]
+#: A benchmark, or a callable without arguments that loads it.
+BenchmarkSource: TypeAlias = TabularBenchmark | Callable[[], TabularBenchmark]
+#: The same, or a problem of which the best architecture may not be known.
+ProblemSource: TypeAlias = BenchmarkSource | Problem | Callable[[], Problem]
+#: Called as ``factory(space, seed=seed)``.
+StrategyFactory: TypeAlias = Callable[..., Strategy]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run of an experiment; `run` counts from 0."""
+
+    dataset: str
+    strategy: str
+    run: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The design of a comparison.
+
+    Everything in it is sent to other processes, so it must be picklable: classes,
+    functions of modules, ``functools.partial`` of them. In a script, start it below
+    ``if __name__ == "__main__":``.
+
+    Parameters
+    ----------
+    space : str
+        Name of the search space, for reports.
+    benchmarks : mapping of str to TabularBenchmark, Problem or callable
+        By data set; a callable loads the benchmark, once in every process. Where the
+        best architecture is not known, strategies are compared by the best score
+        they have observed.
+    strategies : mapping of str to callable
+        By label; called as ``factory(space, seed=seed)``.
+    runs : int
+        Runs of each strategy on each data set.
+    budget : int
+        Queries of a run.
+    seed : int
+        Run k of every strategy has the same seed, derived from this one, and sees
+        the same label for the same architecture.
+    optimum : {"validation", "test"}
+        By which mean score architectures are judged. What a search is shown, and
+        chooses its incumbent by, is always the objective of the benchmark.
+    runs_of : mapping of str to int
+        Other numbers of runs for some strategies, fewer where they are slow.
+    budget_cost : float, optional
+        Seconds of training after which a run ends too, see `weaknas.run`: the
+        common measure where strategies train at several fidelities.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to run or a number or name is out of range.
+    """
+
+    space: str
+    benchmarks: Mapping[str, ProblemSource]
+    strategies: Mapping[str, StrategyFactory]
+    runs: int = 100
+    budget: int = 300
+    seed: int = 0
+    optimum: Target = "validation"
+    runs_of: Mapping[str, int] = field(default_factory=dict)
+    budget_cost: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.benchmarks or not self.strategies:
+            raise InputError("an experiment needs at least one benchmark and one strategy")
+        for name in self.runs_of:
+            if name not in self.strategies:
+                raise unknown("strategy of the comparison", name, self.strategies)
+        for count in (self.runs, *self.runs_of.values()):
+            check_whole("the number of runs", count)
+        if self.seed < 0:
+            raise InputError(f"the seed must not be negative, not {self.seed}")
+        if self.optimum not in get_args(Target):
+            raise unknown("optimum", self.optimum, get_args(Target))
+
+    def n_runs(self, strategy: str) -> int:
+        """Return the number of runs of a strategy on each data set."""
+        return self.runs_of.get(strategy, self.runs)
+
+    def run_seed(self, run: int) -> int:
+        """Return the seed of run k, below 2**32; the same for all strategies and data sets."""
+        return run_seed(self.seed, run)
+
+    def tasks(self) -> list[Task]:
+        """Return all runs, run by run, so that an interrupted experiment is balanced."""
+        most = max(map(self.n_runs, self.strategies))
+        return [
+            Task(dataset, strategy, number)
+            for number in range(most)
+            for dataset in self.benchmarks
+            for strategy in self.strategies
+            if number < self.n_runs(strategy)
+        ]
+
+    def load(self, dataset: str) -> Problem:
+        """Return what is searched, and the evaluator, of a data set."""
+        source = self.benchmarks[dataset]
+        return as_problem(source() if callable(source) else source)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the design as plain JSON types, and check that it can be run.
+
+        Raises
+        ------
+        InputError
+            When a benchmark lacks the column of the optimum, a strategy cannot be
+            built from its options or the budget cannot be spent.
+        """
+        datasets, settings = {}, {}
+        for dataset in self.benchmarks:
+            problem = self.load(dataset)
+            Budget(self.budget, self.budget_cost).check(problem.space)
+            truth = Truth(problem.evaluator, self.optimum)
+            datasets[dataset] = problem.evaluator.describe() | truth.describe()
+            if not truth.is_known:
+                datasets[dataset]["space"] = problem.space.describe()
+            for name in self.strategies:
+                settings[name] = {"runs": self.n_runs(name)} | self._settings(name, problem)
+        return {
+            "space": self.space,
+            "datasets": datasets,
+            "strategies": settings,
+            "runs": self.runs,
+            "budget": self.budget,
+            "budget_cost": self.budget_cost,
+            "seed": self.seed,
+            "optimum": self.optimum,
+            "seeds": [self.run_seed(run) for run in range(self.runs)],
+        }
+
+    def _settings(self, strategy: str, problem: Problem) -> dict[str, Any]:
+        """Return what the strategy says of itself, the seed aside, or why it cannot be built."""
+        try:
+            built = self.strategies[strategy](problem.space, seed=self.run_seed(0))
+            return {name: value for name, value in built.describe().items() if name != "seed"}
+        except InputError:
+            raise
+        except Exception as error:  # reported for this strategy, the others go on
+            return {"error": f"{type(error).__name__}: {error}"}
+
+
+class Truth:
+    """What a report may know of a benchmark and a search may not.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        A benchmark with an optimum, or any other, of which nothing is known.
+    optimum : {"validation", "test"}
+
+    Attributes
+    ----------
+    is_known : bool
+        Whether the best architecture and the mean scores of all are.
+    optimum : Optimum or None
+    random_score : float or None
+        Mean score of a random architecture.
+
+    Raises
+    ------
+    InputError
+        When test results are asked for and there are none.
+    """
+
+    def __init__(self, evaluator: Any, optimum: Target = "validation") -> None:
+        self.is_known = hasattr(evaluator, "optimum")
+        if optimum == "test" and getattr(evaluator, "test", None) is None:
+            name = getattr(evaluator, "name", type(evaluator).__name__)
+            raise InputError(
+                f"the benchmark {name!r} has no test results;"
+                " the optimum can be taken by validation only"
+            )
+        self.optimum: Optimum | None = None
+        self.random_score: float | None = None
+        if not self.is_known:
+            return
+        self._benchmark = evaluator
+        self._target = evaluator.test if optimum == "test" else None
+        self.optimum = evaluator.optimum(self._target)
+        genotypes = evaluator.space.enumerate()
+        scores = evaluator.true_scores(genotypes, self._target)
+        self.random_score = float(np.nanmean(scores))
+        _, first = np.unique(evaluator.space.fingerprint(genotypes), return_index=True)
+        self._ascending = np.sort(scores[first][np.isfinite(scores[first])])
+
+    def scores(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Return the mean score of genotypes, shape (n, d), over all trainings; shape (n,)."""
+        scores: npt.NDArray[np.float64] = self._benchmark.true_scores(genotypes, self._target)
+        return scores
+
+    def top(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the share of the space that is at least as good; at most 0.01 is the top 1 %."""
+        below = np.searchsorted(self._ascending, scores, side="left")
+        return 1.0 - below / len(self._ascending)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the optimum and the mean score of a random architecture as JSON types."""
+        if self.optimum is None:
+            return {"optimum": None, "random_score": None}
+        return {
+            "optimum": {
+                "architecture": self.optimum.architecture.text,
+                "score": self.optimum.score,
+                "architectures": len(self.optimum.fingerprints),
+            },
+            "random_score": self.random_score,
+        }
+
+
+def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth) -> pa.Table:
+    """Run one task in this process.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row a query, in order, see `query_table`.
+    """
+    seed = experiment.run_seed(task.run)
+    begin = time.perf_counter()
+    strategy = experiment.strategies[task.strategy](problem.space, seed=seed)
+    building = time.perf_counter() - begin
+    result = run(strategy, problem.evaluator, experiment.budget, budget_cost=experiment.budget_cost)
+    key = {"dataset": task.dataset, "strategy": task.strategy, "run": task.run, "seed": seed}
+    seconds = building + result.seconds_strategy
+    return query_table(key | {"seconds": seconds}, list(result.trials), problem.space, truth)
+
+
+def query_table(
+    constants: Mapping[str, Any], trials: list[Trial], space: SearchSpace, truth: Truth
+) -> pa.Table:
+    """Return the queries of one run with what they were worth.
+
+    Columns: ``dataset, strategy, run, seed, query`` (from 1), ``round`` (from 0),
+    ``architecture, id, status, score`` (what the search saw), ``cost`` (training
+    seconds), ``fidelity``, ``mean_score`` (over all trainings), ``top`` (share of
+    the space that is at least as good), ``is_optimum`` (and at full training),
+    ``incumbent_score`` and ``regret`` (of the incumbent, by mean score), ``seconds``
+    (of the strategy in the whole run). Where the truth is not known the mean score is
+    the observed one, and ``top`` and ``regret`` are NaN.
+    """
+    genotypes = np.array([trial.architecture.genotype for trial in trials], dtype=np.int16)
+    observed = np.array([trial.score for trial in trials], dtype=np.float64)
+    true = truth.scores(genotypes) if truth.is_known else observed
+    levels = np.array([trial.level for trial in trials])
+    chosen = incumbents(observed, levels)
+    incumbent = np.where(chosen >= 0, true[chosen], np.nan)
+    hits = np.zeros(len(trials), dtype=bool)
+    top = regret = np.full(len(trials), np.nan)
+    if truth.optimum is not None:
+        found = np.isin(space.fingerprint(genotypes), truth.optimum.fingerprints)
+        hits, top = found & np.isinf(levels), truth.top(true)
+        regret = truth.optimum.score - incumbent
+    columns: dict[str, Any] = {
+        **{name: [value] * len(trials) for name, value in constants.items()},
+        "query": np.arange(1, len(trials) + 1, dtype=np.int32),
+        "round": np.array([trial.round for trial in trials], dtype=np.int32),
+        "architecture": [trial.architecture.text for trial in trials],
+        "id": [trial.architecture.id for trial in trials],
+        "status": [trial.evaluation.status for trial in trials],
+        "score": observed,
+        "cost": [float(trial.evaluation.cost) for trial in trials],
+        "fidelity": pa.array([trial.evaluation.fidelity for trial in trials], pa.float64()),
+        "mean_score": true,
+        "top": top,
+        "is_optimum": hits,
+        "incumbent_score": incumbent,
+        "regret": regret,
+    }
+    return pa.table(columns)
+
+
+def parse_strategy(label: str) -> StrategyFactory:
+    """Return the strategy of a label such as ``weaknas:preset=paper:batch_size=10``.
+
+    Raises
+    ------
+    InputError
+        When the strategy or an option is unknown.
+    """
+    name, options = parse_label(label)
+    factory = STRATEGIES.load(name)
+    parameters = inspect.signature(factory).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.name not in ("space", "seed")]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    for key in options:
+        if key not in known and not takes_any:
+            raise unknown(f"option of the strategy {name!r}:", key, known)
+    return partial(get_strategy, name, **options)

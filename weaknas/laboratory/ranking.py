@@ -1,0 +1,375 @@
+"""How well predictors rank the architectures they have not seen, against training size."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from weaknas.components import describe, fresh_predictor, parse_label, run_seed
+from weaknas.errors import InputError, check_whole, unknown
+from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.experiment import BenchmarkSource
+from weaknas.laboratory.statistics import Floats, kendall_tau, spearman_rho, top_precision
+from weaknas.laboratory.workers import one_line
+from weaknas.predictors.pool import for_pool
+from weaknas.registry import get_encoder, get_predictor
+from weaknas.runs.runner import run
+from weaknas.search.candidates import Pool
+from weaknas.search.evolution import default_candidates
+from weaknas.search.presets import get_preset
+from weaknas.search.strategy import WeakNAS
+from weaknas.search.targets import get_transform
+from weaknas.spaces import SearchSpace
+from weaknas.strategies import History
+
+Regime: TypeAlias = Literal["uniform", "progressive"]
+REGIMES: tuple[Regime, ...] = get_args(Regime)
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A predictor with the encoder it is given.
+
+    Parameters
+    ----------
+    predictor : estimator
+        Any scikit-learn regressor, unfitted.
+    encoder : str or transformer, optional
+        A registered name, several joined by ``+``, or any transformer of genotypes;
+        default: that of a search with the default settings.
+    """
+
+    predictor: Any
+    encoder: Any = None
+
+    def encoder_name(self, space: SearchSpace) -> str:
+        """Return the name of the encoder for a space."""
+        chosen = self.encoder
+        if chosen is None:
+            chosen = get_preset("default", space).encoder_for(self.predictor)
+        return chosen if isinstance(chosen, str) else type(chosen).__name__
+
+    def build_encoder(self, space: SearchSpace) -> Any:
+        """Return the encoder for a space.
+
+        Raises
+        ------
+        InputError
+            When it is unknown or does not fit the space.
+        """
+        if self.encoder is None or isinstance(self.encoder, str):
+            return get_encoder(self.encoder_name(space), space)
+        return self.encoder
+
+    def pool(self, space: SearchSpace) -> Pool:
+        """Return the whole space, each architecture once, as this contestant sees it."""
+        candidates = default_candidates(space, self.build_encoder(space))
+        return candidates.pool(History(space), np.random.default_rng(0))
+
+
+def parse_contestant(label: str, encoder: str | None = None) -> Contestant:
+    """Return the contestant of a label such as ``xgboost:max-depth=3:encoder=one-hot``.
+
+    Parameters
+    ----------
+    label : str
+        Name of a predictor, and its options; ``encoder`` is one of them.
+    encoder : str, optional
+        Where the label names none.
+
+    Raises
+    ------
+    InputError
+        When the predictor or an option is unknown.
+    """
+    name, options = parse_label(label)
+    return Contestant(
+        encoder=options.pop("encoder", encoder), predictor=get_predictor(name, **options)
+    )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The design of a comparison of predictors.
+
+    In run k all predictors are fitted to the same architectures and labels, and a
+    smaller training set is the beginning of a larger one. Everything in it is sent to
+    other processes, so it must be picklable.
+
+    Parameters
+    ----------
+    space : str
+        Name of the search space, for reports.
+    benchmark : TabularBenchmark or callable
+        A callable loads the benchmark, once in every process. Its ``labels`` are
+        what predictors are fitted to; they are judged by mean scores.
+    contestants : mapping of str to Contestant
+        By label.
+    train_sizes : sequence of int
+        Numbers of architectures that predictors are fitted to.
+    runs : int
+    seed : int
+    regime : {"uniform", "progressive"}
+        Where training sets come from: drawn uniformly among the architectures, or
+        the first queries of a search by WeakNAS with the default settings, which are
+        concentrated where good architectures are.
+    targets : str
+        What is fitted: ``"rank-normal"``, ``"standard"`` or ``"raw"`` scores.
+    runs_of : mapping of str to int
+        Runs of single predictors by label, where they differ from `runs`, e.g. of slow ones.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to compare or a number or name is out of range.
+    """
+
+    space: str
+    benchmark: BenchmarkSource
+    contestants: Mapping[str, Contestant]
+    train_sizes: Sequence[int] = (50, 100, 200)
+    runs: int = 20
+    seed: int = 0
+    regime: Regime = "uniform"
+    targets: str = "rank-normal"
+    runs_of: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.contestants:
+            raise InputError("a ranking needs at least one predictor")
+        if not self.train_sizes or min(self.train_sizes) < 2:
+            raise InputError(f"training sizes are numbers from 2 on, not {[*self.train_sizes]}")
+        for name in self.runs_of:
+            if name not in self.contestants:
+                raise unknown("predictor of the ranking", name, self.contestants)
+        for count in (self.runs, *self.runs_of.values()):
+            check_whole("the number of runs", count)
+        if self.seed < 0:
+            raise InputError(f"the seed must not be negative, not {self.seed}")
+        if self.regime not in REGIMES:
+            raise unknown("regime", self.regime, REGIMES)
+        get_transform(self.targets)
+
+    def tasks(self) -> list[Task]:
+        """Return all tasks, run by run, so that an interrupted comparison is balanced."""
+        most = max(map(self.runs_for, self.contestants))
+        return [
+            Task(name, number)
+            for number in range(most)
+            for name in self.contestants
+            if number < self.runs_for(name)
+        ]
+
+    def runs_for(self, predictor: str) -> int:
+        """Return the number of runs of a predictor."""
+        return self.runs_of.get(predictor, self.runs)
+
+    def load(self) -> TabularBenchmark:
+        """Return the benchmark."""
+        return self.benchmark() if callable(self.benchmark) else self.benchmark
+
+    def describe(self) -> dict[str, Any]:
+        """Return the design as plain JSON types, and check that it can be run.
+
+        Raises
+        ------
+        InputError
+            When the architectures cannot be listed or are too few, the benchmark does
+            not know mean scores, or an encoder does not fit the space.
+        """
+        benchmark = self.load()
+        space = benchmark.space
+        if not (space.is_listable and hasattr(benchmark, "true_scores")):
+            raise InputError(
+                f"the benchmark {benchmark.name!r} does not list all architectures with their"
+                " mean scores, so there is nothing to judge a ranking by"
+            )
+        count = len(space.architecture_fingerprints)
+        left = max(count - top_size(count), 0)
+        if max(self.train_sizes) > left:
+            raise InputError(
+                f"of {count} architectures at most {left} can be trained on,"
+                f" not {max(self.train_sizes)}, so that a top {top_size(count)} is left unseen"
+            )
+        for contestant in self.contestants.values():
+            contestant.build_encoder(space)
+        return {
+            "space": self.space,
+            "benchmark": benchmark.describe(),
+            "predictors": {
+                name: describe(one.predictor)
+                | {"encoder": one.encoder_name(space), "runs": self.runs_for(name)}
+                for name, one in self.contestants.items()
+            },
+            "architectures": count,
+            "top": top_size(count),
+            "train_sizes": sorted(set(self.train_sizes)),
+            "runs": self.runs,
+            "seed": self.seed,
+            "regime": self.regime,
+            "targets": self.targets,
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """One predictor in one run, at all training sizes; `run` counts from 0."""
+
+    predictor: str
+    run: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What became of a task: a row a training size, or the error the predictor raised."""
+
+    task: Task
+    rows: pa.Table | None
+    error: str = ""
+    seconds: float = 0.0
+
+
+class Measurer:
+    """Does the tasks of a ranking and keeps benchmark and training sets between them.
+
+    Parameters
+    ----------
+    design : Ranking
+    """
+
+    def __init__(self, design: Ranking) -> None:
+        self.design = design
+        self._benchmark: TabularBenchmark | None = None
+        self._drawn: tuple[int, tuple[Rows, Floats]] | None = None
+
+    def __call__(self, task: Task) -> Measured:
+        """Do one task."""
+        begin = time.perf_counter()
+        try:
+            rows = self._measure(task)
+        except Exception as error:
+            return Measured(task, None, one_line(error), time.perf_counter() - begin)
+        return Measured(task, rows, "", time.perf_counter() - begin)
+
+    @property
+    def benchmark(self) -> TabularBenchmark:
+        """The benchmark, loaded when first needed."""
+        if self._benchmark is None:
+            with warnings.catch_warnings():  # a partial table was told of by `Ranking.describe`
+                warnings.simplefilter("ignore", RuntimeWarning)
+                self._benchmark = self.design.load()
+        return self._benchmark
+
+    def _measure(self, task: Task) -> pa.Table:
+        design, space = self.design, self.benchmark.space
+        contestant = design.contestants[task.predictor]
+        pool = contestant.pool(space)
+        fingerprints, labels = self._training_set(task.run)
+        rows = pool.locate(fingerprints)
+        true = self.benchmark.true_scores(pool.genotypes)
+        seed = run_seed(design.seed, task.run)
+        key: dict[str, Any] = {
+            "predictor": task.predictor,
+            "encoder": contestant.encoder_name(space),
+            "run": task.run,
+            "seed": seed,
+        }
+        measured = []
+        for size in sorted(set(design.train_sizes)):
+            rng = np.random.default_rng([seed, size])
+            predictor = fresh_predictor(contestant.predictor, pool.layout, rng)
+            targets = get_transform(design.targets)(labels[:size])
+            quality = measure(predictor, pool.features, rows[:size], targets, true)
+            measured.append(key | {"train_size": size} | quality)
+        return pa.Table.from_pylist(measured)
+
+    def _training_set(self, run_number: int) -> tuple[Rows, Floats]:
+        """Return fingerprints and labels of the largest training set of a run."""
+        if self._drawn is None or self._drawn[0] != run_number:
+            self._drawn = run_number, training_set(self.design, self.benchmark, run_number)
+        return self._drawn[1]
+
+
+def training_set(design: Ranking, benchmark: TabularBenchmark, number: int) -> tuple[Rows, Floats]:
+    """Return the architectures of a run that predictors are fitted to, in order.
+
+    They are the queries of a search by WeakNAS: all of its budget initial in the
+    uniform regime, the default number in the progressive one. Run k is the same
+    search as run k of ``weaknas compare`` with the same seed.
+
+    Returns
+    -------
+    fingerprints : ndarray of int64, shape (max(train_sizes),)
+    labels : ndarray of float, shape (max(train_sizes),)
+        What the queries showed.
+    """
+    size = max(design.train_sizes)
+    initial = size if design.regime == "uniform" else None
+    search = WeakNAS(benchmark.space, initial=initial, seed=run_seed(design.seed, number))
+    trials = run(search, benchmark, size).trials
+    return benchmark.space.fingerprint(trials.genotypes), trials.scores
+
+
+def measure(
+    predictor: Any, features: Any, rows: Rows, targets: Floats, true: Floats
+) -> dict[str, float]:
+    """Fit a predictor to some rows of a pool and judge its ranking of all others.
+
+    Parameters
+    ----------
+    predictor : regressor
+        Unfitted.
+    features : array, shape (N, f)
+    rows : ndarray of int, shape (n,)
+        Rows of `features` to fit to.
+    targets : ndarray of float, shape (n,)
+        Their targets.
+    true : ndarray of float, shape (N,)
+        Mean scores, larger is better.
+
+    Returns
+    -------
+    dict of str to float
+        ``kendall_tau`` (tau-b), ``spearman``, ``top_precision`` (share of the predicted
+        top k among the true top k, k = `top_size` of N), ``regret`` (best true score
+        minus that of the predicted best), all on the unseen rows; ``seconds_fit``, and
+        ``seconds_predict`` for all N. A predictor that keeps work for its pool
+        does part of the prediction while it fits.
+
+    Raises
+    ------
+    InputError
+        When a prediction is not a finite number.
+    """
+    begin = time.perf_counter()
+    model = for_pool(predictor, features)
+    model.fit(rows, targets)
+    fitted = time.perf_counter()
+    predicted, _ = model.predict()
+    end = time.perf_counter()
+    unseen = np.ones(len(true), dtype=bool)
+    unseen[rows] = False
+    guess, scores = predicted[unseen], true[unseen]
+    if not np.isfinite(guess).all():
+        raise InputError(f"{int((~np.isfinite(guess)).sum())} predictions are not finite numbers")
+    return {
+        "kendall_tau": kendall_tau(scores, guess),
+        "spearman": spearman_rho(scores, guess),
+        "top_precision": top_precision(scores, guess, top_size(len(true))),
+        "regret": float(scores.max() - scores[np.argmax(guess)]),
+        "seconds_fit": fitted - begin,
+        "seconds_predict": end - fitted,
+    }
+
+
+def top_size(architectures: int) -> int:
+    """Return k of the precision at the top: 1 % of the architectures, at least 10."""
+    return max(10, round(0.01 * architectures))

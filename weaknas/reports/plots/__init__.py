@@ -1,0 +1,43 @@
+"""Figures of comparisons, single searches and rankings, as a paper would use them.
+
+Every function returns a ``matplotlib.figure.Figure``, made without pyplot, so
+that nothing global changes. `save` writes it as PNG and SVG.
+"""
+
+from weaknas.reports.plots._drawing import save
+from weaknas.reports.plots.comparisons import (
+    TOP_LEVELS,
+    Panels,
+    narrowing,
+    plot_best,
+    plot_found,
+    plot_narrowing,
+    plot_regret,
+)
+from weaknas.reports.plots.measurements import plot_curves, plot_intervals, plot_ranking
+from weaknas.reports.plots.searches import (
+    plot_choices,
+    plot_front,
+    plot_map,
+    plot_search,
+    projection,
+)
+
+__all__ = [
+    "TOP_LEVELS",
+    "Panels",
+    "narrowing",
+    "plot_best",
+    "plot_choices",
+    "plot_curves",
+    "plot_found",
+    "plot_front",
+    "plot_intervals",
+    "plot_map",
+    "plot_narrowing",
+    "plot_ranking",
+    "plot_regret",
+    "plot_search",
+    "projection",
+    "save",
+]

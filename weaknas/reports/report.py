@@ -1,0 +1,418 @@
+"""A readable page with figures and tables from finished runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from weaknas.errors import InputError, optional_import
+from weaknas.files import prepare_file
+from weaknas.laboratory.experiment import Truth, query_table
+from weaknas.laboratory.ranking_results import is_ranking
+from weaknas.laboratory.results import read_config, read_queries, versions
+from weaknas.laboratory.statistics import Floats
+from weaknas.laboratory.summary import StrategyRuns, by_dataset, checkpoints, collect, summarize
+from weaknas.registry import BENCHMARKS, get_benchmark
+from weaknas.reports import plots
+from weaknas.reports.page import Page
+from weaknas.reports.ranking_report import ranking_page
+from weaknas.runs.journal import read_journal
+from weaknas.runs.trials import Trial
+from weaknas.search.pareto import front
+from weaknas.spaces import ConstrainedSpace, SearchSpace
+
+
+def report(folder: str | Path, output: str | Path | None = None) -> Path:
+    """Write figures and a self-contained HTML page about finished runs.
+
+    Parameters
+    ----------
+    folder : path
+        The output folder of ``weaknas compare``, ``weaknas rank`` or ``weaknas search``.
+    output : path, optional
+        The page; default ``report.html`` in the folder. The figures are beside it
+        as PNG and SVG, in a folder of the same name with ``-figures``.
+
+    Returns
+    -------
+    path
+        The page.
+
+    Raises
+    ------
+    InputError
+        When the folder holds none of them, is damaged, or matplotlib is not installed.
+    """
+    optional_import("matplotlib", "plot")
+    place = Path(folder)
+    page = Path(output) if output is not None else place / "report.html"
+    if output is not None:
+        prepare_file(page)
+    if is_ranking(place):
+        content = ranking_page(place)
+    elif (place / "config.json").exists():
+        content = comparison_page(place)
+    elif (place / "journal.jsonl").exists():
+        content = search_page(place)
+    else:
+        raise InputError(
+            f"{place} holds neither a comparison or ranking (config.json)"
+            " nor a search (journal.jsonl)"
+        )
+    try:
+        content.write(page)
+    except OSError as error:
+        raise InputError(f"cannot write {page}: {error.strerror}") from error
+    return page
+
+
+# -- comparisons ------------------------------------------------------------------------
+
+
+def comparison_page(folder: Path) -> Page:
+    """Return the page of a comparison, finished or under way."""
+    record = read_config(folder)
+    config = record["experiment"]
+    queries = read_queries(folder)
+    collected = {
+        dataset: [
+            collect(queries, dataset, name, config["budget"]) for name in config["strategies"]
+        ]
+        for dataset in config["datasets"]
+    }
+    panels = {
+        dataset: [runs for runs in strategies if runs is not None]
+        for dataset, strategies in collected.items()
+        if any(strategies)
+    }
+    page = Page(f"Comparison on {config['space']}", _comparison_facts(record))
+    summary = summarize(config, queries, _failures(folder))
+    for part in by_dataset(summary):
+        _add_comparison_table(page, part)
+    if summary.get("ranks"):
+        _add_ranks(page, summary["ranks"])
+    _add_curves(page, panels)
+    for dataset in panels:
+        _add_comparison_map(page, config, queries, dataset)
+    return page
+
+
+def _comparison_facts(record: dict[str, Any]) -> dict[str, str]:
+    config = record["experiment"]
+    cost = config["budget_cost"]
+    limit = "" if cost is None else f" or {cost:g} seconds of training"
+    return {
+        "command": record["command"] or "called from Python",
+        "begun": record["created"],
+        "protocol": f"{config['runs']} runs of {config['budget']} queries{limit}, seed"
+        f" {config['seed']};"
+        f" optimum and regret by the mean {config['optimum']} score over all trainings;"
+        " the incumbent is the query with the best observed validation score",
+        "versions": _join(config["versions"]),
+    }
+
+
+def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
+    known = part["optimum_score"] is not None
+    marks = [str(mark) for mark in checkpoints(part["budget"])]
+    head = ["strategy", "runs"]
+    head += ["found", "queries to the optimum", "95 %", "median", "p90"] if known else []
+    head += [f"{'regret' if known else 'best score'} at {mark}" for mark in marks]
+    head += ["relative improvement"] if known else []
+    head += ["p (Holm)", "seconds a run"]
+    rows = []
+    for item in part["strategies"]:
+        cells = [item["strategy"], str(item["runs"])]
+        if known:
+            cells += _to_optimum(item)
+            cells += [_with_range(item["regret_at"][mark], ".3f") for mark in marks]
+            cells.append(_form(item["relative_improvement"], ".2f"))
+        else:
+            cells += [_with_range(item["best_at"][mark], ".5g") for mark in marks]
+        p_value = item.get("wilcoxon", {}).get("p_holm")
+        rows.append([*cells, _form(p_value, ".2g"), _form(item["seconds_per_run"], ".2f")])
+    labels = f": labels {part['labels']}" if part["labels"] else ""
+    if known:
+        page.add_table(
+            f"{part['dataset']}{labels}, optimum {part['optimum_score']:.4g}", head, rows
+        )
+        page.add_text(
+            "A run that did not find the optimum counts as its full budget. Intervals: 95 %"
+            " bootstrap of the mean. Relative improvement: 100 (a - r) / r, a the mean score of"
+            f" the last incumbent, r = {part['random_score']:.4g} that of a random architecture."
+            " p: Wilcoxon's signed-rank test of queries to the optimum against the first"
+            " strategy, paired by seed."
+        )
+    else:
+        page.add_table(f"{part['dataset']}{labels}", head, rows)
+        page.add_text(
+            "The best architecture is not known, and so there is no regret. Intervals: 95 %"
+            " bootstrap of the mean. p: Wilcoxon's signed-rank test of the last score against the"
+            " first strategy, paired by seed."
+        )
+    for failure in part["failures"]:
+        page.add_text(f"{failure['strategy']}, run {failure['run']} failed: {failure['error']}")
+
+
+def _to_optimum(item: dict[str, Any]) -> list[str]:
+    queries = item["queries_to_optimum"]
+    return [
+        f"{100 * item['found_rate']:.0f} %",
+        f"{queries['mean']:.1f}",
+        _range(queries["ci95"], ".1f"),
+        f"{queries['median']:.0f}",
+        f"{queries['p90']:.0f}",
+    ]
+
+
+def _add_ranks(page: Page, ranks: dict[str, Any]) -> None:
+    order = sorted(ranks["average"].items(), key=lambda item: item[1])
+    page.add_table(
+        "Average rank over the data sets",
+        ["strategy", "rank"],
+        [[name, f"{rank:.2f}"] for name, rank in order],
+    )
+    page.add_text(
+        f"Critical difference (Nemenyi, 5 %): {ranks['critical_difference']:.2f};"
+        f" Friedman's p: {_form(ranks['friedman_p'], '.2g')}."
+    )
+
+
+def _add_curves(page: Page, panels: dict[str, list[StrategyRuns]]) -> None:
+    if not all(runs.is_known for strategies in panels.values() for runs in strategies):
+        page.add_figure(
+            "Best score by queries",
+            "best-by-queries",
+            plots.plot_best(panels),
+            "Mean over runs of the incumbent's score; bands: 95 % bootstrap.",
+        )
+        return
+    page.add_figure(
+        "Regret by queries",
+        "regret-by-queries",
+        plots.plot_regret(panels),
+        "Mean over runs of the optimum's mean score minus that of the incumbent; bands: 95 %"
+        " bootstrap. A curve that leaves the panel has reached zero in all runs.",
+    )
+    if all(np.nanmax(runs.cost) > 0 for strategies in panels.values() for runs in strategies):
+        page.add_figure(
+            "Regret by training time",
+            "regret-by-seconds",
+            plots.plot_regret(panels, by="seconds"),
+            "The same by the time that the queried architectures took to train, one after the"
+            " other. A curve ends where the first of its runs has spent its budget.",
+        )
+    page.add_figure(
+        "Queries to the optimum",
+        "queries-to-optimum",
+        plots.plot_found(panels),
+        "Share of runs that have queried an optimal architecture.",
+    )
+    page.add_figure(
+        "Narrowing of the sampled sub-space",
+        "narrowing",
+        plots.plot_narrowing(panels),
+        "How likely a query is to be among the best architectures of the whole space by mean"
+        " score. Dotted: uniform sampling.",
+    )
+
+
+def _add_comparison_map(
+    page: Page, config: dict[str, Any], queries: pa.Table, dataset: str
+) -> None:
+    """Draw the first run of the first strategy."""
+    benchmark = _load_benchmark(config["datasets"][dataset])
+    rows = [
+        row
+        for row in queries.select(
+            ["dataset", "strategy", "run", "round", "architecture", "score"]
+        ).to_pylist()
+        if row["dataset"] == dataset
+    ]
+    if benchmark is None or not rows:
+        return
+    first = rows[0]["strategy"], rows[0]["run"]
+    chosen = [row for row in rows if (row["strategy"], row["run"]) == first]
+    architectures = [row["architecture"] for row in chosen]
+    title = f"{dataset}: {first[0]}, run {first[1]}"
+    rounds = np.array([row["round"] for row in chosen])
+    observed = np.array([row["score"] for row in chosen])
+    truth = Truth(benchmark, config["optimum"])
+    _add_map(page, title, benchmark.space, truth, (architectures, observed, rounds))
+
+
+def _failures(folder: Path) -> list[dict[str, Any]]:
+    """Read the failed runs of the last call."""
+    path = folder / "summary.json"
+    if not path.exists():
+        return []
+    parts = by_dataset(json.loads(path.read_text(encoding="utf-8")))
+    return [{"dataset": part["dataset"]} | item for part in parts for item in part["failures"]]
+
+
+# -- single searches ----------------------------------------------------------------------
+
+
+def search_page(folder: Path) -> Page:
+    """Return the page of a single search, finished or under way."""
+    config, trials = read_journal(folder / "journal.jsonl")
+    benchmark = _load_benchmark(config["evaluator"])
+    name = str(config["evaluator"].get("benchmark", config["space"]["name"]))
+    page = Page(
+        f"Search on {name}",
+        {
+            "queries": f"{len(trials)} of {config['budget']}",
+            "strategy": json.dumps(config["strategy"]),
+            "evaluator": json.dumps(config["evaluator"]),
+            "versions": _join(versions()),
+        },
+    )
+    observed = np.array([trial.score for trial in trials])
+    rounds = np.array([trial.round for trial in trials])
+    true, optimum = None, None
+    queries = None
+    if benchmark is not None:
+        truth = Truth(benchmark)
+        strategy = str(config["strategy"]["strategy"])
+        constants = {"dataset": name, "strategy": strategy, "run": 0, "seed": 0, "seconds": 0.0}
+        queries = query_table(constants, trials, benchmark.space, truth)
+        true = queries["mean_score"].to_numpy()
+        optimum = None if truth.optimum is None else truth.optimum.score
+    _add_leaders(page, trials, queries)
+    page.add_figure(
+        "Scores and the incumbent",
+        "best-so-far",
+        plots.plot_search(observed, rounds, true, optimum),
+        "Scores as the search saw them. The dashed line is what the incumbent is worth on average"
+        " over trainings, where a table tells it.",
+    )
+    _add_fronts(page, trials, config.get("objectives", []))
+    if benchmark is not None and queries is not None:
+        runs = collect(queries, name, strategy, len(trials))
+        page.add_figure(
+            "Narrowing of the sampled sub-space",
+            "narrowing",
+            plots.plot_narrowing({name: [runs] if runs else []}),
+            "Share of queries among the best architectures of the whole space by mean score."
+            " Dotted: uniform sampling.",
+        )
+        architectures = [trial.architecture.text for trial in trials]
+        _add_map(page, name, benchmark.space, truth, (architectures, observed, rounds))
+    return page
+
+
+def _add_leaders(page: Page, trials: list[Trial], queries: pa.Table | None) -> None:
+    ranked = sorted((t for t in trials if t.is_ok), key=lambda t: (-t.score, t.number))[:10]
+    head = ["query", "round", "score", "architecture"]
+    rows = [
+        [str(t.number + 1), str(t.round + 1), f"{t.score:.4g}", t.architecture.text] for t in ranked
+    ]
+    if queries is not None:
+        means = queries["mean_score"].to_pylist()
+        regret = queries["regret"].to_pylist()[-1]
+        head.insert(3, "mean score")
+        for row, trial in zip(rows, ranked, strict=True):
+            row.insert(3, f"{means[trials.index(trial)]:.4g}")
+    page.add_table(f"Best of {len(trials)} queries", head, rows)
+    if queries is not None and math.isfinite(regret):
+        page.add_text(f"Regret of the first: {regret:.4g} (by mean score).")
+    failed = sum(not trial.is_ok for trial in trials)
+    if failed:
+        page.add_text(f"{failed} evaluations failed.")
+
+
+def _add_fronts(page: Page, trials: list[Trial], objectives: list[str]) -> None:
+    """Add the front of the score against each cost alone, and the table of the front of all."""
+    if not objectives:
+        return
+    good = [trial for trial in trials if trial.is_ok]
+    scores, rounds = np.array([t.score for t in good]), np.array([t.round for t in good])
+    costs = np.array([[t.evaluation.metrics[name] for name in objectives] for t in good])
+    costs = costs.reshape(len(good), len(objectives))
+    names = " and ".join(objectives)
+    for name, column in zip(objectives, costs.T, strict=True):
+        page.add_figure(
+            f"Front of score and {name}",
+            f"front-{name}",
+            plots.plot_front(name, scores, column, rounds),
+            f"Queries by {name} and score. On the line no other query has a larger score and a"
+            f" smaller {name}.",
+        )
+    chosen = front(scores, costs)
+    rows = []
+    for i in chosen.tolist():
+        prices = [f"{cost:.6g}" for cost in costs[i]]
+        rows.append(
+            [str(good[i].number + 1), *prices, f"{scores[i]:.4g}", good[i].architecture.text]
+        )
+    head = ["query", *objectives, "score", "architecture"]
+    page.add_table(f"Front of score and {names}: {len(rows)} architectures", head, rows)
+
+
+# -- shared pieces ------------------------------------------------------------------------
+
+
+def _load_benchmark(described: dict[str, Any]) -> Any:
+    """Load the benchmark of a description, None where it is not one that has a name."""
+    space, _, dataset = str(described.get("benchmark", "")).partition("/")
+    if space not in BENCHMARKS.names() or "labels" not in described:
+        return None
+    options = {"dataset": dataset} if dataset else {}
+    benchmark = get_benchmark(space, labels=described["labels"], **options)
+    limits = described.get("constraints")
+    return benchmark.within(ConstrainedSpace(benchmark.space, limits)) if limits else benchmark
+
+
+def _add_map(
+    page: Page,
+    title: str,
+    space: SearchSpace,
+    truth: Truth,
+    queries: tuple[list[str], Floats, npt.NDArray[np.integer]],
+) -> None:
+    """Draw the architectures, scores and rounds of one run in a space that can be listed."""
+    architectures, observed, rounds = queries
+    genotypes = space.canonicalize(space.enumerate())
+    _, first = np.unique(space.fingerprint(genotypes), return_index=True)
+    genotypes = genotypes[first]
+    name = "map-" + "".join(c if c.isalnum() else "-" for c in title.partition(":")[0])
+    page.add_figure(
+        f"Map: {title}",
+        name,
+        plots.plot_map(
+            title,
+            genotypes,
+            truth.scores(genotypes),
+            space.canonicalize(space.genotypes(architectures)),
+            observed,
+            rounds,
+        ),
+        "The space on two linear components of its one-hot encoding that follow the mean score"
+        " (partial least squares), left; the queries of one run by round, right. Line and numbers:"
+        " the incumbents and the rounds that found them. Star: the optimum.",
+    )
+
+
+def _join(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _form(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _range(ends: Sequence[float | None], form: str) -> str:
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+
+
+def _with_range(item: dict[str, Any], form: str) -> str:
+    ends = _range(item["ci95"], form)
+    return _form(item["mean"], form) + ("" if ends == "-" else f" ({ends})")

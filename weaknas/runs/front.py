@@ -1,0 +1,98 @@
+"""The front of score and costs among the trials of a run, and costs as their metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from weaknas.evaluators import Evaluation, Evaluator
+from weaknas.runs.trials import Trial
+from weaknas.search.objectives import Costs
+from weaknas.search.pareto import DominatedVolume, Floats, front
+from weaknas.spaces import Architecture
+
+
+@dataclass(frozen=True)
+class Front:
+    """The evaluated architectures that no other dominates.
+
+    Parameters
+    ----------
+    objectives : tuple of str
+        The costs, beside the score.
+    trials : tuple of Trial
+        By ascending first cost.
+    costs : ndarray of float, shape (m, k)
+    volume : float
+        That they dominate, in units of score times costs.
+    reference : dict
+        ``score``: the worst that was observed; of each cost the largest in the space.
+    """
+
+    objectives: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    costs: Floats
+    volume: float
+    reference: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return objectives, front, volume and its reference as plain JSON types."""
+        rows = [
+            {
+                "architecture": trial.architecture.text,
+                "id": trial.architecture.id,
+                "query": trial.number + 1,
+                "score": trial.score,
+                **dict(zip(self.objectives, costs, strict=True)),
+            }
+            for trial, costs in zip(self.trials, self.costs.tolist(), strict=True)
+        ]
+        return {
+            "objectives": list(self.objectives),
+            "front": rows,
+            "hypervolume": self.volume,
+            "reference": self.reference,
+        }
+
+
+def find_front(trials: Sequence[Trial], costs: Costs) -> Front:
+    """Return the front of what was evaluated (failed evaluations are in none)."""
+    good = [trial for trial in trials if trial.is_ok]
+    rows = np.array([trial.architecture.genotype for trial in good], dtype=np.int16)
+    prices = costs(rows.reshape(len(good), costs.space.n_variables))
+    scores = np.array([trial.score for trial in good])
+    chosen = front(scores, prices)
+    lowest = float(scores.min()) if len(scores) else 0.0
+    volume = DominatedVolume(scores, prices, lowest, costs.worst).volume
+    reference = {"score": lowest, **dict(zip(costs.names, costs.worst.tolist(), strict=True))}
+    members = tuple(good[index] for index in chosen.tolist())
+    return Front(costs.names, members, prices[chosen], volume, reference)
+
+
+class WithCosts:
+    """An evaluator whose evaluations carry the costs of the architecture as metrics.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    costs : Costs
+    """
+
+    def __init__(self, evaluator: Evaluator, costs: Costs) -> None:
+        self._evaluator, self._costs = evaluator, costs
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        """Evaluate, and add the costs."""
+        evaluation = self._evaluator.evaluate(architecture, seed=seed, fidelity=fidelity)
+        values = self._costs(np.array([architecture.genotype], dtype=np.int16))[0].tolist()
+        metrics = {**evaluation.metrics, **dict(zip(self._costs.names, values, strict=True))}
+        return replace(evaluation, metrics=metrics)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description of the evaluator."""
+        return self._evaluator.describe()

@@ -1,0 +1,289 @@
+"""The loop between a strategy and an evaluator, with a journal and exact resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from weaknas.errors import InputError, check_whole
+from weaknas.evaluators import as_evaluator
+from weaknas.execution.evaluations import Evaluations
+from weaknas.files import write_json
+from weaknas.runs.budget import Budget, check_fidelities
+from weaknas.runs.journal import Journal
+from weaknas.runs.loop import Loop, Progress
+from weaknas.runs.trials import Trial, Trials
+from weaknas.spaces import SearchSpace
+from weaknas.strategies import Strategy
+
+if TYPE_CHECKING:
+    from weaknas.runs.front import Front
+    from weaknas.search.objectives import Costs
+
+__all__ = ["Budget", "Progress", "Result", "regret", "run"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run brought.
+
+    Parameters
+    ----------
+    trials : Trials
+        Every query, in order of proposal.
+    regret : float, optional
+        Best possible mean score minus that of the incumbent; None where the best
+        is not known.
+    seconds_strategy : float
+        Time spent in the strategy.
+    seconds_total : float
+        Time of this call; evaluations of an earlier, interrupted call not included.
+    output : path, optional
+        The run folder.
+    front : Front, optional
+        What no other query dominates, where there are objectives beside the score.
+    """
+
+    trials: Trials
+    regret: float | None
+    seconds_strategy: float
+    seconds_total: float
+    output: Path | None = None
+    front: Front | None = None
+
+    @property
+    def best(self) -> Trial:
+        """The incumbent: the trial with the best observed score.
+
+        Raises
+        ------
+        InputError
+            When no evaluation succeeded.
+        """
+        best = self.trials.best
+        if best is None:
+            message = self.trials[-1].evaluation.message if self.trials else "no query was made"
+            raise InputError(f"no evaluation succeeded; the last one: {message}")
+        return best
+
+    @property
+    def cost(self) -> float:
+        """Seconds of training that were paid, as the evaluations report them."""
+        return float(self.trials.costs.sum())
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there were; asynchronously each proposal after a result is one."""
+        return 1 + max((trial.round for trial in self.trials), default=-1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return queries, best, regret and times as plain JSON types."""
+        best = self.trials.best
+        return {
+            "queries": len(self.trials),
+            "best": None
+            if best is None
+            else {
+                "architecture": best.architecture.text,
+                "id": best.architecture.id,
+                "score": best.score,
+                "metrics": dict(best.evaluation.metrics),
+            },
+            "regret": self.regret,
+            "rounds": self.rounds,
+            "seconds_strategy": round(self.seconds_strategy, 4),
+            "seconds_total": round(self.seconds_total, 4),
+            "output": None if self.output is None else str(self.output),
+        } | ({} if self.front is None else self.front.to_dict())
+
+
+def run(
+    strategy: Strategy,
+    evaluator: Any,
+    budget: int | None = None,
+    *,
+    budget_cost: float | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    asynchronous: bool = False,
+    retries: int = 1,
+    stop: Callable[[], bool] | None = None,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    objectives: Sequence[str] | None = None,
+) -> Result:
+    """Search until the budget is spent.
+
+    Each round the strategy proposes a batch, the batch is evaluated at the fidelity
+    that the strategy names, and it is told the scores. An architecture that is
+    asked for again at another fidelity is another query, paid in full. With
+    `output` every trial is on the disk before the strategy learns of it: kill the
+    process at any moment, call again with the same arguments, and the run continues
+    as if nothing had happened.
+
+    Asynchronously nobody waits for a round to be complete: whenever an evaluation
+    is done the strategy is told, and proposes one more with those in mind that are
+    still pending. What is proposed then depends on the order in which evaluations
+    end; a run that is continued takes that order from its journal.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        Fresh: not yet asked or told.
+    evaluator : Evaluator or callable
+        A benchmark, or any callable from `Architecture` to float, larger being better.
+    budget : int, optional
+        Number of queries; may be left out where `budget_cost` is given.
+    budget_cost : float, optional
+        Seconds of training, the sum of `Evaluation.cost`. No round begins once it
+        is reached; a round that has begun is completed, with or without an
+        executor, so that the cost paid exceeds it by less than that round (or, in
+        the asynchronous mode, by what is under way).
+    executor : concurrent.futures.Executor, optional
+        Evaluates architectures side by side, e.g. `weaknas.execution.ProcessPool`.
+    workers : int, optional
+        How many evaluations the executor is given at a time; default: its attribute
+        `workers`, else a whole round.
+    asynchronous : bool
+        Propose one whenever one is done, rather than in rounds.
+    retries : int
+        How often an evaluation is made again when its worker died, it took more time
+        than it may, or memory ran out; after that it is a failed trial.
+    stop : callable, optional
+        Asked often; once it returns True nothing new is begun, what is under way is
+        finished and kept, and the run ends early.
+    output : path, optional
+        Folder of the run: ``journal.jsonl`` and ``result.json``.
+    progress : callable, optional
+        Called with every trial, those of an earlier call included.
+    objectives : sequence of str, optional
+        Costs of the space whose front with the score is to be told, and which trials
+        carry as metrics; default: those of the strategy, if it has any.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        When no budget is given, it is not positive or above the number of
+        architectures (times the fidelities of the strategy), when the evaluator
+        lacks a fidelity of the strategy or reports no cost where the budget is in
+        seconds, when the number of workers of an asynchronous run is not known, when
+        the output folder cannot be written, is damaged or holds another run.
+    ChildProcessError
+        When the executor is broken for good; what was measured is kept.
+    OSError
+        When a trial cannot be written, e.g. on a full disk; those before are kept.
+    """
+    started = time.perf_counter()
+    judge = as_evaluator(evaluator)
+    limit = Budget(budget, budget_cost)
+    limit.check(strategy.space, len(strategy.fidelities))
+    check_fidelities(strategy, judge)
+    workers = count_workers(executor, workers)
+    pending = _pending(workers) if asynchronous else None
+    if retries < 0:
+        raise InputError(f"retries must not be negative, not {retries}")
+    folder = None if output is None else Path(output)
+    config: dict[str, Any] = {
+        "budget": budget,
+        "budget_cost": budget_cost,
+        "space": strategy.space.describe(),
+        "strategy": strategy.describe(),
+        "evaluator": judge.describe(),
+    }
+    if pending is not None:
+        config["asynchronous"] = pending
+    costs, paid = _costs(strategy, objectives), judge
+    if costs is not None:
+        from weaknas.runs.front import WithCosts
+
+        config["objectives"] = list(costs.names)
+        paid = WithCosts(judge, costs)
+    with ExitStack() as stack:
+        journal = None
+        if folder is not None:
+            _refuse_other_results(folder)
+            journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
+        evaluations = Evaluations(paid, executor, workers, retries, stop)
+        loop = Loop(strategy, evaluations, limit, pending, journal, progress)
+        loop.run()
+    trials = tuple(sorted(loop.trials, key=lambda trial: trial.number))
+    result = Result(
+        Trials(trials),
+        regret(judge, strategy.space, trials),
+        loop.seconds_strategy,
+        time.perf_counter() - started,
+        folder,
+        _front(trials, costs),
+    )
+    if folder is not None:
+        write_json(folder / "result.json", result.to_dict())
+    return result
+
+
+def _refuse_other_results(folder: Path) -> None:
+    """Refuse the folder of a comparison or ranking; a report of it would leave the search out."""
+    if (folder / "config.json").exists() and not (folder / "journal.jsonl").exists():
+        raise InputError(f"{folder} holds other results; choose another output folder")
+
+
+def _costs(strategy: Strategy, objectives: Sequence[str] | None) -> Costs | None:
+    wanted = getattr(strategy, "objectives", ()) if objectives is None else objectives
+    if not wanted:
+        return None
+    # Imports scikit-learn, which the start of a search without objectives can spare.
+    from weaknas.search.objectives import Costs
+
+    return Costs(strategy.space, wanted)
+
+
+def _front(trials: Sequence[Trial], costs: Costs | None) -> Front | None:
+    if costs is None:
+        return None
+    from weaknas.runs.front import find_front
+
+    return find_front(trials, costs)
+
+
+def count_workers(executor: Executor | None, workers: int | None) -> int | None:
+    """Return how many evaluations are made at a time, None where that is not known.
+
+    Raises
+    ------
+    InputError
+        When the number is below 1.
+    """
+    if executor is None:
+        return 1
+    number: int | None = getattr(executor, "workers", None) if workers is None else workers
+    if number is not None:
+        check_whole("workers", number)
+    return number
+
+
+def _pending(workers: int | None) -> int:
+    if workers is None:
+        raise InputError(
+            "an asynchronous run needs to know how many evaluations are made at a time: pass"
+            " workers, for the executor does not say"
+        )
+    return workers
+
+
+def regret(evaluator: Any, space: SearchSpace, trials: Sequence[Trial]) -> float | None:
+    """Return the optimum's mean score minus that of the incumbent, or None if unknown."""
+    best = Trials(tuple(trials)).best
+    if best is None or not hasattr(evaluator, "true_scores"):
+        return None
+    reached = evaluator.true_scores(np.array([best.architecture.genotype], dtype=np.int16))[0]
+    return float(evaluator.optimum().score - reached)

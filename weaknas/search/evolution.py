@@ -1,0 +1,205 @@
+"""Candidates of a space that cannot be listed: evolution on the acquisition, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from weaknas.search.candidates import Candidates, Pool, listed_candidates
+from weaknas.search.narrowing import Narrowing
+from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
+from weaknas.strategies import History
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+#: Genotypes, shape (n, d), and features, shape (n, f), to how much each is wanted, shape (n,).
+Wanted: TypeAlias = Callable[[Genotypes, Any], Floats]
+
+_INCUMBENTS = 50  # of what was told, to begin with
+_MOST_NEIGHBORS = 500  # of one architecture, drawn where there are more
+_EXPANDED = 3  # architectures a generation whose neighbours are all looked at
+_MOST_MUTATIONS = 4  # in a row
+_PRESSURE = 2.0  # exponent: how much likelier the better are to be parents
+
+
+class EvolvedCandidates(Candidates):
+    """What an evolution on the acquisition finds, from the best so far and from afar.
+
+    A generation crosses and mutates the most wanted candidates, with one to several
+    mutations in a row, and looks at all neighbours of the very best, so that the
+    end of it is a local optimum of the acquisition. The start are the best that
+    were told, draws from a sampling distribution that narrows from round to round
+    (`Narrowing`) and draws from the whole space. Moves of a space with constraints
+    stay inside, and so does all this. The work of a round does not depend on the
+    size of the space.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    encoder : transformer
+        Fitted here, to a sample.
+    size : int
+        Size of the pool that a round ends with.
+    offspring : int
+        Of a generation.
+    parents : int
+        The most wanted, which have offspring.
+    generations : int
+        At most; an evolution ends earlier when it finds nothing better.
+    patience : int
+        Rounds without a better score after which the sampling distribution widens.
+    seed : int
+        For the sample the encoder is fitted to.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        encoder: Any,
+        *,
+        size: int = 2000,
+        offspring: int = 600,
+        parents: int = 100,
+        generations: int = 15,
+        patience: int = 10,
+        seed: int = 0,
+    ) -> None:
+        self.space, self.size, self.offspring = space, size, offspring
+        self.parents, self.generations, self.patience = parents, generations, patience
+        rng = np.random.default_rng(seed)
+        sample = space.canonicalize(space.sample(size, rng))
+        self.encoder = encoder.fit(sample)
+        #: Features of a sample of the space.
+        self.reference = encoder.transform(sample)
+        self.layout = {
+            name: value for name in ("groups", "trend") if (value := getattr(encoder, name, None))
+        }
+        self.narrowing = Narrowing(space, rng)
+        self._record, self._stale = -np.inf, 0
+
+    def pool(self, history: History, rng: np.random.Generator) -> Pool:
+        """Return where an evolution starts."""
+        rows, codes = self.space._distinct_with_codes(self._start(history, rng))
+        return Pool(rows, codes, self.encoder.transform(rows), self.layout)
+
+    def evolve(
+        self, history: History, known: Genotypes, wanted: Wanted, rng: np.random.Generator
+    ) -> Pool:
+        """Return the candidates of a round.
+
+        Parameters
+        ----------
+        history : History
+        known : ndarray of int16, shape (k, d)
+            Canonical; what was told or asked for. All of it is in the pool.
+        wanted : callable
+        rng : Generator
+        """
+        self._notice(history)
+        told = np.sort(self.space.fingerprint(known))
+        start, codes = self.space._distinct_with_codes(self._start(history, rng))
+        living = _Population(start, codes, self.encoder.transform(start), wanted)
+        best, tried = -np.inf, 0
+        for _ in range(self.generations):
+            living.add(*self._others(self._breed(living, rng), living.codes), wanted)
+            living.keep(self.size)
+            new = living.values[~np.isin(living.codes, told)]
+            top = float(np.sort(new)[-10:].sum()) if len(new) else -np.inf
+            tried = 0 if top > best else tried + 1
+            best = max(best, top)
+            if tried == 2:
+                break
+        self.narrowing.learn(living.rows[living.ranked[: self.parents]])
+        living.add(*self._others(known, living.codes), wanted)
+        return Pool(living.rows, living.codes, living.features, self.layout)
+
+    def _others(
+        self, genotypes: Genotypes, codes: Fingerprints
+    ) -> tuple[Genotypes, Fingerprints, Any]:
+        """Return those that are none of the codes, each once: rows, codes and features."""
+        rows, own = self.space._distinct_with_codes(genotypes)
+        new = ~np.isin(own, codes)
+        return rows[new], own[new], self.encoder.transform(rows[new]) if new.any() else None
+
+    def _start(self, history: History, rng: np.random.Generator) -> Genotypes:
+        genotypes, scores = history.successful
+        best = genotypes[np.argsort(-scores, kind="stable")[:_INCUMBENTS]]
+        narrow = self.narrowing.sample(self.parents, rng)
+        wide = self.space.sample(2 * self.parents - len(narrow), rng)
+        return np.vstack([best, narrow, wide])
+
+    def _breed(self, living: _Population, rng: np.random.Generator) -> Genotypes:
+        order = living.ranked[: self.parents]
+        draws = rng.random((2, self.offspring)) ** _PRESSURE * len(order)
+        first, second = living.rows[order[draws.astype(np.int64)]]
+        crossed = (rng.random(self.offspring) < 0.5)[:, None]
+        children = np.where(crossed, self.space.crossover(first, second, rng), first)
+        mutations = np.minimum(rng.geometric(0.5, size=self.offspring), _MOST_MUTATIONS)
+        for depth in range(1, int(mutations.max()) + 1):
+            again = mutations >= depth
+            children[again] = self.space.mutate(children[again], rng)
+        near = [self._neighbors(row, rng) for row in living.unexpanded(_EXPANDED)]
+        return np.vstack([children, *near]).astype(np.int16)
+
+    def _neighbors(self, genotype: Genotypes, rng: np.random.Generator) -> Genotypes:
+        rows = self.space.neighbors(genotype)
+        if len(rows) > _MOST_NEIGHBORS:
+            rows = rows[rng.permutation(len(rows))[:_MOST_NEIGHBORS]]
+        return rows
+
+    def _notice(self, history: History) -> None:
+        """Widen the sampling distribution when the search is stuck."""
+        _, scores = history.successful
+        record = float(scores.max())
+        self._stale = 0 if record > self._record else self._stale + 1
+        self._record = max(record, self._record)
+        if self._stale == self.patience:
+            self.narrowing.widen()
+            self._stale = 0
+
+
+class _Population:
+    """The living of one evolution, and how much each is wanted."""
+
+    def __init__(self, rows: Genotypes, codes: Fingerprints, features: Any, wanted: Wanted) -> None:
+        self.rows, self.codes, self.features = rows, codes, features
+        self.values = wanted(rows, features)
+        self._expanded: set[int] = set()
+
+    @property
+    def ranked(self) -> npt.NDArray[np.int64]:
+        """Places by value, the best first."""
+        return np.argsort(-self.values, kind="stable")
+
+    def add(self, rows: Genotypes, codes: Fingerprints, features: Any, wanted: Wanted) -> None:
+        if len(rows) == 0:
+            return
+        self.rows = np.vstack([self.rows, rows])
+        self.codes = np.concatenate([self.codes, codes])
+        self.features = np.vstack([self.features, features])
+        self.values = np.concatenate([self.values, wanted(rows, features)])
+
+    def keep(self, count: int) -> None:
+        """Let the others die."""
+        best = np.sort(self.ranked[:count])
+        self.rows, self.codes = self.rows[best], self.codes[best]
+        self.features, self.values = self.features[best], self.values[best]
+
+    def unexpanded(self, count: int) -> list[Genotypes]:
+        """Return the most wanted whose neighbours were not asked for yet."""
+        chosen: list[Genotypes] = []
+        for place in self.ranked[: 10 * count].tolist():
+            code = int(self.codes[place])
+            if code not in self._expanded and len(chosen) < count:
+                self._expanded.add(code)
+                chosen.append(self.rows[place])
+        return chosen
+
+
+def default_candidates(space: SearchSpace, encoder: Any, seed: int = 0) -> Candidates:
+    """Return the whole space where it can be listed, else what evolves each round."""
+    if space.is_listable:
+        return listed_candidates(space, encoder)
+    return EvolvedCandidates(space, encoder, seed=seed)
