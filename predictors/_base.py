@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from weaknas.errors import check_whole
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+#: Trainings that each label is the mean of.
+Counts: TypeAlias = npt.NDArray[np.float64]
 Predicted: TypeAlias = Floats | tuple[Floats, Floats]
 
 
@@ -75,6 +77,21 @@ class Ensemble(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         each = np.stack([np.asarray(m.predict(X), dtype=np.float64) for m in self.estimators_])
         mean = each.mean(axis=0)
         return (mean, each.std(axis=0)) if return_std else mean
+
+
+def check_counts(sample_weight: Any, X: Any, y: Floats) -> tuple[Any, Floats, Counts | None]:
+    """Return the rows, labels and weights of weight above 0; all of them without weights.
+
+    Raises
+    ------
+    ValueError
+        When a weight is negative or not finite, their number differs, or all are 0.
+    """
+    if sample_weight is None:
+        return X, y, None
+    counts = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    used = counts > 0
+    return X[used], y[used], counts[used]
 
 
 def standardize(targets: Any) -> tuple[Floats, float, float]:

@@ -1,9 +1,15 @@
-"""The arithmetic of the Gaussian process: kernel, hyperparameters, Cholesky factors."""
+"""The arithmetic of the Gaussian process: kernel, hyperparameters, posterior.
+
+A label is the mean of one training or more: ``y_i = f(x_i) + e_i``, f a Gaussian
+process and e_i normal noise of variance ``noise / count_i``. Numbers of equations
+are those of Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,17 +17,18 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 
-from weaknas.predictors._base import Floats
+from weaknas.predictors._base import Counts, Floats, standardize
 
 Singles: TypeAlias = npt.NDArray[np.float32]
-Rows: TypeAlias = npt.NDArray[np.int64]
+#: Single precision in searches, double in the estimator.
+Reals: TypeAlias = npt.NDArray[np.floating[Any]]
 
 _JITTER = 1e-6
 _CACHED = 2**18  # numbers of 4 bytes that are worked on at a time
 _SMALLEST_NOISE = 1e-4
+_SMALLEST_VARIANCE = 1e-10
 _TYPICAL_NOISE = 0.05
 _TYPICAL_TREND = 0.1  # where its variance is learnt
-_FAR = 30.0  # root mean square distances from zero
 # Standard deviations of the log-normal priors. Features and targets are scaled
 # before, so they mean the same for every data set.
 _PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE, _PRIOR_TREND = 1.5, 0.5, 1.5, 1.5
@@ -32,12 +39,16 @@ class Scaling:
 
     Parameters
     ----------
-    features : ndarray, shape (n, f)
+    features : ndarray of float32, shape (n, f)
         The rows the scale is taken from.
     groups : sequence of slice or of index arrays, optional
         The blocks; default: one of all columns.
     trend : sequence of int, optional
         Columns with a linear trend.
+    additive : bool
+        Whether all columns have one, of a variance that is a hyperparameter.
+    dtype : type
+        Of scaled features, and so of all that is computed of them.
 
     Attributes
     ----------
@@ -56,10 +67,13 @@ class Scaling:
     def __init__(
         self,
         features: Any,
-        groups: Sequence[Any] | None,
+        *,
+        groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
+        additive: bool = False,
+        dtype: type[np.floating[Any]] = np.float32,
     ) -> None:
-        width = features.shape[1]
+        width, self._dtype = features.shape[1], dtype
         chosen = [slice(None)] if groups is None else groups
         self.blocks = [np.arange(width)[group] for group in chosen]
         member = np.zeros((width, len(self.blocks)), dtype=np.float32)
@@ -67,39 +81,35 @@ class Scaling:
             member[block, index] = 1.0
         self.center = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.norms = np.empty((len(features), len(self.blocks)), dtype=np.float32)
-        for part in parts(len(features), width):
-            self.norms[part] = np.square(features[part] - self.center) @ member
+        for rows in row_slices(len(features), width):
+            self.norms[rows] = np.square(features[rows] - self.center) @ member
         # the mean squared distance of two rows is twice that from the centre
         spread = 2.0 * self.norms.mean(axis=0, dtype=np.float64)
         factors = np.where(spread > 0, 1.0 / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
         self.scale = np.asarray(member @ factors, dtype=np.float32)
         self.norms *= np.square(factors).astype(np.float32)
-        self.trend = np.asarray([] if trend is None else trend, dtype=np.int64)
+        self.additive = additive
+        columns = range(width) if additive else [] if trend is None else trend
+        self.trend = np.asarray(columns, dtype=np.int64)
         spread = features[:, self.trend].var(axis=0, dtype=np.float64)  # of these: less memory
         length = float((self.scale[self.trend] ** 2 * spread).sum())
-        self.slope = 1.0 / np.sqrt(length) if length > 0 else 0.0
+        self.slope = float(1.0 / np.sqrt(length)) if length > 0 else 0.0
 
-    def __call__(self, features: Any) -> Singles:
+    def __call__(self, features: Any) -> Reals:
         """Return scaled features, shape (n, f)."""
-        return np.asarray((features - self.center) * self.scale, dtype=np.float32)
+        centered = np.subtract(features, self.center, dtype=self._dtype)
+        return np.asarray(centered * self.scale)
 
 
-def trend_columns(
-    features: Any, trend: Sequence[int] | None, additive: bool
-) -> Sequence[int] | None:
-    """Return the columns with a linear trend: all of them in an additive process."""
-    return range(features.shape[1]) if additive else trend
-
-
-def parts(rows: int, width: int) -> list[slice]:
+def row_slices(rows: int, width: int) -> list[slice]:
     """Return slices of rows whose temporaries of so many columns stay in the processor's cache."""
     length = min(max(_CACHED // max(width, 1), 256), 8192)
     return [slice(start, start + length) for start in range(0, rows, length)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """Of the kernel and the noise.
+    """Hyperparameters of the kernel and the noise.
 
     Parameters
     ----------
@@ -108,7 +118,7 @@ class Hyperparameters:
     lengths : ndarray of float, shape (g,)
         Length scale of each block.
     noise : float
-        Variance of the noise of a label.
+        Variance of the noise of one training.
     trend : float
         Prior variance of a score by the linear trend, if there is one.
     """
@@ -121,26 +131,32 @@ class Hyperparameters:
     @classmethod
     def typical(cls, blocks: int) -> Hyperparameters:
         """Return the medians of the priors: two random rows are one length apart in all."""
-        return cls(1.0, np.full(blocks, np.sqrt(blocks)), _TYPICAL_NOISE)
+        return cls(variance=1.0, lengths=np.full(blocks, np.sqrt(blocks)), noise=_TYPICAL_NOISE)
 
     def to_vector(self) -> Floats:
         """Return the logarithms of all but the trend as one vector, shape (g + 2,)."""
         return np.asarray(np.log([self.variance, *self.lengths, self.noise]))
 
     @classmethod
-    def from_vector(cls, vector: Floats, blocks: int) -> Hyperparameters:
+    def from_vector(cls, vector: Floats, *, blocks: int) -> Hyperparameters:
         """Rebuild from `to_vector`, with the logarithm of the trend or without."""
         values = np.exp(vector)
-        return cls(float(values[0]), values[1 : blocks + 1], *map(float, values[blocks + 1 :]))
+        trend = values[blocks + 2] if len(values) > blocks + 2 else 1.0
+        return cls(
+            variance=float(values[0]),
+            lengths=values[1 : blocks + 1],
+            noise=float(values[blocks + 1]),
+            trend=float(trend),
+        )
 
 
 class Kernel:
     """Matérn-5/2 of the distance in which each block is divided by its length scale.
 
     ``k = v (1 + r + r^2 / 3) exp(-r)`` with ``r = sqrt(5 sum_g d_g^2 / l_g^2)``
-    (Rasmussen and Williams 2006, eq. 4.17). Columns with a trend add the product
-    of their scaled values: a linear mean whose slopes have normal priors around 0
-    (sec. 2.7), so that their signs and sizes are learnt from the data.
+    (eq. 4.17). Columns with a trend add the product of their scaled values: a
+    linear mean whose slopes have normal priors around 0 (sec. 2.7), so that their
+    signs and sizes are learnt from the data.
 
     Parameters
     ----------
@@ -151,160 +167,108 @@ class Kernel:
     def __init__(self, hyper: Hyperparameters, scaling: Scaling) -> None:
         self.hyper = hyper
         self._trend = scaling.trend
-        self.slope = np.float32(scaling.slope * np.sqrt(hyper.trend))
-        self.of_blocks = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
+        self.slope = float(scaling.slope * np.sqrt(hyper.trend))
+        self.block_weights = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
         self.weights = np.zeros(len(scaling.scale), dtype=np.float32)
-        for block, weight in zip(scaling.blocks, self.of_blocks, strict=True):
+        for block, weight in zip(scaling.blocks, self.block_weights, strict=True):
             self.weights[block] = weight
 
-    def __call__(self, first: Singles, second: Singles) -> Singles:
+    def __call__(self, left: Reals, right: Reals) -> Reals:
         """Return the covariance of scaled features, shapes (n, f) and (m, f); shape (n, m)."""
-        weighted = first * self.weights
-        squares = np.asarray((-2.0 * weighted) @ second.T, dtype=np.float32)
-        squares += np.einsum("ij,ij->i", weighted, first)[:, None]
-        squares += np.square(second) @ self.weights
-        covariance = self.of_squares(squares)
+        weighted = left * self.weights
+        squares = (-2.0 * weighted) @ right.T
+        squares += np.einsum("ij,ij->i", weighted, left)[:, None]
+        squares += np.square(right) @ self.weights
+        covariance = self.from_squares(squares)
         if len(self._trend):
-            covariance += self.linear(first) @ self.linear(second).T
+            covariance += self.linear(left) @ self.linear(right).T
         return covariance
 
-    def linear(self, points: Singles) -> Singles:
+    def linear(self, points: Reals) -> Reals:
         """Return what the products of which are the covariance by the trend, shape (n, t)."""
         return np.asarray(points[:, self._trend] * self.slope)
 
-    def variance(self, points: Singles) -> Singles:
+    def variance(self, points: Reals) -> Reals:
         """Return the prior variance of scaled features, shape (n, f); shape (n,)."""
-        trend = np.square(self.linear(points)).sum(axis=1)
-        return np.asarray(self.hyper.variance + trend, dtype=np.float32)
+        return np.asarray(self.hyper.variance + np.square(self.linear(points)).sum(axis=1))
 
-    def of_squares(self, squares: Singles) -> Singles:
-        """Return the covariance, in place, of any shape, where r^2 is `squares`."""
+    def from_squares(self, squares: Reals) -> Reals:
+        """Return the covariance where r^2 is `squares`, of any shape, which is overwritten."""
         r = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-        decay = np.subtract(np.float32(np.log(self.hyper.variance)), r)
+        decay = np.subtract(float(np.log(self.hyper.variance)), r)
         np.exp(decay, out=decay)
         # (1 + r + r^2 / 3) by Horner's rule; decay is v exp(-r)
-        polynomial = np.multiply(r, np.float32(1 / 3))
+        polynomial = np.multiply(r, 1 / 3)
         polynomial += 1
         polynomial *= r
         polynomial += 1
         polynomial *= decay
-        return np.asarray(polynomial, dtype=np.float32)
-
-
-class Points:
-    """The rows of a pool. Their features are kept as they are, and scaled when looked at.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (N, f)
-    groups, trend : sequence, optional
-        See `Scaling`.
-    """
-
-    def __init__(
-        self, features: Any, groups: Sequence[Any] | None, trend: Sequence[int] | None
-    ) -> None:
-        self.scaling = Scaling(features, groups, trend)
-        self.features, self._origin = features, self.scaling.center
-        # Products of columns that are far from zero lose digits of single precision.
-        if (np.abs(self.scaling.center * self.scaling.scale) > _FAR).any():
-            self.features, self._origin = features - self._origin, np.zeros_like(self._origin)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def __getitem__(self, rows: Rows) -> Singles:
-        """Return scaled features of some rows, shape (n, f)."""
-        return np.asarray(
-            (self.features[rows] - self._origin) * self.scaling.scale, dtype=np.float32
-        )
-
-    def covariance(self, kernel: Kernel, data: Singles) -> Callable[[slice], Singles]:
-        """Return the covariance with scaled data, shape (n, f), as a function of part of the pool.
-
-        The function returns shape (m, n) for a slice of m rows. Of ``r^2 = |x|^2 + |p|^2
-        - 2 x p`` the lengths of the pool's rows are known by blocks, and centre and scale
-        go into x: one product with the features as they are is left.
-        """
-        weighted = data * kernel.weights
-        factors = (-2.0 * weighted * self.scaling.scale).T
-        offset = np.einsum("ij,ij->i", weighted, data) - self._origin @ factors
-
-        def of_part(part: slice) -> Singles:
-            squares: Singles = self.features[part] @ factors
-            squares += offset
-            squares += (self.scaling.norms[part] @ kernel.of_blocks)[:, None]
-            covariance = kernel.of_squares(squares)
-            if len(self.scaling.trend):
-                covariance += self.linear(part, kernel) @ slopes
-            return covariance
-
-        slopes = kernel.linear(data).T
-        return of_part
-
-    def linear(self, part: slice, kernel: Kernel) -> Singles:
-        """Return `Kernel.linear` of a part of the pool without scaling its other columns."""
-        trend = self.scaling.trend
-        columns = self.features[part][:, trend] - self._origin[trend]
-        return np.asarray(columns * self.scaling.scale[trend] * kernel.slope)
+        return np.asarray(polynomial)
 
 
 def fit_hyperparameters(
-    data: Singles,
-    blocks: list[Rows],
+    points: Reals,
     targets: Floats,
+    *,
+    scaling: Scaling,
     start: Hyperparameters,
     max_iter: int,
-    *,
-    linear: Singles | None = None,
-    learn_trend: bool = False,
+    counts: Counts | None = None,
 ) -> Hyperparameters:
     """Maximise the posterior density of the hyperparameters.
 
     Parameters
     ----------
-    data : ndarray of float32, shape (n, f)
+    points : ndarray of float, shape (n, f)
         Scaled features.
-    blocks : list of ndarray of int
     targets : ndarray of float, shape (n,)
-        Of mean about 0 and variance about 1.
+        In any unit: they are standardised here.
+    scaling : Scaling
     start : Hyperparameters
     max_iter : int
         Steps of L-BFGS-B.
-    linear : ndarray of float32, shape (n, t), optional
-        See `Kernel.linear`, for a trend of variance 1.
-    learn_trend : bool
-        Whether its variance is one of the hyperparameters.
+    counts : ndarray of float, shape (n,), optional
+        Trainings that each target is the mean of; default: one.
     """
-    distances = np.stack([_squared_distances(data[:, block]) for block in blocks])
+    blocks = scaling.blocks
+    distances = np.stack([_squared_distances(points[:, block]) for block in blocks])
     center = Hyperparameters.typical(len(blocks)).to_vector()
     width = np.array([_PRIOR_VARIANCE, *[_PRIOR_LENGTH] * len(blocks), _PRIOR_NOISE])
-    first = start.to_vector()
-    if learn_trend:
+    begin = start.to_vector()
+    if scaling.additive:
         center, width = np.append(center, np.log(_TYPICAL_TREND)), np.append(width, _PRIOR_TREND)
-        first = np.append(first, center[-1])
+        begin = np.append(begin, center[-1])
     low, high = center - 4 * width, center + 4 * width
     low[len(blocks) + 1] = np.log(_SMALLEST_NOISE)
-    best = minimize(
+    density = partial(
         negative_log_posterior,
-        np.clip(first, low, high),
-        args=(distances, targets, center, width, _products(linear)),
+        distances=distances,
+        targets=standardize(targets)[0],
+        shares=np.ones(len(points)) if counts is None else 1.0 / counts,
+        center=center,
+        width=width,
+        trend=_trend_products(points, scaling),
+    )
+    best = minimize(
+        density,
+        np.clip(begin, low, high),
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": max_iter},
     )
-    return Hyperparameters.from_vector(best.x, len(blocks))
+    return Hyperparameters.from_vector(best.x, blocks=len(blocks))
 
 
-def _products(linear: Singles | None) -> Floats | float:
-    if linear is None:
+def _trend_products(points: Reals, scaling: Scaling) -> Floats | float:
+    """Return the covariance by a linear trend of variance 1, shape (n, n); 0 without one."""
+    if len(scaling.trend) == 0:
         return 0.0
-    exact = linear.astype(np.float64)
-    return np.asarray(exact @ exact.T)
+    linear = (points[:, scaling.trend] * scaling.slope).astype(np.float64)
+    return np.asarray(linear @ linear.T)
 
 
-def _squared_distances(block: Singles) -> Floats:
+def _squared_distances(block: Reals) -> Floats:
     exact = block.astype(np.float64)
     norms = np.einsum("ij,ij->i", exact, exact)
     distances = norms[:, None] + norms - 2 * exact @ exact.T
@@ -314,16 +278,21 @@ def _squared_distances(block: Singles) -> Floats:
 
 def negative_log_posterior(
     vector: Floats,
+    *,
     distances: Floats,
     targets: Floats,
+    shares: Floats,
     center: Floats,
     width: Floats,
     trend: Floats | float = 0.0,
 ) -> tuple[float, Floats]:
     """Negative log posterior density of the hyperparameters, and its gradient.
 
-    Marginal likelihood with a constant mean by generalised least squares
-    (Rasmussen and Williams 2006, eq. 5.8, 5.9 and 2.42) times normal priors.
+    The marginal likelihood times normal priors. With ``K = k(X, X) + noise diag(shares)``
+    and the mean m by generalised least squares (eq. 2.42 with one constant column),
+    ``m = 1' K^-1 y / 1' K^-1 1``, ``a = K^-1 (y - m)``, it is
+    ``-log p = (y - m)' a / 2 + log|K| / 2 + const`` (eq. 5.8), and its derivative by
+    a hyperparameter ``-tr((a a' - K^-1) dK) / 2`` (eq. 5.9).
 
     Parameters
     ----------
@@ -332,32 +301,36 @@ def negative_log_posterior(
     distances : ndarray, shape (g, n, n)
         Squared distances in each block.
     targets : ndarray, shape (n,)
-    center, width : ndarray, of the same shape
+        Of mean about 0 and variance about 1.
+    shares : ndarray, shape (n,)
+        Of the noise of one training that a label has: 1 / the number of its trainings.
+    center, width : ndarray, of the same shape as `vector`
         Mean and standard deviation of the priors.
     trend : ndarray, shape (n, n), optional
         Covariance by a linear trend of variance 1.
     """
-    hyper, n = Hyperparameters.from_vector(vector, len(distances)), len(targets)
+    hyper = Hyperparameters.from_vector(vector, blocks=len(distances))
+    n = len(targets)
     weights = 1.0 / hyper.lengths**2
     r = np.sqrt(5.0 * np.tensordot(weights, distances, axes=1))
     decay = hyper.variance * np.exp(-r)
     scores = (1 + r + r**2 / 3) * decay
     covariance = scores + hyper.trend * trend
-    covariance.flat[:: n + 1] += hyper.noise + _JITTER
+    covariance.flat[:: n + 1] += hyper.noise * shares + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
         return 1e10, np.zeros_like(vector)
     solved = cho_solve((factor, True), np.stack([targets, np.ones(n)], axis=1))
     mean = solved[:, 0].sum() / solved[:, 1].sum()
     alpha = solved[:, 0] - mean * solved[:, 1]
-    half, _ = lapack.dpotri(factor, lower=1)  # the lower triangle; zeros above it
+    half, _ = lapack.dpotri(factor, lower=1)  # K^-1: the lower triangle; zeros above it
     outer = np.outer(alpha, alpha) - half
     half.flat[:: n + 1] = 0.0
     outer -= half.T
     # dk / d log l_g = 5/3 v d_g^2 / l_g^2 (1 + r) exp(-r)
     by_length = 5.0 / 3.0 * weights * np.tensordot(distances, outer * (1 + r) * decay, axes=2)
     likelihood = 0.5 * (targets - mean) @ alpha + np.log(np.diag(factor)).sum()
-    by_others = [hyper.noise * np.trace(outer)]
+    by_others = [hyper.noise * (shares * np.diagonal(outer)).sum()]
     if len(vector) == len(distances) + 3:
         by_others.append(hyper.trend * np.vdot(trend, outer))
     gradient = -0.5 * np.concatenate([[np.vdot(scores, outer)], by_length, by_others])
@@ -365,42 +338,97 @@ def negative_log_posterior(
     return float(likelihood + 0.5 * z @ z), gradient + z / width
 
 
-class Cholesky:
-    """Factor of the covariance of labels, grown a few points at a time.
+class Posterior:
+    """A Gaussian process given the labels of n points, n grown a few at a time.
+
+    All of it comes from the lower triangular L of ``L L' = K = k(X, X) + noise / counts``
+    and from whitened covariances, ``W = L^-1 k(X, x)`` for points x: of f(x) the mean
+    is ``m + w' L^-1 (y - m)`` and the covariance ``k(x, x) - W' W`` (eq. 2.25, 2.26 and
+    algorithm 2.1); m is the mean by generalised least squares (eq. 2.42).
 
     Parameters
     ----------
     kernel : Kernel
+
+    Attributes
+    ----------
+    points : ndarray of float, shape (n, f)
+        Scaled features.
+    factor : ndarray of float, shape (n, n)
+        L.
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.points: Singles = np.empty((0, len(kernel.weights)), dtype=np.float32)
+        self.points: Reals = np.empty((0, len(kernel.weights)), dtype=np.float32)
         self.factor: Floats = np.empty((0, 0))
+        self._inverse: Reals | None = None
 
-    def append(self, new: Singles) -> tuple[Floats, Floats]:
-        """Add m scaled points to the n there are; return the new blocks, (m, n) and (m, m)."""
-        old = self.points
+    def append(self, points: Reals, *, counts: Counts | None = None) -> tuple[Floats, Floats]:
+        """Add m points whose labels are means of so many trainings, by default of one each.
+
+        With the new covariance ``[[K, B], [B', C]]`` the factor is ``[[L, 0], [A, S]]``,
+        ``A = (L^-1 B)'`` and ``S S' = C - A A'``, the Schur complement of K (eq. A.12).
+
+        Returns
+        -------
+        across, corner : ndarray of float, shapes (m, n) and (m, m)
+            A and S. Where W is known, its new rows are ``S^-1 (k(new, x) - A W)``.
+        """
+        old, new = self.points, points
         across = np.empty((len(new), 0))
         if len(old):
             cross = self.kernel(old, new).astype(np.float64)
             across = solve_triangular(self.factor, cross, lower=True).T
         schur = self.kernel(new, new).astype(np.float64) - across @ across.T
-        schur.flat[:: len(new) + 1] += self.kernel.hyper.noise + _JITTER
+        shares = 1.0 if counts is None else 1.0 / counts
+        schur.flat[:: len(new) + 1] += self.kernel.hyper.noise * shares + _JITTER
         corner = np.linalg.cholesky(schur)
         factor = np.zeros((len(old) + len(new), len(old) + len(new)))
         factor[: len(old), : len(old)] = self.factor
         factor[len(old) :, : len(old)], factor[len(old) :, len(old) :] = across, corner
         self.factor, self.points = factor, np.concatenate([old, new])
+        self._inverse = None
         return across, np.asarray(corner, dtype=np.float64)
 
     def truncate(self, count: int) -> None:
-        """Keep the first points only."""
+        """Forget all points after so many."""
         self.factor, self.points = self.factor[:count, :count], self.points[:count]
+        self._inverse = None
 
-    def whiten(self, targets: Floats) -> tuple[float, Floats]:
-        """Return the mean of targets, shape (n,), and their whitened residuals."""
-        both = np.stack([targets, np.ones(len(targets))], axis=1)
+    def learn(self, targets: Floats) -> None:
+        """Take the labels, shape (n,), of all points there are; points of later have none.
+
+        A point without a label changes no mean, as if its label were as predicted.
+        """
+        scaled, self._center, self._scale = standardize(targets)
+        both = np.stack([scaled, np.ones(len(scaled))], axis=1)
         both = solve_triangular(self.factor, both, lower=True)
-        mean = float(both[:, 0] @ both[:, 1] / (both[:, 1] @ both[:, 1]))
-        return mean, both[:, 0] - mean * both[:, 1]
+        self._mean = float(both[:, 0] @ both[:, 1] / (both[:, 1] @ both[:, 1]))
+        self._residuals = both[:, 0] - self._mean * both[:, 1]
+
+    def whiten(self, points: Reals) -> Reals:
+        """Return W of points, shape (m, f), in their precision; shape (n, m)."""
+        if self._inverse is None:
+            # A product with the inverse is several times faster than solving, and there
+            # are many products a round.
+            inverse, _ = lapack.dtrtri(self.factor, lower=1)
+            self._inverse = np.tril(inverse).astype(points.dtype)
+        return np.asarray(self._inverse @ self.kernel(self.points, points))
+
+    def mean(self, whitened: Reals) -> Floats:
+        """Return the mean, in units of the targets, of points with W; shape (m,)."""
+        residuals = self._residuals.astype(whitened.dtype)
+        mean = self._mean + residuals @ whitened[: len(residuals)]
+        return np.asarray(mean.astype(np.float64) * self._scale + self._center)
+
+    def std(self, variance: Reals) -> Floats:
+        """Return standard deviations, in units of the targets, of variances on our scale."""
+        std = np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE)).astype(np.float64)
+        return np.asarray(std * self._scale)
+
+    def covariance(self, points: Reals, whitened: Reals) -> tuple[Floats, float]:
+        """Return the covariance of points with W, shape (m, m), and the noise of one training."""
+        exact = self.kernel(points, points) - whitened.T @ whitened
+        unit = self._scale**2
+        return exact.astype(np.float64) * unit, self.kernel.hyper.noise * unit

@@ -13,16 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.predictors._base import Floats
-from weaknas.predictors.pool import PoolModel, Rows, has_std
+from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors.pool import PoolModel, Rows, fit_weighted, has_std
 
 
 class OpenModel(ABC):
     """A predictor that is fitted to features and predicts any others."""
 
     @abstractmethod
-    def fit(self, features: Any, targets: Floats) -> None:
-        """Fit to features, shape (n, f), with targets, shape (n,)."""
+    def fit(self, features: Any, targets: Floats, counts: Counts | None = None) -> None:
+        """Fit to features.
+
+        Parameters
+        ----------
+        features : array, shape (n, f)
+        targets : ndarray of float, shape (n,)
+        counts : ndarray of float, shape (n,), optional
+            Trainings that each target is the mean of; default: one.
+        """
 
     @abstractmethod
     def predict(self, features: Any) -> tuple[Floats, Floats]:
@@ -52,9 +60,9 @@ class PlainOpenModel(OpenModel):
         self._estimator = estimator
         self._has_std = has_std(estimator)
 
-    def fit(self, features: Any, targets: Floats) -> None:
+    def fit(self, features: Any, targets: Floats, counts: Counts | None = None) -> None:
         """Fit the regressor."""
-        self._estimator.fit(features, targets)
+        fit_weighted(self._estimator, features, targets, counts)
 
     def predict(self, features: Any) -> tuple[Floats, Floats]:
         """Predict; the standard deviation is 0 where the regressor has none."""
@@ -78,9 +86,9 @@ class OpenPool(PoolModel):
     def __init__(self, model: OpenModel, features: Any) -> None:
         self._model, self._features = model, features
 
-    def fit(self, rows: Rows, targets: Floats) -> None:
+    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
         """Fit to rows of the pool."""
-        self._model.fit(self._features[rows], targets)
+        self._model.fit(self._features[rows], targets, counts)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row."""

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
-from weaknas.predictors._base import Floats
+from weaknas.predictors._base import Counts, Floats
 
 Rows = npt.NDArray[np.int64]
 
@@ -25,8 +26,16 @@ class PoolModel(ABC):
     """A predictor that is fitted to rows of a pool and predicts all of it."""
 
     @abstractmethod
-    def fit(self, rows: Rows, targets: Floats) -> None:
-        """Fit to the rows, shape (n,), of the pool with targets, shape (n,)."""
+    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+        """Fit to rows of the pool.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n,)
+        targets : ndarray of float, shape (n,)
+        counts : ndarray of float, shape (n,), optional
+            Trainings that each target is the mean of; default: one.
+        """
 
     @abstractmethod
     def predict(self) -> tuple[Floats, Floats]:
@@ -59,9 +68,9 @@ class PlainPoolModel(PoolModel):
         self._features = features
         self._has_std = has_std(estimator)
 
-    def fit(self, rows: Rows, targets: Floats) -> None:
+    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
         """Fit the regressor to the rows."""
-        self._estimator.fit(self._features[rows], targets)
+        fit_weighted(self._estimator, self._features[rows], targets, counts)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Predict in chunks; the standard deviation is 0 where the regressor has none."""
@@ -83,6 +92,15 @@ def for_pool(estimator: Any, features: Any) -> PoolModel:
         model: PoolModel = estimator.for_pool(features)
         return model
     return PlainPoolModel(estimator, features)
+
+
+def fit_weighted(estimator: Any, features: Any, targets: Floats, counts: Counts | None) -> Any:
+    """Fit a regressor, with weights where its ``fit`` takes them; return it."""
+    name, last = estimator.steps[-1] if isinstance(estimator, Pipeline) else ("", estimator)
+    if counts is None or not has_fit_parameter(last, "sample_weight"):
+        return estimator.fit(features, targets)
+    weights = f"{name}__sample_weight" if name else "sample_weight"
+    return estimator.fit(features, targets, **{weights: counts})
 
 
 def has_std(estimator: Any) -> bool:

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from weaknas.predictors._base import Floats, Predicted
-from weaknas.predictors.pool import PoolModel, Rows, for_pool, has_std
+from weaknas.predictors._base import Counts, Floats, Predicted
+from weaknas.predictors.pool import PoolModel, Rows, fit_weighted, for_pool, has_std
 from weaknas.predictors.xgboost import XGBoost
 
 
@@ -109,10 +109,11 @@ class SelfTrainingPool(PoolModel):
         self._parameters, self._features = parameters, features
         self._model: PoolModel
 
-    def fit(self, rows: Rows, targets: Floats) -> None:
+    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
         """Fit to the rows, predict others, fit to both."""
         rng = check_random_state(self._parameters.random_state)
-        teacher = self._parameters._fresh(rng).fit(self._features[rows], targets)
+        teacher = self._parameters._fresh(rng)
+        fit_weighted(teacher, self._features[rows], targets, counts)
         others = np.setdiff1d(np.arange(len(self._features)), rows)
         count = min(self._parameters.unlabelled, len(others))
         drawn = rng.choice(others, size=count, replace=False)
@@ -122,7 +123,10 @@ class SelfTrainingPool(PoolModel):
         if count:
             labels.append(teacher.predict(self._features[drawn]))
         self._model = for_pool(self._parameters._fresh(rng), self._features)
-        self._model.fit(every, np.concatenate(labels))
+        weights = None
+        if counts is not None:
+            weights = np.concatenate([np.tile(counts, repeats), np.ones(len(drawn))])
+        self._model.fit(every, np.concatenate(labels), weights)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row of the pool."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from weaknas.predictors import _gp
-from weaknas.predictors.gaussian_process import GaussianProcess, GaussianProcessPool
+from weaknas.predictors._gp_pool import GaussianProcessPool
+from weaknas.predictors.gaussian_process import GaussianProcess
+from weaknas.predictors.open_model import OpenPool
 from weaknas.predictors.pool import for_pool
 
 RNG = np.random.default_rng(0)
@@ -38,20 +42,20 @@ def scaled(features, reference, groups):
     return np.hstack(blocks)
 
 
-def reference_process(hyper, groups, width):
+def reference_process(hyper, groups, width, counts=1.0):
     """scikit-learn's process with the same kernel; a length scale a column does for blocks."""
     lengths = np.ones(width)
     for group, length in zip(groups, hyper.lengths, strict=True):
         lengths[group] = length
     kernel = ConstantKernel(hyper.variance) * Matern(lengths, nu=2.5)
-    return GaussianProcessRegressor(kernel, alpha=hyper.noise + 1e-6, optimizer=None)
+    return GaussianProcessRegressor(kernel, alpha=hyper.noise / counts + 1e-6, optimizer=None)
 
 
-def predict_by_reference(hyper, groups, train, labels, test):
+def predict_by_reference(hyper, groups, train, labels, test, counts=1.0):
     center, scale = labels.mean(), labels.std()
     targets = (labels - center) / scale
-    process = reference_process(hyper, groups, train.shape[1])
-    covariance = process.kernel(train) + (hyper.noise + 1e-6) * np.eye(len(train))
+    process = reference_process(hyper, groups, train.shape[1], counts)
+    covariance = process.kernel(train) + process.alpha * np.eye(len(train))
     weights = np.linalg.solve(covariance, np.ones(len(train)))
     constant = weights @ targets / weights.sum()  # generalised least squares
     process.fit(train, targets - constant)
@@ -62,7 +66,7 @@ def predict_by_reference(hyper, groups, train, labels, test):
 @pytest.mark.parametrize("groups", [None, GROUPS, [np.array([6, 7]), np.array([0, 1, 2])]])
 def test_posterior_is_that_of_scikit_learn(groups):
     train, test = FEATURES[:80], FEATURES[80:]
-    model = GaussianProcess(groups).fit(train, LABELS[:80])
+    model = GaussianProcess(groups=groups).fit(train, LABELS[:80])
     blocks = [slice(0, 11)] if groups is None else groups
     order = np.concatenate([np.arange(11)[block] for block in blocks])
     places = np.split(
@@ -82,16 +86,24 @@ def test_posterior_is_that_of_scikit_learn(groups):
 
 
 def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
-    hyper = _gp.Hyperparameters(1.7, np.array([0.8, 2.5]), 0.03)
+    hyper = _gp.Hyperparameters(variance=1.7, lengths=np.array([0.8, 2.5]), noise=0.03)
     train = scaled(FEATURES[:50], FEATURES, GROUPS)
     targets = np.random.default_rng(1).normal(size=50)
     distances = np.stack(
         [((train[:, None, g] - train[None, :, g]) ** 2).sum(axis=2) for g in GROUPS]
     )
+    counts = np.random.default_rng(2).integers(1, 4, size=50)
     center, width = np.array([0.1, 0.2, 0.3, -3.0]), np.array([1.5, 0.5, 0.6, 2.0])
-    value, _ = _gp.negative_log_posterior(hyper.to_vector(), distances, targets, center, width)
-    process = reference_process(hyper, GROUPS, 11)
-    covariance = process.kernel(train) + (hyper.noise + 1e-6) * np.eye(50)
+    value, _ = _gp.negative_log_posterior(
+        hyper.to_vector(),
+        distances=distances,
+        targets=targets,
+        shares=1 / counts,
+        center=center,
+        width=width,
+    )
+    process = reference_process(hyper, GROUPS, 11, counts)
+    covariance = process.kernel(train) + process.alpha * np.eye(50)
     weights = np.linalg.solve(covariance, np.ones(50))
     process.fit(train, targets - weights @ targets / weights.sum())
     likelihood = process.log_marginal_likelihood_value_ + 25 * np.log(2 * np.pi)
@@ -110,29 +122,33 @@ def test_gradient_by_finite_differences(seed, blocks, learn_trend):
     size = blocks + 2 + learn_trend
     center, width = rng.normal(size=size), rng.uniform(0.5, 2, size=size)
     vector = rng.normal(size=size)
-
-    def value(v):
-        return _gp.negative_log_posterior(v, distances, targets, center, width, trend)[0]
-
-    _, gradient = _gp.negative_log_posterior(vector, distances, targets, center, width, trend)
-    numeric = approx_fprime(vector, value, 1e-6)
+    density = partial(
+        _gp.negative_log_posterior,
+        distances=distances,
+        targets=targets,
+        shares=rng.uniform(0.2, 1, size=12),
+        center=center,
+        width=width,
+        trend=trend,
+    )
+    _, gradient = density(vector)
+    numeric = approx_fprime(vector, lambda v: density(v)[0], 1e-6)
     np.testing.assert_allclose(gradient, numeric, rtol=2e-4, atol=2e-4)
 
 
 def test_fitting_raises_the_posterior():
-    data = scaled(FEATURES[:60], FEATURES, GROUPS).astype(np.float32)
-    targets = (LABELS[:60] - LABELS[:60].mean()) / LABELS[:60].std()
-    blocks = [np.arange(6), np.arange(6, 11)]
+    scaling = _gp.Scaling(FEATURES, groups=GROUPS)
+    data = scaling(FEATURES[:60])
     start = _gp.Hyperparameters.typical(2)
-    fitted = _gp.fit_hyperparameters(data, blocks, targets, start, 30)
+    fitted = _gp.fit_hyperparameters(data, LABELS[:60], scaling=scaling, start=start, max_iter=30)
     # the blocks matter differently: the noise of the labels and the sine are found
     assert fitted.noise > start.noise
-    again = _gp.fit_hyperparameters(data, blocks, targets, fitted, 30)
+    again = _gp.fit_hyperparameters(data, LABELS[:60], scaling=scaling, start=fitted, max_iter=30)
     np.testing.assert_allclose(again.to_vector(), fitted.to_vector(), atol=0.05)
 
 
 def test_it_learns():
-    model = GaussianProcess(GROUPS).fit(FEATURES[:200], LABELS[:200])
+    model = GaussianProcess(groups=GROUPS).fit(FEATURES[:200], LABELS[:200])
     mean, std = model.predict(FEATURES[200:], return_std=True)
     residuals = mean - LABELS[200:]
     assert residuals.std() < 0.75 * LABELS[200:].std()
@@ -147,14 +163,88 @@ def test_constant_features_and_labels(labels):
     assert np.isfinite(std).all()
 
 
+# -- labels that are means of several trainings ---------------------------------------------
+
+
+def test_more_trainings_of_a_label_leave_it_less_noise():
+    train, test, counts = FEATURES[:80], FEATURES[80:], np.arange(80) % 4 + 1.0
+    model = GaussianProcess(groups=GROUPS).fit(train, LABELS[:80], sample_weight=counts)
+    expected, deviation = predict_by_reference(
+        model.hyperparameters_,
+        GROUPS,
+        scaled(train, train, GROUPS),
+        LABELS[:80],
+        scaled(test, train, GROUPS),
+        counts,
+    )
+    mean, std = model.predict(test, return_std=True)
+    np.testing.assert_allclose(mean, expected, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(std, deviation, rtol=2e-3)
+
+
+def test_the_mean_of_three_trainings_tells_as_much_as_the_three():
+    rng = np.random.default_rng(7)
+    scaling = _gp.Scaling(FEATURES, groups=GROUPS)
+    points = scaling(FEATURES[:20])
+    hyper = _gp.Hyperparameters(variance=1.3, lengths=np.array([1.0, 2.0]), noise=0.1)
+    three = rng.normal(size=(3, 20))
+    apart, together = (_gp.Posterior(_gp.Kernel(hyper, scaling)) for _ in range(2))
+    apart.append(np.tile(points, (3, 1)))
+    together.append(points[:15], counts=np.full(15, 3.0))
+    together.append(points[15:], counts=np.full(5, 3.0))
+    apart.learn(three.ravel())
+    together.learn(three.mean(axis=0))
+    new = scaling(FEATURES[100:140])
+    one, other = apart.whiten(new), together.whiten(new)
+    np.testing.assert_allclose(together.mean(other), apart.mean(one), atol=2e-4)
+    np.testing.assert_allclose(
+        together.covariance(new, other)[0] / three.mean(axis=0).var(),
+        apart.covariance(new, one)[0] / three.var(),
+        atol=2e-4,
+    )
+
+
+def test_weights_of_one_and_of_zero():
+    plain = GaussianProcess().fit(FEATURES[:40], LABELS[:40])
+    ones = GaussianProcess().fit(FEATURES[:40], LABELS[:40], np.ones(40))
+    np.testing.assert_array_equal(ones.predict(FEATURES), plain.predict(FEATURES))
+    some = (np.arange(60) < 40).astype(float)
+    dropped = GaussianProcess().fit(FEATURES[:60], LABELS[:60], some)
+    np.testing.assert_array_equal(dropped.predict(FEATURES), plain.predict(FEATURES))
+    with pytest.raises(ValueError, match="weights"):
+        GaussianProcess().fit(FEATURES[:40], LABELS[:40], np.zeros(40))
+    with pytest.raises(ValueError, match="egative"):
+        GaussianProcess().fit(FEATURES[:40], LABELS[:40], -np.ones(40))
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_counts_may_change_from_round_to_round(is_open):
+    process = GaussianProcess(groups=GROUPS, max_iter=5)
+    model = OpenPool(process.for_any(FEATURES), FEATURES) if is_open else process.for_pool(FEATURES)
+    rows, rng = np.arange(0, 60, 2), np.random.default_rng(8)
+    for n in (20, 24, 24, 26, 30):
+        counts = rng.integers(1, 4, size=n).astype(float)
+        model.fit(rows[:n], LABELS[rows[:n]], counts)
+        model.condition(rows[:1])  # a repeat whose label is not known yet
+    hyper = model._model.hyperparameters if is_open else model.hyperparameters
+    mean, std = model.predict()
+    expected, _ = fresh(hyper, rows, rows[:0], LABELS[rows], counts)
+    seen, counts, spread = np.append(rows, rows[0]), np.append(counts, 1.0), LABELS[rows].std()
+    np.testing.assert_allclose(mean, expected, atol=5e-3 * spread)
+    zeros = np.zeros(len(seen))
+    zeros[0] = 1.0
+    _, wide = fresh(hyper, seen, rows[:0], zeros, counts)
+    np.testing.assert_allclose(std, wide / zeros.std() * spread, atol=5e-3 * spread)
+
+
 # -- on a pool ------------------------------------------------------------------------------
 
 POINTS = scaled(FEATURES, FEATURES, GROUPS)
 
 
-def fresh(hyper, rows, conditioned, labels):
+def fresh(hyper, rows, conditioned, labels, counts=1.0):
     """Mean and deviation over the pool, from scikit-learn and from scratch."""
-    mean, std = predict_by_reference(hyper, GROUPS, POINTS[rows], labels, POINTS)
+    mean, std = predict_by_reference(hyper, GROUPS, POINTS[rows], labels, POINTS, counts)
     if len(conditioned):
         everything = np.concatenate([rows, conditioned])
         ones = np.zeros(len(everything))
@@ -175,7 +265,7 @@ rounds = st.lists(
 @settings(max_examples=25, deadline=None)
 def test_any_sequence_of_rounds_equals_a_fresh_fit(sequence, seed):
     order = np.random.default_rng(seed).permutation(300)
-    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5)
     count = 2
     for added, conditioned in sequence:
         count += added
@@ -185,7 +275,7 @@ def test_any_sequence_of_rounds_equals_a_fresh_fit(sequence, seed):
         for row in extra:
             model.condition(np.array([row]))
         mean, std = model.predict()
-        expected_mean, expected_std = fresh(model._kernel.hyper, rows, extra, LABELS[rows])
+        expected_mean, expected_std = fresh(model.hyperparameters, rows, extra, LABELS[rows])
         np.testing.assert_allclose(mean, expected_mean, atol=5e-3 * LABELS[rows].std())
         np.testing.assert_allclose(std, expected_std, atol=5e-3 * LABELS[rows].std())
 
@@ -193,23 +283,23 @@ def test_any_sequence_of_rounds_equals_a_fresh_fit(sequence, seed):
 @given(st.lists(st.lists(st.integers(0, 40), min_size=2, max_size=12, unique=True), min_size=2))
 @settings(max_examples=20, deadline=None)
 def test_rows_may_come_in_any_order_and_go_again(batches):
-    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=3)
+    model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=3)
     for batch in batches[:6]:
         rows = np.array(batch)
         model.fit(rows, LABELS[rows])
     mean, std = model.predict()
-    expected_mean, expected_std = fresh(model._kernel.hyper, rows, rows[:0], LABELS[rows])
+    expected_mean, expected_std = fresh(model.hyperparameters, rows, rows[:0], LABELS[rows])
     spread = max(LABELS[rows].std(), 1e-3)
     np.testing.assert_allclose(mean, expected_mean, atol=1e-2 * spread)
     np.testing.assert_allclose(std, expected_std, atol=1e-2 * spread)
 
 
 def test_covariance_is_that_of_the_posterior():
-    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5)
     rows, some = np.arange(40), np.arange(100, 130)
     model.fit(rows, LABELS[rows])
     covariance, noise = model.covariance(some)
-    hyper = model._kernel.hyper
+    hyper = model.hyperparameters
     process = reference_process(hyper, GROUPS, 11).fit(POINTS[rows], LABELS[rows])
     _, expected = process.predict(POINTS[some], return_cov=True)
     variance = LABELS[rows].var()
@@ -224,7 +314,7 @@ def test_covariance_is_that_of_the_posterior():
 
 
 def test_conditioning_keeps_the_mean_and_shrinks_deviations():
-    model = for_pool(GaussianProcess(GROUPS), FEATURES)
+    model = for_pool(GaussianProcess(groups=GROUPS), FEATURES)
     assert isinstance(model, GaussianProcessPool)
     rows = np.arange(30)
     model.fit(rows, LABELS[rows])
@@ -239,17 +329,17 @@ def test_conditioning_keeps_the_mean_and_shrinks_deviations():
 
 
 def test_hyperparameters_come_anew_when_the_data_have_grown_by_a_quarter():
-    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5)
     seen = []
     for count in range(20, 40):
         model.fit(np.arange(count), LABELS[:count])
-        seen.append(tuple(model._kernel.hyper.to_vector()))
+        seen.append(tuple(model.hyperparameters.to_vector()))
     changes = [20 + i for i in range(1, 20) if seen[i] != seen[i - 1]]
     assert changes == [25, 32]
 
 
 def test_features_of_a_pool_are_not_copied():
-    model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+    model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5)
     assert np.shares_memory(model._points.features, FEATURES)
     before = FEATURES.copy()
     model.fit(np.arange(40), LABELS[:40])
@@ -263,12 +353,12 @@ def test_columns_far_from_zero(offset):
     features = FEATURES.copy()
     features[:, 6:8] += np.float32(offset)
     rows = np.arange(60)
-    model = GaussianProcessPool(features, GROUPS, max_iter=5)
+    model = GaussianProcessPool(features, groups=GROUPS, max_iter=5)
     model.fit(rows, LABELS[rows])
     exact = scaled(features, features, GROUPS)
     mean, std = model.predict()
     expected_mean, expected_std = predict_by_reference(
-        model._kernel.hyper, GROUPS, exact[rows], LABELS[rows], exact
+        model.hyperparameters, GROUPS, exact[rows], LABELS[rows], exact
     )
     np.testing.assert_allclose(mean, expected_mean, atol=5e-3 * LABELS[rows].std())
     np.testing.assert_allclose(std, expected_std, atol=5e-3 * LABELS[rows].std())
@@ -276,7 +366,7 @@ def test_columns_far_from_zero(offset):
 
 def test_parts_cover_all_rows_once():
     for rows, width in [(0, 5), (1, 1), (5000, 200), (30_001, 3), (20_000, 10**6)]:
-        covered = np.concatenate([np.arange(rows)[p] for p in _gp.parts(rows, width)] or [[]])
+        covered = np.concatenate([np.arange(rows)[p] for p in _gp.row_slices(rows, width)] or [[]])
         np.testing.assert_array_equal(covered, np.arange(rows))
 
 
@@ -284,14 +374,14 @@ def test_pools_of_several_parts_equal_one(monkeypatch):
     rows = np.arange(0, 90, 2)
 
     def predictions():
-        model = GaussianProcessPool(FEATURES, GROUPS, max_iter=5)
+        model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5)
         for count in (30, 32, 34, 45):
             model.fit(rows[:count], LABELS[rows[:count]])
         return model.predict()
 
     whole = predictions()
     monkeypatch.setattr(
-        "weaknas.predictors.gaussian_process.parts",
+        "weaknas.predictors._gp_pool.row_slices",
         lambda n, _: [slice(start, start + 7) for start in range(0, n, 7)],
     )
     np.testing.assert_allclose(predictions(), whole, rtol=1e-4)
@@ -316,10 +406,10 @@ def test_a_pool_with_a_trend_equals_a_fresh_fit() -> None:
     rows = np.arange(12)
     targets = features[rows, 3] + rng.normal(scale=0.1, size=12)
     groups = [slice(0, 3), slice(3, 4)]
-    pool = GaussianProcessPool(features, groups, 15, [3])
+    pool = GaussianProcessPool(features, groups=groups, trend=[3])
     pool.fit(rows[:11], targets[:11])
     pool.fit(rows, targets)  # one row more: extended, not fitted anew
-    kernel = pool._kernel
+    kernel = pool._posterior.kernel
     points = pool._points.scaling(features)
     noisy = kernel(points[rows], points[rows]).astype(float)
     noisy += (kernel.hyper.noise + 1e-6) * np.eye(12)
@@ -328,7 +418,7 @@ def test_a_pool_with_a_trend_equals_a_fresh_fit() -> None:
         "ij,ij->j", kernel(points[rows], points).astype(float), solved
     )
     _, std = pool.predict()
-    np.testing.assert_allclose(std / pool._scale, np.sqrt(variance), rtol=2e-2, atol=2e-3)
+    np.testing.assert_allclose(std / targets.std(), np.sqrt(variance), rtol=2e-2, atol=2e-3)
 
 
 def test_an_additive_process_learns_how_much_adds_up() -> None:

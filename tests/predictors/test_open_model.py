@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import BayesianRidge
+from sklearn.linear_model import BayesianRidge, LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from weaknas.predictors.combination import WeightedEnsemble
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.open_model import OpenPool, PlainOpenModel, for_any
+from weaknas.predictors.pool import for_pool
+from weaknas.predictors.self_training import SelfTraining
 
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 8)).astype(np.float32)
@@ -102,3 +107,47 @@ def test_as_a_pool():
     np.testing.assert_array_equal(pool.predict(), other.predict(NEW))
     rows = np.array([1, 36])
     np.testing.assert_array_equal(pool.covariance(rows)[0], other.covariance(NEW[rows])[0])
+
+
+class Unweighted(BayesianRidge):
+    """A regressor whose ``fit`` takes no weights."""
+
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [BayesianRidge(), make_pipeline(StandardScaler(), BayesianRidge()), Unweighted()],
+    ids=["regressor", "pipeline", "no weights"],
+)
+@pytest.mark.parametrize("bind", [for_any, for_pool])
+def test_the_number_of_trainings_of_a_label_is_its_weight(estimator, bind):
+    rows, counts = np.arange(30), np.arange(30) % 3 + 1.0
+    model = bind(clone(estimator), X)
+    if bind is for_any:
+        model = OpenPool(model, X)
+    model.fit(rows, Y[rows], counts)
+    expected = clone(estimator)
+    if isinstance(estimator, Unweighted):
+        expected.fit(X[rows], Y[rows])
+    elif isinstance(estimator, BayesianRidge):
+        expected.fit(X[rows], Y[rows], sample_weight=counts)
+    else:
+        expected.fit(X[rows], Y[rows], bayesianridge__sample_weight=counts)
+    np.testing.assert_allclose(model.predict()[0], expected.predict(X))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [WeightedEnsemble([("linear", LinearRegression()), ("ridge", BayesianRidge())]),
+     SelfTraining(BayesianRidge(), unlabelled=5, random_state=0)],
+    ids=["ensemble", "self-training"],
+)  # fmt: skip
+def test_models_of_models_pass_the_weights_on(estimator):
+    rows, counts = np.arange(30), np.where(np.arange(30) < 15, 1.0, 50.0)
+    plain, weighted = (for_pool(clone(estimator), X) for _ in range(2))
+    plain.fit(rows, Y[rows])
+    weighted.fit(rows, Y[rows], counts)
+    before, after = (np.abs(m.predict()[0][15:30] - Y[15:30]).mean() for m in (plain, weighted))
+    assert after < before  # what is known better is fitted more closely
