@@ -15,7 +15,7 @@ from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.evaluators._base import Evaluation
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.spaces.limits.constraints import costs_of
-from weaknas.training.data import Dataset, load_dataset
+from weaknas.training.data import Dataset, check_dataset, load_dataset
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -107,7 +107,7 @@ class SupernetEvaluator:
             raise InputError(
                 f"{checkpoint} does not say which data set the supernet is for; name it"
             )
-        self._dataset: str | Dataset = named
+        self._dataset = check_dataset(named)
         self._start()
         self._scoring  # noqa: B018 what is wrong is said now, not in every evaluation
 

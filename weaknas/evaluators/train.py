@@ -20,7 +20,7 @@ from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
 from weaknas.files import write_json
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.training.data import Dataset, load_dataset
+from weaknas.training.data import Dataset, check_dataset, load_dataset
 from weaknas.training.protocol import Protocol, get_protocol
 
 SHORTEN = ("stop", "compress")
@@ -121,7 +121,7 @@ class TrainEvaluator:
         self.fraction, self.repeats, self.shorten, self.stop = fraction, repeats, shorten, stop
         self.device, self.threads, self.keep = device, threads, keep
         self.path, self.validation = path, validation
-        self._data = dataset
+        self._data = check_dataset(dataset)
         self._folder = None if folder is None else Path(folder)
         self.name = f"{space.name}/{dataset if isinstance(dataset, str) else dataset.name}"
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from weaknas.errors import check_whole, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.training.data._base import Dataset, ImageFiles, Images, Split, from_arrays, stratified
 
 _READERS: Mapping[str, str] = MappingProxyType(
@@ -38,6 +38,26 @@ __all__ = [
     "load_dataset",
     "stratified",
 ]
+
+
+def check_dataset(dataset: object) -> str | Dataset:
+    """Return what names a data set or is one.
+
+    Raises
+    ------
+    InputError
+        When it is neither, or a name that `load_dataset` does not know.
+    """
+    if isinstance(dataset, Dataset):
+        return dataset
+    if not isinstance(dataset, str):
+        raise InputError(
+            "dataset must be a name or a weaknas.training.Dataset, not a"
+            f" {type(dataset).__name__}; weaknas.training.data.from_arrays makes one of arrays"
+        )
+    if dataset not in _READERS:
+        raise unknown("data set", dataset, DATASETS)
+    return dataset
 
 
 def load_dataset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-Labels: TypeAlias = npt.NDArray[np.int64]
+from weaknas.errors import InputError, check_whole
+from weaknas.training.data._arrays import Labels, Pixels, check_pairs, to_labels, to_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +23,32 @@ class Images:
     Parameters
     ----------
     pixels : ndarray of uint8, shape (n, channels, height, width)
+        Or what has the same meaning, which is converted: tensors of torch; numbers from 0
+        to 1 or from 0 to 255; (n, height, width), grey; and (n, height, width, channels),
+        where the second axis has more than 4 values, images would not be square with
+        channels first, and the last axis has at most 4 or images are square with it.
     labels : ndarray of int64, shape (n,)
+        Or tensors and arrays of other whole numbers, shape (n,) or (n, 1).
+
+    Raises
+    ------
+    InputError
+        When they have no such meaning, or their numbers differ.
     """
 
     pixels: Pixels
     labels: Labels
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", to_pixels(self.pixels))
+        object.__setattr__(self, "labels", to_labels(self.labels))
+        check_pairs(len(self.pixels), len(self.labels))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        _, channels, height, width = self.pixels.shape
+        return channels, height, width
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,12 +82,28 @@ class ImageFiles:
     labels : ndarray of int64, shape (n,)
     size : int
         Height and width that images are given.
+
+    Raises
+    ------
+    InputError
+        When a label is no number of a class, or not every file has one.
     """
 
     root: Path
     names: npt.NDArray[np.str_]
     labels: Labels
     size: int
+
+    def __post_init__(self) -> None:
+        check_whole("size", self.size)
+        object.__setattr__(self, "names", np.asarray(self.names))
+        object.__setattr__(self, "labels", to_labels(self.labels))
+        check_pairs(len(self.names), len(self.labels))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return (3, self.size, self.size)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,6 +144,11 @@ class Dataset:
         Channels, height and width.
     mean, std : tuple of float
         A channel each, of pixels between 0 and 1 of the training images.
+
+    Raises
+    ------
+    InputError
+        When a split has no images, or images of another shape or without a class.
     """
 
     name: str
@@ -119,6 +159,24 @@ class Dataset:
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        splits = {"training": self.train, "validation": self.validation, "test": self.test}
+        for name, split in splits.items():
+            _check_split(f"{self.name}: the {name} split", split, len(self.class_names))
+            if split.shape != self.shape:
+                raise InputError(
+                    f"{self.name}: the {name} split has images of shape {split.shape}, where"
+                    f" {self.shape} is expected"
+                )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != self.shape[0] or not np.isfinite(values).all():
+                raise InputError(
+                    f"{self.name}: {name} is {values}, where a number for each of"
+                    f" {self.shape[0]} channels is expected"
+                )
+        if min(self.std) <= 0:
+            raise InputError(f"{self.name}: std must be above 0, not {self.std}")
 
     @property
     def classes(self) -> int:
@@ -169,28 +227,51 @@ def from_arrays(
     class_names: Sequence[str],
     validation: int | Images,
 ) -> Dataset:
-    """Return a data set, the validation images held out of the training images if a number.
+    """Return a data set of images in memory.
+
+    Parameters
+    ----------
+    name : str
+    train, test : Images
+    class_names : sequence of str
+    validation : int or Images
+        A number of images is held out of the training images, each class alike.
 
     Raises
     ------
     InputError
-        When a label is not that of a class, or too many images are held out.
+        When splits are empty or differ in shape, a label is not that of a class, or too
+        many images are held out.
     """
-    if isinstance(validation, int):
+    if isinstance(class_names, str) or not isinstance(class_names, Iterable):
+        raise InputError(f"class_names are a text for each class, not {class_names!r}")
+    if not isinstance(train, Images):
+        raise InputError(f"the training split is Images(pixels, labels), not {_kind(train)}")
+    names = tuple(map(str, class_names))
+    if not isinstance(validation, Images):
+        check_whole("validation", validation)
+        _check_split(f"{name}: the training split", train, len(names))
         rest, held = hold_out(train.labels, validation)
         train, validation = train.take(rest), train.take(held)
-    for split in (train, validation, test):
-        if not len(split):
-            raise InputError(f"{name}: a split has no images")
-        low, high = int(split.labels.min()), int(split.labels.max())
-        if low < 0 or high >= len(class_names):
-            raise InputError(
-                f"{name}: the label {low if low < 0 else high} is not among the"
-                f" {len(class_names)} classes, 0 to {len(class_names) - 1}"
-            )
+    _check_split(f"{name}: the training split", train, len(names))
     mean, std = _moments(train.pixels)
-    shape = (train.pixels.shape[1], train.pixels.shape[2], train.pixels.shape[3])
-    return Dataset(name, train, validation, test, tuple(class_names), shape, mean, std)
+    return Dataset(name, train, validation, test, names, train.shape, mean, std)
+
+
+def _check_split(what: str, split: Split, classes: int) -> None:
+    if not isinstance(split, Images | ImageFiles):
+        raise InputError(f"{what} is Images(pixels, labels), not {_kind(split)}")
+    if not len(split):
+        raise InputError(f"{what} has no images")
+    highest = int(split.labels.max())
+    if highest >= classes:
+        raise InputError(
+            f"{what}: the label {highest} is not among the {classes} classes, 0 to {classes - 1}"
+        )
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"
 
 
 def hold_out(labels: Labels, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

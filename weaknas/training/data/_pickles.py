@@ -11,7 +11,7 @@ import numpy as np
 
 from weaknas.errors import InputError
 from weaknas.spaces.files.pickles import PLAIN_AND_NUMBERS, AllowList, load_restricted, reporting
-from weaknas.training.data._base import Labels, Pixels
+from weaknas.training.data._arrays import Labels, Pixels
 
 
 class _Bytes:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from weaknas.errors import InputError
-from weaknas.training.data._base import Dataset, Images, Labels, Pixels, from_arrays, hold_out
+from weaknas.training.data._arrays import Labels, Pixels
+from weaknas.training.data._base import Dataset, Images, from_arrays, hold_out
 from weaknas.training.data._files import candidate_paths, find, read_bytes
 from weaknas.training.data._pickles import read_batch
 
