@@ -47,12 +47,18 @@ class Architecture:
             When a field is missing or of the wrong kind.
         """
         try:
-            genotype = tuple(int(value) for value in fields["genotype"])
-            return cls(str(fields["space"]), genotype, str(fields["id"]), str(fields["text"]))
+            genotype = tuple(fields["genotype"])
+            texts = [fields[name] for name in ("space", "id", "text")]
         except KeyError as error:
             raise InputError(f"an architecture record lacks the field {error}") from error
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
             raise InputError(f"not the record of an architecture: {error}") from error
+        if not all(type(value) is int and value >= 0 for value in genotype):
+            raise InputError(f"a genotype has whole numbers from 0 on, not {list(genotype)}")
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError(f"space, id and text of an architecture are text, not {texts}")
+        space, canonical_id, text = texts
+        return cls(space, genotype, canonical_id, text)
 
     def to_json(self) -> str:
         """Return the architecture as one line of JSON."""

@@ -63,6 +63,7 @@ def test_numbers(value):
         (raises(MemoryError()), "out-of-memory", "out of memory"),
         (raises(MemoryError("CUDA")), "out-of-memory", "CUDA"),
         (returns(Evaluation(1.0, cost=math.nan)), "invalid", "the cost is nan"),
+        (returns(Evaluation(1.0, cost=-2.0)), "invalid", "the cost is -2.0"),
         (returns(Evaluation(1.0, metrics={"a": "b"})), "failed", "ValueError"),
         (returns(Evaluation(1.0, metrics=None)), "failed", "AttributeError"),
         (returns(Evaluation.failure("timeout", "60 s", 60.0)), "timeout", "60 s"),

@@ -22,6 +22,7 @@ from weaknas.laboratory.results import compare
 from weaknas.registry import BENCHMARKS
 from weaknas.reports.report import report
 from weaknas.runs.journal import read_journal
+from weaknas.runs.records import decode, encode
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch
 
@@ -178,19 +179,35 @@ def test_a_journal_mended_by_hand_to_what_cannot_be_is_refused(tmp_path):
     weaknas.run(RandomSearch(benchmark.space, seed=1), benchmark, 4, output=tmp_path)
     journal = tmp_path / "journal.jsonl"
     lines = journal.read_text().splitlines()
-    record = json.loads(lines[2])
+    whole = json.loads(lines[2])
+    record, _ = decode(lines[2].encode())
     record["architecture"]["genotype"].pop()
-    lines[2] = json.dumps(record)
-    journal.write_text("\n".join(lines) + "\n")
-    with pytest.raises(InputError, match="damaged"):
-        report(tmp_path)
+    for line, message in (
+        (json.dumps(whole | {"score": 1e9}), "damaged at line 3"),
+        (encode(record).decode().strip(), "architectures of different lengths"),
+    ):
+        journal.write_text("\n".join([*lines[:2], line, *lines[3:]]) + "\n")
+        with pytest.raises(InputError, match=message):
+            report(tmp_path)
+
+
+def test_a_journal_of_something_else_is_refused(tmp_path):
+    benchmark = make_benchmark()
+    weaknas.run(RandomSearch(benchmark.space, seed=1), benchmark, 2, output=tmp_path)
+    journal = tmp_path / "journal.jsonl"
+    header, *trials = journal.read_bytes().splitlines(keepends=True)
+    for config in ({}, {"space": {}, "strategy": {}, "evaluator": "x"}):
+        changed = encode(decode(header.strip())[0] | {"config": config})
+        journal.write_bytes(b"".join([changed, *trials]))
+        with pytest.raises(InputError, match="not the journal of a search"):
+            report(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("notes.txt", "", "neither a comparison or ranking"),
-        ("journal.jsonl", "not json\n", "damaged or no journal"),
+        ("journal.jsonl", "not json\n", "is not a journal"),
         ("journal.jsonl", '{"weaknas_journal": 1, "config": {}}\n', "no trial yet"),
         ("config.json", "{}", "not of a comparison"),
         ("config.json", "{", "damaged"),

@@ -12,6 +12,7 @@ import pytest
 
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, TabularBenchmark
+from weaknas.runs.records import decode, encode
 from weaknas.runs.runner import run
 from weaknas.runs.trials import Trial, Trials
 from weaknas.spaces import Architecture, ChoiceSpace
@@ -128,7 +129,9 @@ def test_a_journal_with_other_budgets_or_fidelities_is_refused(tmp_path: Path) -
     with pytest.raises(InputError, match="resources"):
         run(Hyperband(SPACE, resources=[3, 9]), Timed(), 5, output=tmp_path)
     journal = tmp_path / "journal.jsonl"
-    journal.write_text(journal.read_text().replace('"fidelity":1.0', '"fidelity":3.0', 1))
+    header, first, *others = journal.read_bytes().splitlines(keepends=True)
+    first = encode(decode(first.strip())[0] | {"fidelity": 3.0})
+    journal.write_bytes(b"".join([header, first, *others]))
     with pytest.raises(InputError, match="cannot be continued exactly"):
         run(hyperband(), Timed(), 5, output=tmp_path)
 

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
-from weaknas.runs.journal import Journal
+from weaknas.runs.journal import Journal, read_journal
+from weaknas.runs.records import decode
 from weaknas.runs.trials import Trial, Trials
 from weaknas.spaces import ChoiceSpace
 
@@ -77,11 +79,34 @@ def test_a_record_that_lacks_a_field(field):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("score", "x"), ("metrics", 3), ("metrics", {"a": "b"}), ("number", None), ("cost", None),
-     ("architecture", "x"), ("architecture", {}), ("fidelity", "all"), ("seconds", [])],
+     ("architecture", "x"), ("architecture", {}), ("fidelity", "all"), ("seconds", []),
+     ("number", 5.7), ("number", True), ("number", -1), ("number", "3"), ("round", -3),
+     ("round", 1.0), ("score", None), ("score", math.inf), ("score", math.nan), ("score", True),
+     ("score", 10**400), ("status", "failed"), ("status", 3), ("cost", -0.5), ("cost", math.inf),
+     ("cost", "12"), ("metrics", {"a": math.inf}), ("metrics", []), ("fidelity", -1.0),
+     ("fidelity", math.inf), ("message", None), ("seconds", -1), ("seconds", math.nan),
+     ("unheard-of", 1)],
 )  # fmt: skip
 def test_a_record_with_a_wrong_field(field, value):
     with pytest.raises(InputError):
         Trial.from_dict(TRIALS[0].to_dict() | {field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("genotype", [0, 5.7]), ("genotype", [0, "1"]), ("genotype", [0, -1]), ("genotype", 3),
+     ("genotype", [True, 0]), ("id", 7), ("text", None), ("space", [])],
+)  # fmt: skip
+def test_a_record_with_a_wrong_architecture(field, value):
+    record = TRIALS[0].to_dict()
+    record["architecture"][field] = value
+    with pytest.raises(InputError):
+        Trial.from_dict(record)
+
+
+def test_a_failed_record_has_no_score():
+    with pytest.raises(InputError, match=r"score is 1\.0 where the status is 'failed'"):
+        Trial.from_dict(TRIALS[1].to_dict() | {"score": 1.0})
 
 
 def test_table_of_trials():
@@ -130,7 +155,9 @@ def test_reopened(journal, path):
 def test_form(journal):
     lines = journal.decode().splitlines()
     assert journal.endswith(b"\n")
-    assert json.loads(lines[0]) == {"weaknas_journal": 1, "config": CONFIG}
+    records = [decode(line.encode()) for line in lines]
+    assert records[0] == ({"weaknas_journal": 2, "config": CONFIG}, True)
+    assert all(is_checked for _, is_checked in records)
     assert [json.loads(line)["number"] for line in lines[1:]] == [0, 1, 2]
     assert json.loads(lines[2])["score"] is None
 
@@ -157,41 +184,100 @@ def test_every_record_is_on_the_disk_before_append_returns(path, monkeypatch):
 
 
 def test_cut_anywhere_it_keeps_the_whole_records(journal, path):
-    ends = {at + shift for at, byte in enumerate(journal) if byte == 10 for shift in (0, 1, 2)}
+    newlines = [at for at, byte in enumerate(journal) if byte == 10]
+    ends = {at + shift for at in newlines for shift in (-1, 0, 1, 2)}
     for end in sorted({*range(20), *range(0, len(journal), 37), *ends} - {len(journal) + 1}):
         path.write_bytes(journal[:end])
         with Journal(path, CONFIG) as file:
-            kept = journal[:end].count(b"\n")
+            kept = sum(at <= end for at in newlines)  # one that lacks its newline included
             assert same(file.trials, TRIALS[: max(kept - 1, 0)])
             for item in TRIALS[len(file.trials) :]:
                 file.append(item)
         assert path.read_bytes() == journal
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda lines: [lines[0], b"", *lines[1:]],
-        lambda lines: [lines[0], b"\x00" * 40, *lines[1:]],
-        lambda lines: [lines[0], lines[1][:-10], *lines[2:]],
-        lambda lines: [lines[0], b"[]", *lines[2:]],
-        lambda lines: [lines[0], b"{}", *lines[2:]],
-        lambda lines: [lines[0], lines[1].replace(b'"score":0.3', b'"score":"x'), *lines[2:]],
-        lambda lines: [lines[0], lines[1].replace(b'"metrics":{', b'"metrics":[{'), *lines[2:]],
-        lambda lines: [lines[0], b"\xff\xfe", *lines[2:]],
-        lambda lines: [lines[0], lines[1], lines[1], *lines[2:]],
-        lambda lines: [lines[0][:-3], *lines[1:]],
-        lambda lines: [lines[0][:20], *lines[1:]],
-    ],
-)
+def unchecked(journal):
+    """The journal in format 1, as versions before 0.2 wrote it."""
+    return re.sub(rb',"check":"[^"]*"', b"", journal).replace(b'nal":2', b'nal":1')
+
+
+def test_format_1_is_read_and_continued(journal, path):
+    old = unchecked(journal)
+    assert b"check" not in old
+    for end in range(old.index(b"\n") + 1, len(old) + 1):
+        path.write_bytes(old[:end])
+        whole = old[: end + 1 if old[end : end + 1] == b"\n" else end]  # a newline may be missing
+        start = whole[: whole.rfind(b"\n") + 1]
+        kept = start.count(b"\n") - 1
+        with Journal(path, CONFIG) as file:
+            assert same(file.trials, TRIALS[:kept])
+            file.append(trial(7))
+        assert path.read_bytes().startswith(start)
+        with Journal(path, CONFIG) as file:
+            assert same(file.trials, [*TRIALS[:kept], trial(7)])
+
+
+DAMAGES = {
+    "blank": lambda lines: [lines[0], b"", *lines[1:]],
+    "zeros": lambda lines: [lines[0], b"\x00" * 40, *lines[1:]],
+    "cut": lambda lines: [lines[0], lines[1][:-10], *lines[2:]],
+    "list": lambda lines: [lines[0], b"[]", *lines[2:]],
+    "empty": lambda lines: [lines[0], b"{}", *lines[2:]],
+    "deep": lambda lines: [lines[0], b"[" * 100_000, *lines[2:]],
+    "digits": lambda lines: [lines[0], b'{"number":' + b"9" * 5000 + b"}", *lines[2:]],
+    "text": lambda lines: [
+        lines[0], lines[1].replace(b'"score":0.3', b'"score":"x'), *lines[2:]],
+    "infinite": lambda lines: [
+        *lines[:3], lines[3].replace(b'"score":-1e+17', b'"score":-1e999'), *lines[4:]],
+    "constant": lambda lines: [
+        *lines[:3], lines[3].replace(b'"score":-1e+17', b'"score":Infinity'), *lines[4:]],
+    "metrics": lambda lines: [
+        lines[0], lines[1].replace(b'"metrics":{', b'"metrics":[{'), *lines[2:]],
+    "bytes": lambda lines: [lines[0], b"\xff\xfe", *lines[2:]],
+    "twice": lambda lines: [lines[0], lines[1], lines[1], *lines[2:]],
+    "header cut": lambda lines: [lines[0][:-3], *lines[1:]],
+    "header cut short": lambda lines: [lines[0][:20], *lines[1:]],
+    "another field": lambda lines: [lines[0], lines[1][:-1] + b',"more":1}', *lines[2:]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("tail", [b"", b'{"number":3,"rou'])
-def test_a_corrupt_middle_is_refused_and_nothing_changes(journal, path, damage, tail):
-    content = b"\n".join(damage(journal.split(b"\n"))) + tail
+@pytest.mark.parametrize("form", [1, 2])
+def test_a_corrupt_middle_is_refused_and_nothing_changes(journal, path, damage, tail, form):
+    before = journal if form == 2 else unchecked(journal)
+    content = b"\n".join(DAMAGES[damage](before.split(b"\n"))) + tail
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"damaged at line \d; nothing was changed") as caught:
         Journal(path, CONFIG)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
+    with pytest.raises(InputError, match=r"damaged at line \d"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize("gone", [b"", b" ", b"\r"])
+@pytest.mark.parametrize("form", [1, 2])
+def test_a_journal_whose_newlines_are_gone_is_refused(journal, path, gone, form):
+    content = (journal if form == 2 else unchecked(journal)).replace(b"\n", gone)
+    for damaged in (content, content[:-30], content.replace(b'"config"', b'"conf', 1)):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged at line 1; nothing was changed"):
+            Journal(path, CONFIG)
+        assert path.read_bytes() == damaged
+
+
+def test_every_single_bit_that_is_flipped_is_noticed(journal, path):
+    rng = np.random.default_rng(0)
+    for place in rng.choice(8 * len(journal), 300, replace=False).tolist():
+        flipped = bytearray(journal)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(InputError, match=r"damaged|not a journal|of format"):
+            Journal(path, CONFIG)
+        with pytest.raises(InputError, match=r"damaged|not a journal|of format"):
+            read_journal(path)
+        assert path.read_bytes() == flipped
 
 
 @pytest.mark.parametrize(
@@ -207,9 +293,9 @@ def test_a_foreign_file_is_refused_and_nothing_changes(path, content):
 
 
 def test_another_format_version_is_refused(journal, path):
-    content = journal.replace(b'{"weaknas_journal":1', b'{"weaknas_journal":9') + b"torn"
+    content = journal.replace(b'{"weaknas_journal":2', b'{"weaknas_journal":9') + b"torn"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="format 9, where 1 is read"):
+    with pytest.raises(InputError, match="format 9, where 1 and 2 are read"):
         Journal(path, CONFIG)
     assert path.read_bytes() == content
 

@@ -159,7 +159,7 @@ def evaluate_safely(
 def _plain(evaluation: Evaluation) -> Evaluation:
     """Return the evaluation in plain numbers that a journal can hold, without a score if failed."""
     score, cost = float(evaluation.score), float(evaluation.cost)
-    if not math.isfinite(cost):
+    if not 0 <= cost < math.inf:
         return Evaluation.failure("invalid", f"the cost is {cost}")
     if not evaluation.is_ok:
         return Evaluation.failure(str(evaluation.status), str(evaluation.message), cost)

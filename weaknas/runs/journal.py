@@ -10,22 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from weaknas.errors import InputError
 from weaknas.files import differences, sync_folder
+from weaknas.runs.records import FORMAT_VERSION, Records, encode
 from weaknas.runs.trials import Trial
 
-FORMAT_VERSION = 1
-_HEADER_START = b'{"weaknas_journal":'
+_PARTS = ("space", "strategy", "evaluator")
 
 
 class Journal:
     """An append-only file of JSON lines: a header with the configuration, then trials.
 
-    Each record is on the disk (fsync) before `append` returns. A torn last line,
-    which a crash in the middle of a write leaves, is cut off when the journal is
-    opened; damage anywhere else is refused and nothing is overwritten.
+    Each record ends with a checksum and is on the disk (fsync) before `append`
+    returns. When the journal is opened, a last record that a crash has cut short is
+    removed, and one that lacks nothing but its newline is given it; any other damage
+    is refused and nothing is overwritten. Journals without checksums, as versions
+    before 0.2 wrote them, are read and continued.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Journal:
             When the write fails, e.g. on a full disk; the journal then ends with
             the last complete record, or its next opening cuts it back to that.
         """
-        self._write(trial.to_dict())
+        self._write(encode(trial.to_dict()))
         self.trials.append(trial)
 
     def close(self) -> None:
@@ -98,8 +98,7 @@ class Journal:
             except OSError:
                 return  # a file system without locks
 
-    def _write(self, record: dict[str, Any]) -> None:
-        line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    def _write(self, line: bytes) -> None:
         end = self._file.seek(0, os.SEEK_END)
         try:
             if self._file.write(line) < len(line):
@@ -118,54 +117,18 @@ class Journal:
     def _replay(self) -> None:
         self._file.seek(0)
         content = self._file.read()
-        if not content.startswith(_HEADER_START[: len(content)]):
-            raise InputError(f"{self.path} is not a journal; nothing was changed")
-        *lines, torn = content.split(b"\n")
-        if lines:
-            self._compare(self._read_header(lines[0]))
-            self.trials = self._read_trials(lines[1:])
+        records = Records.read(self.path, content)
+        if records.config is not None:
+            self._compare(records.config)
         # Only now, when all is known to be ours and whole up to there.
-        if torn:
-            self._file.truncate(len(content) - len(torn))
-        if not lines:
-            self._write({"weaknas_journal": FORMAT_VERSION, "config": self.config})
+        if records.length < len(content):
+            self._file.truncate(records.length)
+        self.trials = list(records.trials.values())
+        if records.is_open:
+            self._write(b"\n")
+        if records.config is None:
+            self._write(encode({"weaknas_journal": FORMAT_VERSION, "config": self.config}))
             sync_folder(self.path.parent)
-
-    def _read_header(self, line: bytes) -> Any:
-        header = self._parse(line, 1)
-        if header["weaknas_journal"] != FORMAT_VERSION:
-            raise InputError(
-                f"{self.path} is a journal of format {header['weaknas_journal']}, where"
-                f" {FORMAT_VERSION} is read; nothing was changed"
-            )
-        return header.get("config")
-
-    def _read_trials(self, lines: list[bytes]) -> list[Trial]:
-        trials: dict[int, Trial] = {}
-        for number, line in enumerate(lines, start=2):
-            try:
-                trial = Trial.from_dict(self._parse(line, number))
-            except InputError as error:
-                raise self._damaged(number) from error
-            if trial.number in trials:
-                raise self._damaged(number)
-            trials[trial.number] = trial
-        return list(trials.values())
-
-    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise self._damaged(number) from error
-        if not isinstance(record, dict):
-            raise self._damaged(number)
-        return record
-
-    def _damaged(self, number: int) -> InputError:
-        return InputError(
-            f"{self.path} is damaged at line {number}; nothing was changed."
-            " Mend the line or choose another output folder"
-        )
 
     def _compare(self, theirs: Any) -> None:
         for key, old, new in differences(theirs, self.config):
@@ -187,15 +150,15 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Trial]]:
     Raises
     ------
     InputError
-        When it is damaged or has no trial; a torn last line is passed over.
+        When it is damaged, not of a search or without trials; a last record that is
+        cut short is passed over.
     """
-    lines = path.read_bytes().split(b"\n")[:-1]
-    try:
-        config = json.loads(lines[0])["config"]
-        trials = [Trial.from_dict(json.loads(line)) for line in lines[1:]]
-        np.array([trial.architecture.genotype for trial in trials])  # all of one length
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged or no journal of a search") from error
-    if not trials:
+    records = Records.read(path, path.read_bytes())
+    trials = list(records.trials.values())
+    if records.config is None or not trials:
         raise InputError(f"{path} holds no trial yet")
-    return config, sorted(trials, key=lambda trial: trial.number)
+    if len({len(trial.architecture.genotype) for trial in trials}) > 1:
+        raise InputError(f"{path} has architectures of different lengths, of several spaces")
+    if not all(isinstance(records.config.get(part), dict) for part in _PARTS):
+        raise InputError(f"{path} is not the journal of a search: it lacks {', '.join(_PARTS)}")
+    return records.config, sorted(trials, key=lambda trial: trial.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -76,23 +77,64 @@ class Trial:
         Raises
         ------
         InputError
-            When a field is missing or of the wrong kind.
+            When a field is missing, unknown, of the wrong kind or out of range.
         """
         try:
-            score, fidelity = record["score"], record["fidelity"]
-            evaluation = Evaluation(
-                float("nan") if score is None else float(score),
-                {str(name): float(value) for name, value in record["metrics"].items()},
-                float(record["cost"]),
-                None if fidelity is None else float(fidelity),
-                str(record["status"]),
-                str(record["message"]),
+            for name in record:
+                if name not in _FIELDS:
+                    raise ValueError(f"unknown field {name!r}")
+            return cls(
+                _whole(record["number"], "number"),
+                _whole(record["round"], "round"),
+                Architecture.from_dict(record["architecture"]),
+                _evaluation(record),
+                _finite(record["seconds"], "seconds", 0),
             )
-            architecture = Architecture.from_dict(record["architecture"])
-            number, round_index = int(record["number"]), int(record["round"])
-            return cls(number, round_index, architecture, evaluation, float(record["seconds"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise InputError(f"not the record of a trial: it lacks the field {error}") from error
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"not the record of a trial: {error}") from error
+
+
+_NUMBERS = {"number", "round", "score", "metrics", "cost", "fidelity", "seconds"}
+_FIELDS = _NUMBERS | {"architecture", "status", "message"}
+
+
+def _evaluation(record: dict[str, Any]) -> Evaluation:
+    status, score, fidelity = record["status"], record["score"], record["fidelity"]
+    if (status == "ok") != (score is not None):
+        raise ValueError(f"the score is {score} where the status is {status!r}")
+    return Evaluation(
+        math.nan if score is None else _finite(score, "score"),
+        {name: _finite(value, name) for name, value in record["metrics"].items()},
+        _finite(record["cost"], "cost", 0),
+        None if fidelity is None else _finite(fidelity, "fidelity", 0),
+        _text(status, "status"),
+        _text(record["message"], "message"),
+    )
+
+
+_LARGEST = sys.float_info.max
+
+
+def _whole(value: Any, name: str) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} must be a whole number of at least 0, not {value!r}")
+    return int(value)
+
+
+def _finite(value: Any, name: str, least: float = -math.inf) -> float:
+    # A bool is no number here, and there are whole numbers that are no float.
+    if type(value) not in (int, float) or not least <= value <= _LARGEST or value < -_LARGEST:
+        bound = "" if least < 0 else f" of at least {least:g}"
+        raise ValueError(f"{name} must be a finite number{bound}, not {value!r}")
+    return float(value)
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, not {value!r}")
+    return value
 
 
 @dataclass(frozen=True)
