@@ -103,7 +103,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Encode a batch of this encoder's space, as `transform` does."""
         return self._encode(batch.canonical)
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+    def _encode(self, canonical: Genotypes) -> Features:
         raise InputError(f"{type(self).__name__} does not implement _encode")
 
     @property

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.encoders._base import Encoder, Features
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.spaces.limits.constraints import costs_of
 
 
@@ -21,6 +20,6 @@ class CostsEncoder(Encoder):
         """Tell whether the space has costs."""
         return bool(costs_of(space))
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+    def _encode(self, canonical: Genotypes) -> Features:
         columns = [cost(canonical) for cost in costs_of(self.space).values()]
         return np.asarray(np.log1p(np.stack(columns, axis=1)), dtype=np.float32)

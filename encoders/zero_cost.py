@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from weaknas.encoders._base import Encoder, Features
 from weaknas.errors import InputError, optional_import, unknown
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import Genotypes, SearchSpace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -145,7 +145,7 @@ class ZeroCostEncoder(Encoder):
         """Tell whether the space has networks and torch is installed."""
         return space.has_networks and find_spec("torch") is not None
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> Features:
+    def _encode(self, canonical: Genotypes) -> Features:
         values = np.array(
             [[found[name] for name in self.proxies] for found in self.measure(canonical)],
             dtype=np.float64,
@@ -177,7 +177,7 @@ class ZeroCostEncoder(Encoder):
 
     def _measure(
         self,
-        row: npt.NDArray[np.int16],
+        row: Genotypes,
         images: npt.NDArray[np.float32],
         labels: npt.NDArray[np.int64],
         names: list[str],

@@ -18,7 +18,8 @@ from weaknas.spaces.graphs import GraphBatch
 if TYPE_CHECKING:
     from torch.nn import Module
 
-Genotypes: TypeAlias = npt.NDArray[np.int16]
+#: Batches (n, d) or rows (d,), of the space's `genotype_dtype`.
+Genotypes: TypeAlias = npt.NDArray[np.integer]
 Fingerprints: TypeAlias = npt.NDArray[np.int64]
 
 #: Spaces up to this many genotypes are enumerated; larger ones are sampled.
@@ -35,7 +36,7 @@ class SearchSpace(ABC):
     """The set of architectures that can be chosen; knows nothing of accuracy.
 
     A genotype is a row of ``len(cardinalities)`` small integers, the i-th below
-    ``cardinalities[i]``; batches are ``(n, d)`` arrays of int16. The defaults
+    ``cardinalities[i]``; batches are ``(n, d)`` arrays of `genotype_dtype`. The defaults
     here are right for a plain product of choices. A space whose genotypes are
     not all valid, or in which several genotypes are the same architecture,
     overrides `contains` and `canonicalize`.
@@ -69,7 +70,7 @@ class SearchSpace(ABC):
 
         Returns
         -------
-        ndarray of int16, shape (d,)
+        ndarray of int, shape (d,)
 
         Raises
         ------
@@ -86,9 +87,9 @@ class SearchSpace(ABC):
 
         Returns
         -------
-        ndarray of int16, shape (n, d)
+        ndarray of int, shape (n, d)
         """
-        return np.asarray(genotypes, dtype=np.int16)
+        return np.asarray(genotypes, dtype=self.genotype_dtype)
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes, shape (n, d), are architectures of this space."""
@@ -101,6 +102,11 @@ class SearchSpace(ABC):
     def n_variables(self) -> int:
         """Number of decisions d."""
         return len(self.cardinalities)
+
+    @property
+    def genotype_dtype(self) -> np.dtype[Any]:
+        """Type of the integers of a genotype: int16, wider where a decision has more choices."""
+        return genotype_dtype(self.cardinalities)
 
     @property
     def size(self) -> int:
@@ -171,15 +177,16 @@ class SearchSpace(ABC):
         """
         self._require_listable()
         indices = np.unravel_index(np.arange(self.size), tuple(self.cardinalities))
-        return np.stack(indices, axis=1).astype(np.int16)
+        return np.stack(indices, axis=1).astype(self.genotype_dtype)
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw n genotypes uniformly, with replacement; shape (n, d)."""
-        return rng.integers(self.cardinalities, size=(n, self.n_variables)).astype(np.int16)
+        drawn = rng.integers(self.cardinalities, size=(n, self.n_variables))
+        return drawn.astype(self.genotype_dtype)
 
     def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
         """Change one decision, drawn uniformly, of each genotype, shape (n, d)."""
-        rows = np.array(genotypes, dtype=np.int16)
+        rows = np.array(genotypes, dtype=self.genotype_dtype)
         free = np.flatnonzero(self.cardinalities > 1)
         if len(free) == 0:
             return rows
@@ -197,7 +204,7 @@ class SearchSpace(ABC):
     ) -> Genotypes:
         """Take each decision from either parent with equal chance; shapes (n, d)."""
         take = rng.random(np.shape(first)) < 0.5
-        return np.where(take, first, second).astype(np.int16)
+        return np.where(take, first, second).astype(self.genotype_dtype)
 
     def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
         """Return the architectures one decision away, without repeats or itself.
@@ -208,19 +215,15 @@ class SearchSpace(ABC):
 
         Returns
         -------
-        ndarray of int16, shape (m, d)
+        ndarray of int, shape (m, d)
             Canonical forms, each once.
         """
-        base = np.asarray(genotype, dtype=np.int16)
-        moves = [
-            (column, value)
-            for column, count in enumerate(self.cardinalities)
-            for value in range(int(count))
-            if value != base[column]
-        ]
-        rows = np.repeat(base[None], len(moves), axis=0)
-        columns, values = np.array(moves, dtype=np.int64).reshape(-1, 2).T
-        rows[np.arange(len(moves)), columns] = values
+        base = np.asarray(genotype, dtype=self.genotype_dtype)
+        columns = np.repeat(np.arange(len(base)), self.cardinalities)
+        values = np.concatenate([np.arange(count) for count in self.cardinalities])
+        other = values != base[columns]
+        rows = np.repeat(base[None], int(other.sum()), axis=0)
+        rows[np.arange(len(rows)), columns[other]] = values[other]
         return self._distinct(rows[self.contains(rows)], other_than=base)
 
     # -- graphs -------------------------------------------------------------------
@@ -325,7 +328,7 @@ class SearchSpace(ABC):
         if not inside.all():
             wrong = batch[int(np.argmin(inside))].tolist()
             raise InputError(f"the genotype {wrong} is not in the space {self.name!r}")
-        return batch.astype(np.int16)
+        return batch.astype(self.genotype_dtype)
 
     def _batch(
         self, values: Iterable[Architecture | str | Sequence[int] | npt.NDArray[np.integer]]
@@ -337,7 +340,7 @@ class SearchSpace(ABC):
                     f"a genotype of the space {self.name!r} is a row of {self.n_variables}"
                     f" integers, not {row!r}"
                 )
-        # As wide integers: a cast to int16 would take 65536 for 0.
+        # As wide integers: a cast to fewer bits would take 65536 for 0.
         return np.array(rows, dtype=np.int64).reshape(len(rows), self.n_variables)
 
     def _genotype(
@@ -381,6 +384,11 @@ class SearchSpace(ABC):
         _, first = np.unique(codes, return_index=True)
         keep = np.sort(first)
         return rows[keep], codes[keep]
+
+
+def genotype_dtype(cardinalities: npt.NDArray[np.integer]) -> np.dtype[Any]:
+    """Return the smallest of int16, int32 and int64 that numbers all choices."""
+    return np.promote_types(np.int16, np.min_scalar_type(-int(cardinalities.max())))
 
 
 def _is_row_of_integers(value: Any, length: int) -> bool:

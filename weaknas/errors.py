@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from types import ModuleType
+
+#: Names that a message lists; of more, so many and the number of the others.
+_LISTED = 40
 
 
 class InputError(ValueError):
@@ -40,12 +43,19 @@ def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
     Returns
     -------
     InputError
-        One line: the name, the closest match if there is one, all allowed names.
+        One line: the name, the closest match if there is one, the allowed names.
     """
     names = [str(item) for item in allowed]
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return InputError(f"unknown {kind} {str(name)!r}{hint} (allowed: {', '.join(names)})")
+    return InputError(f"unknown {kind} {str(name)!r}{hint} (allowed: {listed(names)})")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names by commas; of very many the first, and how many others there are."""
+    if len(names) <= _LISTED:
+        return ", ".join(names)
+    return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED:,} others"
 
 
 def check_whole(name: str, value: object, least: int = 1) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes
+from weaknas.spaces._base import Genotypes, genotype_dtype
 
 # Combinations of the choices that decide on others, within one group that
 # conditions tie together; they are listed.
@@ -49,6 +49,7 @@ class Conditions:
         conditions: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self.counts = np.array([len(values) for values in texts])
+        self._dtype = genotype_dtype(self.counts)
         self._parents: dict[int, dict[int, npt.NDArray[np.bool_]]] = {
             column: {} for column in range(len(variables))
         }
@@ -79,21 +80,34 @@ class Conditions:
         """Exact number of different architectures."""
         return math.prod(group.size for group in self._groups)
 
-    def exists(self, column: int, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-        """Tell in which genotypes, shape (n, d), a choice is active."""
+    def exists(
+        self, column: int, rows: npt.NDArray[np.integer], active: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell in which genotypes a choice is active, given that of those it depends on.
+
+        Parameters
+        ----------
+        column : int
+        rows : ndarray of int, shape (n, d)
+        active : ndarray of bool, shape (n, d)
+            Right for the choices that this one depends on, which come earlier in `order`.
+        """
         alive = np.ones(len(rows), dtype=bool)
         for parent, allowed in self._parents[column].items():
-            alive &= allowed[rows[:, parent]] & self.exists(parent, rows)
+            alive &= allowed[rows[:, parent]] & active[:, parent]
         return alive
 
     def active(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which choices of genotypes, shape (n, d), exist."""
-        columns = [self.exists(column, rows) for column in range(len(self.counts))]
-        return np.stack(columns, axis=1)
+        active = np.ones(rows.shape, dtype=bool)
+        for column in self.order:
+            if self._parents[column]:
+                active[:, column] = self.exists(column, rows, active)
+        return active
 
     def deactivate(self, rows: npt.NDArray[np.integer]) -> Genotypes:
         """Return genotypes, shape (n, d), with the index 0 where a choice does not exist."""
-        return np.where(self.active(rows), rows, 0).astype(np.int16)
+        return np.where(self.active(rows), rows, 0).astype(self._dtype)
 
     def settle(
         self,
@@ -102,16 +116,18 @@ class Conditions:
         rng: np.random.Generator,
     ) -> Genotypes:
         """Draw the choices that exist and are not known; both shapes (n, d)."""
-        settled = np.array(rows, dtype=np.int16)
+        settled = np.array(rows, dtype=self._dtype)
+        active = np.ones(settled.shape, dtype=bool)
         for column in self.order:
             drawn = rng.integers(self.counts[column], size=len(rows))
             kept = np.where(known[:, column], settled[:, column], drawn)
-            settled[:, column] = np.where(self.exists(column, settled), kept, 0)
+            active[:, column] = self.exists(column, settled, active)
+            settled[:, column] = np.where(active[:, column], kept, 0)
         return settled
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw n different architectures uniformly, with replacement; shape (n, d)."""
-        rows = np.zeros((n, len(self.counts)), dtype=np.int16)
+        rows = np.zeros((n, len(self.counts)), dtype=self._dtype)
         known = np.zeros(rows.shape, dtype=bool)
         for group in self._groups:
             if group.deciders:
@@ -127,9 +143,9 @@ class Conditions:
 
     def _expand(self, columns: Sequence[int]) -> Genotypes:
         """All combinations of columns, in an order that puts first what others depend on."""
-        rows = np.zeros((1, len(self.counts)), dtype=np.int16)
+        rows = np.zeros((1, len(self.counts)), dtype=self._dtype)
         for column in columns:
-            repeats = np.where(self.exists(column, rows), self.counts[column], 1)
+            repeats = np.where(self.active(rows)[:, column], self.counts[column], 1)
             ends = np.cumsum(repeats)
             rows = np.repeat(rows, repeats, axis=0)
             rows[:, column] = np.arange(len(rows)) - np.repeat(ends - repeats, repeats)
@@ -156,9 +172,10 @@ class Conditions:
         rows = self._expand(deciders)
         weights = np.ones(len(rows))
         size = np.ones(len(rows), dtype=object)  # integers without a limit
+        active = self.active(rows)
         for column in columns:
             if column not in used:
-                options = np.where(self.exists(column, rows), self.counts[column], 1)
+                options = np.where(active[:, column], self.counts[column], 1)
                 weights *= options
                 size *= options.astype(object)
         return _Group(deciders, rows[:, deciders], weights, int(size.sum()))

@@ -126,11 +126,13 @@ class ChoiceSpace(SearchSpace):
         for variable in values:
             if variable not in self.variables:
                 raise unknown(f"choice of the space {self.name!r}", variable, self.variables)
-        genotype = np.zeros((1, self.n_variables), dtype=np.int16)
+        genotype = np.zeros((1, self.n_variables), dtype=self.genotype_dtype)
+        active = np.ones(genotype.shape, dtype=bool)
         missing = []
         for column in self._conditions.order:
             variable, texts = self.variables[column], self._texts[column]
-            if not self._conditions.exists(column, genotype)[0]:
+            active[:, column] = self._conditions.exists(column, genotype, active)
+            if not active[0, column]:
                 self._require_absent(variable, values.get(variable))
             elif variable not in values:
                 missing.append(variable)
@@ -154,7 +156,7 @@ class ChoiceSpace(SearchSpace):
 
     def _settled(
         self, genotype: npt.NDArray[np.integer]
-    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+    ) -> tuple[Genotypes, npt.NDArray[np.bool_]]:
         rows = self.canonicalize(np.asarray(genotype)[None])
         return rows[0], self._conditions.active(rows)[0]
 

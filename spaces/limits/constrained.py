@@ -113,7 +113,7 @@ class ConstrainedSpace(PartOfSpace):
         return self._chains.draw(n, rng) if self._chains else self._reject(n, rng)
 
     def _reject(self, n: int, rng: np.random.Generator) -> Genotypes:
-        found = [np.empty((0, self.n_variables), dtype=np.int16)]
+        found = [np.empty((0, self.n_variables), dtype=self.genotype_dtype)]
         missing = n
         while missing > 0:
             drawn = self.whole.sample(min(int(missing / self._share) + 8, _MOST_DRAWN), rng)
@@ -126,7 +126,7 @@ class ConstrainedSpace(PartOfSpace):
 
         Single changes that bring it no further away; what does not arrive is drawn anew.
         """
-        return self._mend(np.asarray(genotypes, dtype=np.int16), rng)
+        return self._mend(np.asarray(genotypes, dtype=self.genotype_dtype), rng)
 
     def _mend(self, genotypes: Genotypes, rng: np.random.Generator) -> Genotypes:
         rows = approach(self._limits, genotypes, _MEND_STEPS, rng)

@@ -102,7 +102,7 @@ def walk(
     Parameters
     ----------
     limits : Limits
-    genotypes : ndarray of int16, shape (n, d)
+    genotypes : ndarray of int, shape (n, d)
         Not further out than the bound.
     bound : float or ndarray of float, shape (n,)
         In the units of `Limits.distance`.
@@ -111,7 +111,7 @@ def walk(
 
     Returns
     -------
-    ndarray of int16, shape (n, d)
+    ndarray of int, shape (n, d)
     """
     rows = genotypes.copy()
     for _ in range(steps):
@@ -150,7 +150,7 @@ class Chains:
 
     Attributes
     ----------
-    inside : ndarray of int16, shape (m, d)
+    inside : ndarray of int, shape (m, d)
         Architectures inside; none where none was found.
     """
 

@@ -30,7 +30,7 @@ class SubsetSpace(PartOfSpace):
         if len(genotypes) == 0:
             raise InputError(f"no architecture of the space {whole.name!r} was given")
         super().__init__(whole)
-        self._rows = whole._distinct(np.asarray(genotypes, dtype=np.int16))
+        self._rows = whole._distinct(np.asarray(genotypes, dtype=whole.genotype_dtype))
         self._codes = np.sort(whole.fingerprint(self._rows))
 
     @property

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
+from weaknas.spaces._base import Genotypes
 from weaknas.spaces.files.pickles import load_container
 from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.nasbench201.space import NASBench201
@@ -76,9 +77,9 @@ class Layout(NamedTuple):
         Genotypes, shape (n, d), and number of classes to number of weights, shape (n,).
     """
 
-    parse: Callable[[str], npt.NDArray[np.int16]]
+    parse: Callable[[str], Genotypes]
     schedules: dict[str, tuple[str, ...]]
-    parameters: Callable[[npt.NDArray[np.int16], int], npt.NDArray[np.int64]] | None = None
+    parameters: Callable[[Genotypes, int], npt.NDArray[np.int64]] | None = None
 
 
 TOPOLOGY = Layout(
@@ -100,7 +101,7 @@ class _Row(NamedTuple):
     """One architecture on one data set: values by column, shape (trainings[, epochs])."""
 
     number: int
-    genotype: npt.NDArray[np.int16]
+    genotype: Genotypes
     values: dict[str, Values]
 
 

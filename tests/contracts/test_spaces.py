@@ -18,6 +18,7 @@ def _spaces() -> Iterator[tuple[str, Any]]:
         yield name, weaknas.get_space(name)
     yield "choices", ChoiceSpace({"a": ["x", "y", "z"], "b": [1, 2], "c": [8, 16, 32, 64]})
     yield "chain", ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(20)})
+    yield "wide", ChoiceSpace({"rate": range(40_000), "skip": [False, True]})
     yield "limited", ConstrainedSpace(weaknas.get_space("mobilenetv3"), "300e6<=macs<=305e6")
     whole = weaknas.get_space("nasbench201")
     yield "limited and listed", ConstrainedSpace(whole, ["macs<=60e6", "params>=0.1e6"])

@@ -88,6 +88,37 @@ def test_variables_by_hand():
     assert encoder.groups == [slice(0, 1), slice(1, 3), slice(3, 4)]
 
 
+def test_large_sets_of_values_have_few_columns():
+    """One ordered, one not: at most 64 columns each, and no two choices alike."""
+    space = ChoiceSpace({"rate": range(10_000), "name": [f"n{i}" for i in range(3000)], "b": "xy"})
+    rows = np.stack([np.arange(3000) * 3, np.arange(3000), np.zeros(3000, dtype=int)], axis=1)
+    for encoder in (OneHotEncoder(space), VariablesEncoder(space)):
+        features = encoder.fit_transform(rows)
+        assert features.shape == (3000, 1 + 64 + 2)
+        assert encoder.groups[-1].stop in (None, 67)
+        np.testing.assert_allclose(features[:, 0], rows[:, 0] / 9999, rtol=1e-6)
+        names = features[:, 1:65]
+        np.testing.assert_allclose((names**2).sum(axis=1), 1, rtol=1e-5)
+        closeness = np.abs(names @ names.T - np.eye(3000))
+        assert closeness.max() < 0.75
+        assert closeness.mean() < 0.11
+
+
+@pytest.mark.parametrize("values", [range(100), [f"n{i}" for i in range(100)]], ids=["123", "abc"])
+@pytest.mark.parametrize("decisions", [300, 2000])
+def test_many_decisions_of_many_values_have_few_columns(decisions, values):
+    space = ChoiceSpace({f"x{i}": values for i in range(decisions)})
+    rows = space.sample(3, np.random.default_rng(0))
+    assert OneHotEncoder(space).fit_transform(rows).shape[1] <= max(4096, 8 * decisions)
+
+
+def test_up_to_64_choices_have_a_column_each():
+    space = ChoiceSpace({"a": range(64), "b": range(65)})
+    features = OneHotEncoder(space).fit_transform(np.array([[63, 64]]))
+    assert features.shape == (1, 65)
+    assert np.flatnonzero(features[0]).tolist() == [63, 64]
+
+
 def test_costs_by_hand():
     features = CostsEncoder(SPACE).fit_transform(ROWS)
     known = {

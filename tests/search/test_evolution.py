@@ -114,6 +114,20 @@ def test_work_does_not_grow_with_the_space():
     assert looked_at(20) < looked_at(300) <= bound
 
 
+def test_work_does_not_grow_with_the_values(monkeypatch):
+    """Neighbours of 300 decisions of 100 values would be 29,700: some are drawn."""
+    space = ChoiceSpace({f"x{i}": range(100) for i in range(300)})
+    monkeypatch.setattr(space, "neighbors", None)
+    count = []
+    candidates = EvolvedCandidates(space, OneHotEncoder(space), generations=5)
+    history = told(space)
+    candidates.evolve(
+        history, history.genotypes, lambda _, f: count.append(f.shape) or f[:, 2], generator()
+    )
+    assert sum(rows for rows, _ in count) <= 250 + 5 * (600 + 3 * 500)
+    assert {columns for _, columns in count} == {300}
+
+
 # -- narrowing ------------------------------------------------------------------------------
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
-from weaknas.spaces import ChoiceSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
 from weaknas.testing import space_checks
 
 CHAIN = ChoiceSpace(
@@ -57,6 +58,68 @@ def reference(row: np.ndarray) -> frozenset[tuple[str, str]]:
 @pytest.mark.parametrize("check", space_checks(CHAIN, reference=reference), ids=str)
 def test_promises_with_conditions(check: Any) -> None:
     check()
+
+
+@pytest.mark.parametrize(("count", "kind"), [(2**15, np.int16), (2**15 + 1, np.int32)])
+def test_genotypes_are_as_wide_as_needed(count: int, kind: type) -> None:
+    space = ChoiceSpace({"rate": range(count), "b": [1, 2]}, conditions={"b": {"rate": count - 1}})
+    last = space.parse(f"rate={count - 1},b=2")
+    assert last.dtype == space.genotype_dtype == kind
+    assert space.decode(last) == {"rate": count - 1, "b": 2}
+    rng = np.random.default_rng(0)
+    rows = space.sample(2000, rng)
+    assert rows[:, 0].min() >= 0
+    assert rows[:, 0].max() > 0.99 * count
+    members = SubsetSpace(space, rows)
+    assert ConstrainedSpace(space, "rate>=100", {"rate": lambda r: r[:, 0]}).size == count - 99
+    for moved in (
+        space.mutate(rows, rng),
+        space.crossover(rows, rows[::-1], rng),
+        space.enumerate(),
+        space.neighbors(last),
+        members.enumerate(),
+        space.genotypes(space.architectures(rows[:5])),
+    ):
+        assert moved.dtype == kind
+        assert space.contains(moved).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["weaknas", "local-search", "regularized-evolution", "optuna-tpe", "reinforce"]
+)
+def test_strategies_search_wide_spaces(name: str) -> None:
+    space = ChoiceSpace({"rate": range(40_000), "b": [1, 2]})
+    strategy = weaknas.get_strategy(name, space, seed=1)
+    result = weaknas.run(strategy, lambda architecture: float(architecture.genotype[0]), 12)
+    assert {trial.score for trial in result.trials} == {
+        float(space.decode(trial.architecture)["rate"]) for trial in result.trials
+    }
+    assert max(result.trials.genotypes[:, 0]) >= 2**15
+
+
+def test_messages_do_not_list_thousands_of_values() -> None:
+    space = ChoiceSpace({"rate": range(40_000)})
+    with pytest.raises(
+        InputError, match=r"'40001'; did you mean .*39 and 39,960 others\)"
+    ) as caught:
+        space.parse("rate=40001")
+    assert len(str(caught.value)) < 400
+
+
+def test_conditions_in_a_long_chain() -> None:
+    """Each level of a ladder depends on both choices of the one before."""
+    names = [f"{side}{level}" for level in range(400) for side in "ab"]
+    conditions = {
+        f"{side}{level}": {f"a{level - 1}": ["x"], f"b{level - 1}": ["x"]}
+        for level in range(1, 400)
+        for side in "ab"
+    }
+    space = ChoiceSpace(
+        {name: ["x"] for name in names} | {"last": ["y", "z"]},
+        conditions=conditions | {"last": {"a399": ["x"]}},
+    )
+    assert space.size == 2
+    assert len(space.decode(space.enumerate()[1])) == 801
 
 
 def test_every_architecture_is_listed_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import groupby
 from typing import Any
 
@@ -157,6 +158,19 @@ def test_a_density_sums_to_one(n: int) -> None:
                 product *= 1 - h if x == c else h / (k - 1)
         total += product / n
     assert density(point[None])[0] == pytest.approx(total)
+
+
+def test_a_density_of_many_values_holds_no_square_of_them() -> None:
+    space = ChoiceSpace({"rate": range(20_000), "name": [f"n{i}" for i in range(20_000)]})
+    rng = np.random.default_rng(0)
+    rows = space.sample(5, rng)
+    tracemalloc.start()
+    density = Density(space, rows)
+    drawn = density.sample(100, rng)
+    assert (density(drawn) > 0).all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * 8 * 20_000  # 20,000 squared is 400 times as much
 
 
 def test_draws_follow_the_density() -> None:

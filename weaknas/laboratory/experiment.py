@@ -271,7 +271,7 @@ def query_table(
     (of the strategy in the whole run). Where the truth is not known the mean score is
     the observed one, and ``top`` and ``regret`` are NaN.
     """
-    genotypes = np.array([trial.architecture.genotype for trial in trials], dtype=np.int16)
+    genotypes = np.array([trial.architecture.genotype for trial in trials])
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
     true = truth.scores(genotypes) if truth.is_known else observed
     levels = np.array([trial.level for trial in trials])

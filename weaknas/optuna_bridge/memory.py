@@ -151,7 +151,7 @@ class Proposer(WeakNAS):
         self._seen.clear()
         self._seen.update(self.closed, self._pending)
         asked = self.ask(1)
-        return np.array(asked[0].genotype, dtype=np.int16) if asked else None
+        return np.array(asked[0].genotype, dtype=self.space.genotype_dtype) if asked else None
 
     def claim(self, row: Genotypes) -> dict[str, float]:
         """Return the parameters of a genotype in Optuna's internal form."""
@@ -206,7 +206,7 @@ class _Grown(GrownCandidates):
 
     def __init__(self, space: SearchSpace, encoder: Any) -> None:
         super().__init__(space, encoder)
-        self.pending: Genotypes = np.empty((0, space.n_variables), dtype=np.int16)
+        self.pending: Genotypes = np.empty((0, space.n_variables), dtype=space.genotype_dtype)
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Grow a pool around the best of the history."""

@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from weaknas.encoders._columns import choice_columns, most_columns
 from weaknas.encoders.variables import VariablesEncoder
 from weaknas.errors import InputError
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes, SearchSpace
@@ -45,7 +46,7 @@ class Parameters:
 
         None where values are missing or not in the space. Other names are ignored.
         """
-        row = np.zeros(len(self._levels), dtype=np.int16)
+        row = np.zeros(len(self._levels), dtype=self.space.genotype_dtype)
         missing = []
         for column, (name, distribution) in enumerate(self.distributions.items()):
             if name in params:
@@ -178,12 +179,13 @@ class ParameterSpace(ChoiceSpace):
 
     def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
         """Change one decision; a number, every other time, to a value that is near."""
-        rows = np.asarray(genotypes, dtype=np.int16)
+        rows = np.asarray(genotypes, dtype=self.genotype_dtype)
         shift = super().mutate(rows, rng) - rows
         # part of the way to a value drawn uniformly: all scales down to one step
         part = np.ceil(np.abs(shift) * 10.0 ** -rng.uniform(0, 3, size=shift.shape))
         near = self.ordered & (rng.random(len(rows)) < 0.5)[:, None]
-        return np.where(near, rows + np.sign(shift) * part, rows + shift).astype(np.int16)
+        moved: Genotypes = np.where(near, rows + np.sign(shift) * part, rows + shift)
+        return moved.astype(self.genotype_dtype)
 
 
 class ParameterEncoder(VariablesEncoder):
@@ -198,9 +200,12 @@ class ParameterEncoder(VariablesEncoder):
 
     space: ParameterSpace
 
-    def _encode(self, canonical: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
+    def _encode(self, canonical: Genotypes) -> npt.NDArray[np.float32]:
+        most = most_columns(self.space.cardinalities)
         columns = [
-            position[column][:, None] if ordered else np.eye(len(position))[column]
+            position[column][:, None]
+            if ordered
+            else choice_columns(len(position), False, most)[column]
             for column, position, ordered in zip(
                 canonical.T, self.space.positions, self.space.ordered, strict=True
             )
@@ -213,7 +218,7 @@ class ParameterEncoder(VariablesEncoder):
         """One block a parameter, one of all, one of counts for each set of equal choices."""
         single = super().groups
         start = 2 * single[-1].stop
-        widths = [int(self.space.cardinalities[alike[0]]) for alike in self.space.alike]
+        widths = [single[alike[0]].stop - single[alike[0]].start for alike in self.space.alike]
         counts = [slice(a, b) for a, b in pairwise(accumulate(widths, initial=start))]
         return [*single, slice(start // 2, start), *counts]
 

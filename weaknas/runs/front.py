@@ -61,7 +61,7 @@ class Front:
 def find_front(trials: Sequence[Trial], costs: Costs) -> Front:
     """Return the front of what was evaluated (failed evaluations are in none)."""
     good = [trial for trial in trials if trial.is_ok]
-    rows = np.array([trial.architecture.genotype for trial in good], dtype=np.int16)
+    rows = np.array([trial.architecture.genotype for trial in good], dtype=np.int64)
     prices = costs(rows.reshape(len(good), costs.space.n_variables))
     scores = np.array([trial.score for trial in good])
     chosen = front(scores, prices)
@@ -89,7 +89,7 @@ class WithCosts:
     ) -> Evaluation:
         """Evaluate, and add the costs."""
         evaluation = self._evaluator.evaluate(architecture, seed=seed, fidelity=fidelity)
-        values = self._costs(np.array([architecture.genotype], dtype=np.int16))[0].tolist()
+        values = self._costs(np.array([architecture.genotype]))[0].tolist()
         metrics = {**evaluation.metrics, **dict(zip(self._costs.names, values, strict=True))}
         return replace(evaluation, metrics=metrics)
 

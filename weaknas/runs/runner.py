@@ -285,5 +285,5 @@ def regret(evaluator: Any, space: SearchSpace, trials: Sequence[Trial]) -> float
     best = Trials(tuple(trials)).best
     if best is None or not hasattr(evaluator, "true_scores"):
         return None
-    reached = evaluator.true_scores(np.array([best.architecture.genotype], dtype=np.int16))[0]
+    reached = evaluator.true_scores(np.array([best.architecture.genotype]))[0]
     return float(evaluator.optimum().score - reached)

@@ -154,9 +154,9 @@ class Trials(Sequence[Trial]):
         return len(self.items)
 
     @property
-    def genotypes(self) -> npt.NDArray[np.int16]:
+    def genotypes(self) -> npt.NDArray[np.int64]:
         """Genotypes, shape (n, d)."""
-        return np.array([trial.architecture.genotype for trial in self.items], dtype=np.int16)
+        return np.array([trial.architecture.genotype for trial in self.items], dtype=np.int64)
 
     @property
     def scores(self) -> npt.NDArray[np.float64]:

@@ -33,7 +33,7 @@ class Prediction:
         False for candidates that were queried already.
     queried : ndarray of int, shape (n,)
         The candidates that have labels.
-    genotypes : ndarray of int16, shape (N, d), optional
+    genotypes : ndarray of int, shape (N, d), optional
         The candidates, for an acquisition that looks at more than the score.
 
     Attributes

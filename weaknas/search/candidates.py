@@ -29,7 +29,7 @@ class Pool:
 
     Parameters
     ----------
-    genotypes : ndarray of int16, shape (n, d)
+    genotypes : ndarray of int, shape (n, d)
         Canonical, each architecture once.
     fingerprints : ndarray of int64, shape (n,)
     features : ndarray of float32, shape (n, f)
@@ -139,7 +139,7 @@ class GrownCandidates(Candidates):
             for depth in range(1, int(mutations.max()) + 1):
                 again = mutations >= depth
                 offspring[again] = self.space.mutate(offspring[again], rng)
-            drawn.append(offspring.astype(np.int16))
+            drawn.append(offspring.astype(self.space.genotype_dtype))
         genotypes, codes = self.space._distinct_with_codes(np.vstack(drawn))
         return _encoded(genotypes, codes, self.encoder)
 

@@ -92,7 +92,7 @@ class EvolvedCandidates(Candidates):
         Parameters
         ----------
         history : History
-        known : ndarray of int16, shape (k, d)
+        known : ndarray of int, shape (k, d)
             Canonical; what was told or asked for. All of it is in the pool.
         wanted : callable
         rng : Generator
@@ -141,13 +141,12 @@ class EvolvedCandidates(Candidates):
             again = mutations >= depth
             children[again] = self.space.mutate(children[again], rng)
         near = [self._neighbors(row, rng) for row in living.unexpanded(_EXPANDED)]
-        return np.vstack([children, *near]).astype(np.int16)
+        return np.vstack([children, *near]).astype(self.space.genotype_dtype)
 
     def _neighbors(self, genotype: Genotypes, rng: np.random.Generator) -> Genotypes:
-        rows = self.space.neighbors(genotype)
-        if len(rows) > _MOST_NEIGHBORS:
-            rows = rows[rng.permutation(len(rows))[:_MOST_NEIGHBORS]]
-        return rows
+        if (self.space.cardinalities - 1).sum() > _MOST_NEIGHBORS:
+            return self.space.mutate(np.repeat(genotype[None], _MOST_NEIGHBORS, axis=0), rng)
+        return self.space.neighbors(genotype)
 
     def _notice(self, history: History) -> None:
         """Widen the sampling distribution when the search is stuck."""

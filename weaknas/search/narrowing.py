@@ -72,7 +72,7 @@ class Narrowing:
             rng.choice(len(shares), size=_OVERSAMPLED * n, p=shares)
             for shares in self.probabilities
         ]
-        rows = np.stack(columns, axis=1).astype(np.int16)
+        rows = np.stack(columns, axis=1).astype(self.space.genotype_dtype)
         rows = rows[self.space.contains(rows)][:n]
         return self.space.canonicalize(rows)
 

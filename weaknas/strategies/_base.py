@@ -54,7 +54,8 @@ class History:
     @property
     def genotypes(self) -> Genotypes:
         """Canonical genotypes, shape (n, d)."""
-        return np.array(self._rows, dtype=np.int16).reshape(-1, self._space.n_variables)
+        rows = np.array(self._rows, dtype=self._space.genotype_dtype)
+        return rows.reshape(-1, self._space.n_variables)
 
     @property
     def scores(self) -> Scores:
@@ -238,7 +239,7 @@ class Strategy(ABC):
     def pending(self) -> Genotypes:
         """What was asked and not told yet, canonical, shape (n, d)."""
         rows = list(self._pending.values())
-        return np.array(rows, dtype=np.int16).reshape(-1, self.space.n_variables)
+        return np.array(rows, dtype=self.space.genotype_dtype).reshape(-1, self.space.n_variables)
 
     @property
     def pending_fingerprints(self) -> Fingerprints:
@@ -262,7 +263,7 @@ class Strategy(ABC):
 
     def _random_unseen(self, n: int) -> Genotypes:
         """Up to n new architectures, drawn uniformly; all that are left if there are fewer."""
-        found = np.empty((0, self.space.n_variables), dtype=np.int16)
+        found = np.empty((0, self.space.n_variables), dtype=self.space.genotype_dtype)
         for _ in range(20):
             drawn = self.space.sample(2 * n, self._rng)
             found = self._unseen(np.vstack([found, drawn]))

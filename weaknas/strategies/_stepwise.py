@@ -47,7 +47,8 @@ class StepwiseStrategy(Strategy):
                 chosen[code] = row
                 if len(chosen) == n:
                     break
-        return np.array(list(chosen.values()), dtype=np.int16).reshape(-1, self.space.n_variables)
+        rows = np.array(list(chosen.values()), dtype=self.space.genotype_dtype)
+        return rows.reshape(-1, self.space.n_variables)
 
     def _learn(self, genotypes: Genotypes, scores: Scores) -> None:
         for genotype, score in zip(genotypes, scores.tolist(), strict=True):

@@ -34,13 +34,13 @@ class Density:
     def __init__(self, space: SearchSpace, rows: Genotypes) -> None:
         self.rows = rows
         self._ordered, self._counts = space.ordered, space.cardinalities
-        self._kernels = self._kernel_matrices(1.0)
 
     def __call__(self, genotypes: Genotypes) -> Scores:
         """Return the density at each genotype, shape (m, d) -> (m,)."""
         product = np.ones((len(genotypes), len(self.rows)))
-        for column, kernel in enumerate(self._kernels):
-            product *= kernel[self.rows[None, :, column], genotypes[:, None, column]]
+        for column, values in enumerate(genotypes.T):
+            centers, of_row = np.unique(self.rows[:, column], return_inverse=True)
+            product *= self._kernel(column, centers)[of_row[None, :], values[:, None]]
         return np.asarray(product.mean(axis=1))
 
     def sample(self, n: int, rng: np.random.Generator, wider: float = 1.0) -> Genotypes:
@@ -48,24 +48,27 @@ class Density:
         centers = self.rows[rng.integers(len(self.rows), size=n)]
         uniform = rng.random(centers.shape)
         drawn = np.empty_like(centers)
-        for column, kernel in enumerate(self._kernel_matrices(wider)):
-            cumulative = kernel.cumsum(axis=1)[centers[:, column]]
-            choice = (uniform[:, column, None] > cumulative).sum(axis=1)
-            drawn[:, column] = np.minimum(choice, len(kernel) - 1)  # against rounding
+        for column, values in enumerate(centers.T):
+            distinct, of_row = np.unique(values, return_inverse=True)
+            cumulative = self._kernel(column, distinct, wider).cumsum(axis=1)
+            for number, edges in enumerate(cumulative):
+                choice = np.searchsorted(edges, uniform[of_row == number, column])
+                drawn[of_row == number, column] = np.minimum(choice, len(edges) - 1)  # rounding
         return drawn
 
-    def _kernel_matrices(self, wider: float) -> list[npt.NDArray[np.float64]]:
-        matrices = []
-        for count, ordered in zip(self._counts.tolist(), self._ordered, strict=True):
-            uniform = (count - 1) / count
-            width = min(uniform, wider * uniform * len(self.rows) ** -0.5)
-            distance = np.abs(np.subtract.outer(np.arange(count), np.arange(count)))
-            if ordered:
-                kernel = width**distance
-            else:
-                kernel = np.where(distance == 0, 1 - width, width / max(count - 1, 1))
-            matrices.append(kernel / kernel.sum(axis=1, keepdims=True))
-        return matrices
+    def _kernel(
+        self, column: int, centers: Genotypes, wider: float = 1.0
+    ) -> npt.NDArray[np.float64]:
+        """Weights of the k choices of a decision around choices, shape (m,) -> (m, k)."""
+        count = int(self._counts[column])
+        uniform = (count - 1) / count
+        width = min(uniform, wider * uniform * len(self.rows) ** -0.5)
+        distance = np.abs(np.subtract.outer(centers.astype(np.int64), np.arange(count)))
+        if self._ordered[column]:
+            kernel = width**distance
+        else:
+            kernel = np.where(distance == 0, 1 - width, width / max(count - 1, 1))
+        return np.asarray(kernel / kernel.sum(axis=1, keepdims=True))
 
 
 class BOHB(Hyperband):
@@ -89,7 +92,7 @@ class BOHB(Hyperband):
     def _pick(self, n: int) -> Genotypes:
         model = self._model()
         modelled = 0 if model is None else int((self._rng.random(n) >= _RANDOM).sum())
-        picked = np.empty((0, self.space.n_variables), dtype=np.int16)
+        picked = np.empty((0, self.space.n_variables), dtype=self.space.genotype_dtype)
         if model is not None and modelled:
             picked = self._pick_by(*model, modelled)
         return self._unseen(np.vstack([picked, self._random_unseen(n)]))[:n]

@@ -120,10 +120,10 @@ class Hyperband(Strategy):
 
     def _propose(self, n: int) -> Genotypes:
         rows = self._unasked()[:n]
-        return np.array(rows, dtype=np.int16).reshape(-1, self.space.n_variables)
+        return np.array(rows, dtype=self.space.genotype_dtype).reshape(-1, self.space.n_variables)
 
     def _fill(self, n: int) -> Genotypes:
-        return np.empty((0, self.space.n_variables), dtype=np.int16)
+        return np.empty((0, self.space.n_variables), dtype=self.space.genotype_dtype)
 
     def _unasked(self) -> list[Genotypes]:
         return [row for code, row in self._members.items() if code not in self._seen]

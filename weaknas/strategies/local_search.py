@@ -63,7 +63,8 @@ class LocalSearch(Strategy):
 
     def _propose(self, n: int) -> Genotypes:
         unknown = self._unknown()[:n]
-        return np.array(unknown, dtype=np.int16).reshape(-1, self.space.n_variables)
+        rows = np.array(unknown, dtype=self.space.genotype_dtype)
+        return rows.reshape(-1, self.space.n_variables)
 
     def _unknown(self) -> list[Genotypes]:
         return [row for code, row in self._neighbors.items() if code not in self._seen]

@@ -85,7 +85,8 @@ class OptunaStrategy(StepwiseStrategy):
     def _draw(self) -> Genotypes | None:
         with _quiet():
             trial = self._study.ask(self._distributions)
-        row = np.array([trial.params[name] for name in self.space.variables], dtype=np.int16)
+        values = [trial.params[name] for name in self.space.variables]
+        row = np.array(values, dtype=self.space.genotype_dtype)
         if not self.space.contains(row[None])[0]:
             self._close(trial, math.nan)
             return self._mended(row)

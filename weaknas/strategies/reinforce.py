@@ -102,7 +102,8 @@ class Reinforce(StepwiseStrategy):
         for count in (1, _BLOCK):
             uniform = self._rng.random((count, self.space.n_variables, 1))
             drawn = (uniform > cumulative).sum(axis=2)
-            drawn = np.minimum(drawn, self.space.cardinalities - 1).astype(np.int16)  # rounding
+            drawn = np.minimum(drawn, self.space.cardinalities - 1)  # rounding
+            drawn = drawn.astype(self.space.genotype_dtype)
             inside = self.space.contains(drawn)
             if inside.any():
                 row: Genotypes = drawn[int(np.argmax(inside))]

@@ -54,10 +54,11 @@ class Phase:
             drawn = space.sample(self.random, rng)
         else:
             size = (self.random, space.n_variables)
-            drawn = rng.integers(self.lowest, space.cardinalities, size=size).astype(np.int16)
+            drawn = rng.integers(self.lowest, space.cardinalities, size=size)
+            drawn = drawn.astype(space.genotype_dtype)
         if not self.extremes:
             return drawn
-        largest = (space.cardinalities - 1).astype(np.int16)
+        largest = (space.cardinalities - 1).astype(space.genotype_dtype)
         return np.vstack([largest, drawn, np.zeros_like(largest)])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from weaknas.spaces import Genotypes, GraphBatch
+from weaknas.spaces import Genotypes, GraphBatch, SearchSpace
 from weaknas.testing._check import require
 
 #: Below this probability a sample counts as biased: a sound space fails once in
@@ -16,10 +16,11 @@ from weaknas.testing._check import require
 _FALSE_ALARM = 1e-9
 
 
-def require_batch(name: str, rows: Any, shape: tuple[int, int]) -> None:
+def require_batch(name: str, rows: Any, space: SearchSpace, n: int) -> None:
+    shape, kind = (n, space.n_variables), space.genotype_dtype
     require(isinstance(rows, np.ndarray), f"{name} returns a {type(rows).__name__}")
     require(rows.shape == shape, f"{name} returns the shape {rows.shape}, not {shape}")
-    require(rows.dtype == np.int16, f"{name} returns {rows.dtype}, not int16")
+    require(rows.dtype == kind, f"{name} returns {rows.dtype}, not {kind}")
 
 
 def first_where(rows: npt.NDArray[Any], where: Any) -> Any:

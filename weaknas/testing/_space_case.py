@@ -7,11 +7,10 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.spaces import Genotypes, SearchSpace
 
-Reference: TypeAlias = Callable[[npt.NDArray[np.int16]], Hashable]
+Reference: TypeAlias = Callable[[Genotypes], Hashable]
 
 _FEW = 60  # architectures where every one is handled by itself
 

@@ -22,7 +22,7 @@ def check_decisions_are_described(case: SpaceCase) -> None:
 
 
 def check_batches_have_shape_and_type(case: SpaceCase) -> None:
-    """Batches of genotypes are (n, d) arrays of int16, also where n is 0."""
+    """Batches of genotypes are (n, d) arrays of `genotype_dtype`, also where n is 0."""
     space, rng = case.space, case.rng()
     for n in (0, 1, 7):
         rows = space.sample(n, rng)
@@ -33,7 +33,7 @@ def check_batches_have_shape_and_type(case: SpaceCase) -> None:
             "crossover": space.crossover(rows, rows, rng),
         }
         for name, batch in made.items():
-            require_batch(name, batch, (n, space.n_variables))
+            require_batch(name, batch, space, n)
         require(
             space.fingerprint(rows).shape == (n,), f"fingerprints of {n} rows have another shape"
         )
@@ -41,7 +41,7 @@ def check_batches_have_shape_and_type(case: SpaceCase) -> None:
         require(len(space.canonical_ids(rows)) == n, f"{n} rows have another number of ids")
         require(space.contains(rows).shape == (n,), f"contains of {n} rows has another shape")
     near = space.neighbors(case.few[0])
-    require_batch("neighbors", near, (len(near), space.n_variables))
+    require_batch("neighbors", near, space, len(near))
 
 
 def check_sample_stays_inside(case: SpaceCase) -> None:
@@ -73,7 +73,7 @@ def check_enumeration_is_whole(case: SpaceCase) -> None:
             return
         raise AssertionError("a space that is not listable was listed")
     rows = space.enumerate()
-    require_batch("enumerate", rows, (space.size, space.n_variables))
+    require_batch("enumerate", rows, space, space.size)
     require(space.contains(rows).all(), f"outside: {first_where(rows, ~space.contains(rows))}")
     require(len({row.tobytes() for row in rows}) == len(rows), "a genotype is listed twice")
     known = np.isin(space.fingerprint(case.drawn), space.fingerprint(rows))

@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 
-from weaknas.spaces import GraphBatch, SearchSpace
+from weaknas.spaces import Genotypes, GraphBatch, SearchSpace
 from weaknas.testing._check import (
     Check,
     global_random_state_untouched,
@@ -55,7 +54,7 @@ class _Case:
         self._drawn = SpaceCase(space, 0, None, None).drawn[:120]
 
     @property
-    def genotypes(self) -> npt.NDArray[np.int16]:
+    def genotypes(self) -> Genotypes:
         """What is encoded; a copy each time, which an encoder may spoil."""
         return self._drawn.copy()
 
@@ -74,7 +73,7 @@ class _Case:
         return self.encoder.transform(self.genotypes)
 
     @cached_property
-    def isomorphic(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    def isomorphic(self) -> tuple[Genotypes, Genotypes]:
         """Two batches of different genotypes, row by row the same architecture."""
         rows = SpaceCase(self.space, 1, None, None).related
         canonical = self.space.canonicalize(rows)
