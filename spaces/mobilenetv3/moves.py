@@ -40,6 +40,12 @@ def decisions_present(genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool
     return present
 
 
+def resolution_index(genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Return which resolution each architecture has, shape (n,); 0 where it is not searched."""
+    rows = np.asarray(genotypes)
+    return rows[:, CHOICES] if rows.shape[1] > CHOICES else np.zeros(len(rows), dtype=np.int16)
+
+
 def mutate(
     genotypes: npt.NDArray[np.integer],
     cardinalities: npt.NDArray[np.int64],

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_whole, optional_import, unknown
+from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.spaces._base import Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.limits.constraints import CostFunction
 from weaknas.spaces.mobilenetv3 import moves
+from weaknas.spaces.mobilenetv3.coding import decision_values, decode, encode
 from weaknas.spaces.mobilenetv3.costs import (
     CostTable,
     count_macs,
@@ -28,14 +29,13 @@ from weaknas.spaces.mobilenetv3.skeleton import (
     DEPTHS,
     EXPANSIONS,
     KERNELS,
-    LAYERS,
     LAYERS_PER_UNIT,
     UNITS,
     Skeleton,
     check_strides,
     strides_for,
 )
-from weaknas.spaces.mobilenetv3.text import Choices, read_mapping, read_text, write_text
+from weaknas.spaces.mobilenetv3.text import read_mapping, read_text, write_text
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -107,12 +107,7 @@ class MobileNetV3(SearchSpace):
             *(f"expansion{name}" for name in _LAYER_NAMES),
             *(["resolution"] if searched else []),
         )
-        self.choices: tuple[tuple[int, ...], ...] = (
-            *[DEPTHS] * UNITS,
-            *[KERNELS] * LAYERS,
-            *[EXPANSIONS] * LAYERS,
-            *([self.resolutions] if searched else []),
-        )
+        self.choices = decision_values(self.resolutions)
         self.cardinalities = np.array([len(values) for values in self.choices])
         self.ordered = np.ones(len(self.choices), dtype=bool)
         self.skeletons = [
@@ -234,12 +229,7 @@ class MobileNetV3(SearchSpace):
         rows = np.asarray(genotypes)
         kernels, expansions = rows[:, moves.KERNEL_COLUMNS], rows[:, moves.EXPANSION_COLUMNS]
         codes = (1 + len(EXPANSIONS) * kernels + expansions) * moves.layers_present(rows)
-        return table(codes, self._resolution_index(rows))
-
-    def _resolution_index(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-        if rows.shape[1] == moves.CHOICES:
-            return np.zeros(len(rows), dtype=np.int16)
-        return rows[:, moves.CHOICES]
+        return table(codes, moves.resolution_index(rows))
 
     # -- networks -------------------------------------------------------------------------
 
@@ -278,7 +268,10 @@ class MobileNetV3(SearchSpace):
         optional_import("torch", "train")
         from weaknas.spaces.mobilenetv3.building import build_network
 
-        return build_network(self, self.genotypes([architecture])[0], classes, shape, skeleton)
+        strides = self.strides if shape[-1] in self.resolutions else strides_for(shape[-1])
+        options = {"width": self.width, "strides": strides, **skeleton}
+        choices = decode(self.genotypes([architecture])[0], self.resolutions)
+        return build_network(choices, classes, shape, options)
 
     def supernet(
         self,
@@ -304,7 +297,8 @@ class MobileNetV3(SearchSpace):
 
         size = self.resolutions[-1]
         images = (self.channels, size, size) if shape is None else shape
-        return build_supernet(self, classes or self.classes, images, skeleton)
+        options = {"width": self.width, "strides": self.strides, **skeleton}
+        return build_supernet(self, self.resolutions, classes or self.classes, images, options)
 
     def shrinking_stages(self) -> list[ShrinkingStage]:
         """Return the stages of once-for-all's progressive shrinking."""
@@ -318,7 +312,7 @@ class MobileNetV3(SearchSpace):
         The kernels, then the expansions of the layers there are, by unit, and the
         resolution.
         """
-        return write_text(self._decode(genotype))
+        return write_text(decode(genotype, self.resolutions))
 
     def parse(self, text: str) -> Genotypes:
         """Read the string form, or OFA's ``{"ks", "e", "d", "r"}`` as JSON or digits.
@@ -331,7 +325,7 @@ class MobileNetV3(SearchSpace):
         InputError
             When the form is wrong or a value is not in this space.
         """
-        return self._encode(read_text(text))
+        return encode(read_text(text), self.resolutions)
 
     def from_ofa(self, choices: Mapping[str, Any]) -> Genotypes:
         """Return the genotype, shape (d,), of OFA's ``{"ks", "e", "d", "r"}``.
@@ -341,7 +335,7 @@ class MobileNetV3(SearchSpace):
         InputError
             When a key is missing or a value is not in this space.
         """
-        return self._encode(read_mapping(choices))
+        return encode(read_mapping(choices), self.resolutions)
 
     def decode(
         self, architecture: Architecture | Sequence[int] | npt.NDArray[np.integer]
@@ -351,37 +345,9 @@ class MobileNetV3(SearchSpace):
         ``ks`` and ``e`` are 0 where there is no layer.
         """
         genotype = architecture.genotype if isinstance(architecture, Architecture) else architecture
-        kernels, expansions, depths, resolution = self._decode(np.asarray(genotype))
+        kernels, expansions, depths, resolution = decode(np.asarray(genotype), self.resolutions)
         assert resolution is not None
         return {"ks": list(kernels), "e": list(expansions), "d": list(depths), "r": [resolution]}
-
-    def _decode(self, genotype: npt.NDArray[np.integer]) -> Choices:
-        row = np.asarray(genotype)[None]
-        present = moves.layers_present(row)[0]
-        kernels = np.asarray(KERNELS)[row[0, moves.KERNEL_COLUMNS]] * present
-        expansions = np.asarray(EXPANSIONS)[row[0, moves.EXPANSION_COLUMNS]] * present
-        depths = np.asarray(DEPTHS)[row[0, moves.DEPTH_COLUMNS]]
-        resolution = self.resolutions[int(self._resolution_index(row)[0])]
-        return Choices(
-            tuple(kernels.tolist()), tuple(expansions.tolist()), tuple(depths.tolist()), resolution
-        )
-
-    def _encode(self, choices: Choices) -> Genotypes:
-        resolution = choices.resolution
-        if resolution is None and len(self.resolutions) > 1:
-            raise InputError(f"no resolution is given; it is searched among {self.resolutions}")
-        if resolution is None:
-            resolution = self.resolutions[0]
-        if resolution not in self.resolutions:
-            raise unknown("resolution", resolution, self.resolutions)
-        values = [
-            *choices.depths,
-            *(k or KERNELS[0] for k in choices.kernels),
-            *(e or EXPANSIONS[0] for e in choices.expansions),
-            resolution,
-        ]
-        pairs = zip(self.choices, values, strict=False)  # a fixed resolution is no decision
-        return np.array([allowed.index(value) for allowed, value in pairs], dtype=np.int16)
 
     def _genotype(self, value: Any) -> Any:
         return self.from_ofa(value) if isinstance(value, Mapping) else super()._genotype(value)

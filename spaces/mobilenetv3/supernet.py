@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from weaknas.spaces._base import SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
+from weaknas.spaces.mobilenetv3.coding import decode
 from weaknas.spaces.mobilenetv3.elastic import ElasticBlock
 from weaknas.spaces.mobilenetv3.network import DROPOUT, Frame, Network, initialize
 from weaknas.spaces.mobilenetv3.skeleton import EXPANSIONS, LAYERS, LAYERS_PER_UNIT, Skeleton
-
-if TYPE_CHECKING:
-    from weaknas.spaces.mobilenetv3.space import MobileNetV3
+from weaknas.spaces.mobilenetv3.text import Choices
 
 _SHORT = re.compile(r"^(blocks\.\d+)\.conv\.")
 
@@ -33,17 +33,25 @@ class Supernet(Frame):
 
     Parameters
     ----------
-    space : MobileNetV3
+    space : SearchSpace
         Gives architectures their meaning.
+    resolutions : sequence of int
+        Those of the space.
     skeleton : Skeleton
         What stands around the blocks.
     dropout : float
         Before the classifier.
     """
 
-    def __init__(self, space: MobileNetV3, skeleton: Skeleton, dropout: float = DROPOUT) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        resolutions: Sequence[int],
+        skeleton: Skeleton,
+        dropout: float = DROPOUT,
+    ) -> None:
         super().__init__(skeleton, dropout)
-        self.space, self.dropout = space, dropout
+        self.space, self.resolutions, self.dropout = space, resolutions, dropout
         self.blocks.extend(ElasticBlock(skeleton, layer) for layer in range(LAYERS))
         initialize(self)
         self.activate(self.space.cardinalities - 1)
@@ -58,14 +66,14 @@ class Supernet(Frame):
         InputError
             When it is none of the space.
         """
-        choices = self.space.decode(self.space.genotypes([architecture])[0])
+        choices = self._choices(architecture)
         self._active = [
             layer
             for layer in range(LAYERS)
-            if layer % LAYERS_PER_UNIT < choices["d"][layer // LAYERS_PER_UNIT]
+            if layer % LAYERS_PER_UNIT < choices.depths[layer // LAYERS_PER_UNIT]
         ]
         for layer in self._active:
-            self._elastic(layer).active = (choices["ks"][layer], choices["e"][layer])
+            self._elastic(layer).active = (choices.kernels[layer], choices.expansions[layer])
 
     def active_blocks(self) -> Iterable[nn.Module]:
         """Return the first block and those of the active architecture."""
@@ -75,7 +83,9 @@ class Supernet(Frame):
         self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
     ) -> int:
         """Return the resolution of an architecture: height and width of its images."""
-        return self.space.decode(self.space.genotypes([architecture])[0])["r"][0]
+        resolution = self._choices(architecture).resolution
+        assert resolution is not None
+        return resolution
 
     def extract(
         self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
@@ -125,6 +135,11 @@ class Supernet(Frame):
         state = read_checkpoint(path)
         renamed = {_SHORT.sub(r"\1.mobile_inverted_conv.", name): t for name, t in state.items()}
         load_weights(self, renamed, path, f"the supernet of width {self.skeleton.width:g}")
+
+    def _choices(
+        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
+    ) -> Choices:
+        return decode(self.space.genotypes([architecture])[0], self.resolutions)
 
     def _elastic(self, layer: int) -> ElasticBlock:
         block: Any = self.blocks[1 + layer]

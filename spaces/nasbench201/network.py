@@ -8,8 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from weaknas.spaces.cells.layers import Head, Zero, relu_conv_norm
+from weaknas.spaces.nasbench201.cell import EDGES, OPERATIONS
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
-from weaknas.spaces.nasbench201.space import EDGES, OPERATIONS
 
 _LAYERS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: Zero(),

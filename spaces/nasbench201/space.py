@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, optional_import, unknown
+from weaknas.errors import optional_import
 from weaknas.spaces._base import Genotypes
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench201 import counts
+from weaknas.spaces.nasbench201.cell import EDGES, OPERATIONS, read_cell, write_cell
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from weaknas.spaces.nasbench201.supernet import Supernet
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-#: (source, target) of each genotype column, in the order of the official string.
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 # Genotype columns after the inner nodes 1 and 2 have changed places; the edge
 # 1 -> 2 (column 2) must be absent for that.
 _SWAPPED = [1, 0, 2, 3, 5, 4]
@@ -34,10 +31,6 @@ for _node, (_source, _target) in enumerate(EDGES, start=1):
     _LINE_GRAPH[0, _node] = _source == 0
     _LINE_GRAPH[_node, 7] = _target == 3
     _LINE_GRAPH[_node, 1:7] = [start == _target for start, _ in EDGES]
-
-_EDGE = re.compile(r"(\w+)~([0-2])")
-# One, two and three edges: with all six among them, each is there once.
-_CELL = re.compile(r"\+".join(rf"\|(?:{_EDGE.pattern}\|){{{edges}}}" for edges in (1, 2, 3)))
 
 
 class NASBench201(CellSpace[NASBench201Skeleton]):
@@ -70,10 +63,7 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return the official string of one genotype, shape (6,)."""
-        names = [
-            f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(genotype, EDGES, strict=True)
-        ]
-        return f"|{names[0]}|+|{'|'.join(names[1:3])}|+|{'|'.join(names[3:])}|"
+        return write_cell(genotype)
 
     def parse(self, text: str) -> Genotypes:
         """Read an official string; edges may stand in any order within a node.
@@ -83,20 +73,7 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
         InputError
             When the form is wrong or an operation is unknown.
         """
-        found = {
-            (int(source), target): name
-            for target, node in enumerate(text.strip().split("+"), start=1)
-            for name, source in _EDGE.findall(node)
-        }
-        if _CELL.fullmatch(text.strip()) is None or set(found) != set(EDGES):
-            raise InputError(
-                f"malformed architecture string {text!r}; the form is |op~0|+|op~0|op~1|+"
-                f"|op~0|op~1|op~2| with op one of {', '.join(OPERATIONS)}"
-            )
-        for name in found.values():
-            if name not in OPERATIONS:
-                raise unknown("operation", name, OPERATIONS)
-        return np.array([OPERATIONS.index(found[edge]) for edge in EDGES], dtype=np.int16)
+        return read_cell(text)
 
     def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
         """Prune unused nodes and order the inner nodes; see the class for what is covered."""

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from weaknas.spaces._base import SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.nasbench201.network import Cell, Network
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
-
-if TYPE_CHECKING:
-    from weaknas.spaces.nasbench201.space import NASBench201
 
 
 class Choice(nn.ModuleList):
@@ -41,12 +38,12 @@ class Supernet(nn.Module):
 
     Parameters
     ----------
-    space : NASBench201
+    space : SearchSpace
         Gives architectures their meaning.
     skeleton : NASBench201Skeleton
     """
 
-    def __init__(self, space: NASBench201, skeleton: NASBench201Skeleton) -> None:
+    def __init__(self, space: SearchSpace, skeleton: NASBench201Skeleton) -> None:
         super().__init__()
         self.space, self.skeleton = space, skeleton
         edges, operations = space.n_variables, int(space.cardinalities[0])

@@ -20,8 +20,9 @@ from weaknas.spaces.files.tables import (
     read_columns,
     write_columns,
 )
+from weaknas.spaces.nasbench201.cell import EDGES, OPERATIONS
 from weaknas.spaces.nasbench201.official import DATASETS, Progress, read_official
-from weaknas.spaces.nasbench201.space import EDGES, OPERATIONS, NASBench201
+from weaknas.spaces.nasbench201.space import NASBench201
 
 Source: TypeAlias = Literal["auto", "pip", "official"]
 SOURCES: tuple[Source, ...] = ("auto", "pip", "official")

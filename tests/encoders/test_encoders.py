@@ -30,7 +30,7 @@ from weaknas.errors import InputError
 from weaknas.registry import list_encoders_for
 from weaknas.spaces import ChoiceSpace
 from weaknas.spaces.nasbench201 import NASBench201
-from weaknas.spaces.nasbench201.space import OPERATIONS
+from weaknas.spaces.nasbench201.cell import OPERATIONS
 
 SPACE = NASBench201()
 ROWS = SPACE.sample(600, np.random.default_rng(0))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from weaknas.errors import InputError
 from weaknas.spaces.nasbench201 import NASBench201
-from weaknas.spaces.nasbench201.space import OPERATIONS
+from weaknas.spaces.nasbench201.cell import OPERATIONS
 
 SPACE = NASBench201()
 ALL = np.array(list(itertools.product(range(5), repeat=6)), dtype=np.int16)

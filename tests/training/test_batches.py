@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from weaknas.errors import InputError  # noqa: E402
-from weaknas.training.batches import evaluation_parts, open_source, training_parts  # noqa: E402
+from weaknas.training.batches import evaluation_parts, training_parts  # noqa: E402
 from weaknas.training.data import Images  # noqa: E402
 from weaknas.training.distributed import Workers  # noqa: E402
+from weaknas.training.sources import open_source  # noqa: E402
 
 COUNTS = st.integers(1, 70)
 

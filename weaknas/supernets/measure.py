@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaknas.training.batches import open_source
 from weaknas.training.data import Dataset, ImageFiles, Images, Split, stratified
 from weaknas.training.devices import choose_precision
+from weaknas.training.sources import open_source
 from weaknas.training.transforms import Normalize
 
 _BATCH = 500

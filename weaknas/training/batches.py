@@ -1,4 +1,4 @@
-"""Batches of a data set for one epoch, on the device."""
+"""The rows of each batch of an epoch, and what gives their images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from weaknas.errors import InputError
-from weaknas.training.data import ImageFiles, Images, Split
 from weaknas.training.distributed import Workers
 
 Rows: TypeAlias = npt.NDArray[np.int64]
@@ -26,22 +25,6 @@ class Source(Protocol):
         """Yield images, bytes of shape (n, channels, height, width), and labels of each part."""
 
 
-class OnDevice:
-    """All images on the device, where they are gathered: fastest, for small images."""
-
-    def __init__(self, split: Images, device: torch.device) -> None:
-        self._pixels = torch.from_numpy(np.ascontiguousarray(split.pixels)).to(device)
-        self._labels = torch.from_numpy(split.labels).to(device)
-
-    def batches(
-        self, parts: list[Rows], rng: np.random.Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Gather each part."""
-        for part in parts:
-            rows = torch.from_numpy(part).to(self._pixels.device)
-            yield self._pixels[rows], self._labels[rows]
-
-
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor of the CPU on a device, without waiting for CUDA to have it.
 
@@ -49,23 +32,6 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     read it when the memory is another tensor's already.
     """
     return tensor.to(device, non_blocking=device.type == "cuda")
-
-
-def open_source(split: Split, device: torch.device, *, loaders: int | None = None) -> Source:
-    """Return where the images of a split come from, as they are; of files the middle.
-
-    Parameters
-    ----------
-    split : Images or ImageFiles
-    device : torch.device
-    loaders : int, optional
-        Processes that decode files; default: one a core, at most 8.
-    """
-    if isinstance(split, ImageFiles):
-        from weaknas.training.file_batches import FromFiles
-
-        return FromFiles(split, device, loaders)
-    return OnDevice(split, device)
 
 
 def training_parts(

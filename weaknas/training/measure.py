@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from weaknas.training.batches import evaluation_parts, open_source
+from weaknas.training.batches import evaluation_parts
 from weaknas.training.data import Dataset, Split
 from weaknas.training.devices import arithmetic, autocast, choose_precision
 from weaknas.training.distributed import ALONE, Workers
+from weaknas.training.sources import open_source
 from weaknas.training.transforms import Normalize
 
 _BATCH = 512

@@ -16,9 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from weaknas.errors import optional_import
-from weaknas.training.batches import OnDevice, Source, send
+from weaknas.training.batches import Source, send
 from weaknas.training.data import Dataset, ImageFiles
+from weaknas.training.file_batches import FromFiles
 from weaknas.training.protocol import Protocol
+from weaknas.training.sources import OnDevice
 
 Rng: TypeAlias = np.random.Generator
 
@@ -48,8 +50,6 @@ def open_training(
     split = dataset.train
     if not isinstance(split, ImageFiles):
         return OnDevice(split, device), Augment(protocol, dataset.mean, dataset.std)
-    from weaknas.training.file_batches import FromFiles
-
     policy = make_policy(protocol.auto_augment)
     source = FromFiles(split, device, loaders, augmented=True, policy=policy)
     others = replace(protocol, auto_augment="none")
