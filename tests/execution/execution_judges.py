@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -22,16 +23,21 @@ def score(architecture: Architecture) -> float:
 class Judge:
     """Writes to ``marks`` in a folder: begin or end, identity, process.
 
-    A fault is a kind, for an architecture, that happens so many times.
+    A fault is a kind, for an architecture, that happens so many times. After `most`
+    evaluations a process hangs in the next one, to be killed there at the latest.
     """
+
+    done = 0
 
     def __init__(
         self,
         folder: Path,
         seconds: float = 0.0,
         faults: Mapping[str, tuple[str, int]] | None = None,
+        most: float = math.inf,
     ) -> None:
         self.folder, self.seconds, self.faults = folder, seconds, dict(faults or {})
+        self.most = most
 
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None
@@ -41,10 +47,16 @@ class Judge:
         begun = [line for line in marks(self.folder) if line[:2] == ("begin", architecture.id)]
         if len(begun) <= times:
             happen(kind)
-        time.sleep(self.seconds * (1 + seed % 3))
+        if Judge.done >= self.most:
+            happen("hang")
+        self.work(seed)
+        Judge.done += 1
         self.mark("end", architecture)
         value = float("nan") if kind == "nan" else score(architecture)
         return Evaluation(value, cost=1.0)
+
+    def work(self, seed: int) -> None:
+        time.sleep(self.seconds * (1 + seed % 3))
 
     def describe(self) -> dict[str, Any]:
         return {"judge": 1}
@@ -54,6 +66,14 @@ class Judge:
         handle = os.open(self.folder / "marks", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(handle, line)
         os.close(handle)
+
+
+class Held(Judge):
+    """Ends no evaluation before there is a file ``go`` in its folder."""
+
+    def work(self, seed: int) -> None:
+        while not (self.folder / "go").exists():
+            time.sleep(0.02)
 
 
 def happen(kind: str) -> None:
@@ -89,7 +109,7 @@ def is_alive(process: int) -> bool:
     return state != "Z"
 
 
-def all_gone(processes: set[int], seconds: float = 20.0) -> bool:
+def all_gone(processes: set[int], seconds: float = 120.0) -> bool:
     end = time.monotonic() + seconds
     while any(map(is_alive, processes)) and time.monotonic() < end:
         time.sleep(0.02)

@@ -1,18 +1,18 @@
-"""A search by the command line, of slow evaluations: folder, seconds, more options."""
+"""A search by the command line, of evaluations held in a folder: folder, more options."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from execution_judges import SPACE, Judge
+from execution_judges import SPACE, Held
 
 
 class Problem:
     space, name = SPACE, "slow"
 
-    def __init__(self, folder: str, seconds: str) -> None:
-        self.evaluator = Judge(Path(folder), float(seconds))
+    def __init__(self, folder: str) -> None:
+        self.evaluator = Held(Path(folder))
 
 
 if __name__ == "__main__":
@@ -20,7 +20,7 @@ if __name__ == "__main__":
     from weaknas.cli import main
     from weaknas.commands import search
 
-    folder, seconds, *options = sys.argv[1:]
-    setattr(search, "build_problem", lambda *_, **__: Problem(folder, seconds))  # noqa: B010
+    folder, *options = sys.argv[1:]
+    setattr(search, "build_problem", lambda *_, **__: Problem(folder))  # noqa: B010
     how = ["--strategy", "random", "--batch-size", "6", "--budget", "12", "--json"]
     main(["search", "small", *how, "--output", f"{folder}/run", *options])

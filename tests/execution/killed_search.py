@@ -1,4 +1,4 @@
-"""A search with two worker processes, to be killed: folder, mode, budget."""
+"""A search with two worker processes, to be killed: folder, mode, budget, most of a process."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def strategy(mode: str) -> Strategy:
     return RegularizedEvolution(SPACE, seed=3, population=12, batch_size=4)
 
 
-def main(folder: Path, mode: str, budget: int) -> None:
+def main(folder: Path, mode: str, budget: int, most: float) -> None:
     with ProcessPool(2) as pool:
         weaknas.run(
             strategy(mode),
-            Judge(folder, SECONDS),
+            Judge(folder, SECONDS, most=most),
             budget,
             executor=pool,
             asynchronous=mode.endswith("asynchronous"),
@@ -33,4 +33,4 @@ def main(folder: Path, mode: str, budget: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))

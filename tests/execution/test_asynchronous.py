@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,20 +43,28 @@ WORKERS, BUDGET = 3, 30
 
 
 class Sleeper:
-    """Takes a time drawn at random, so that evaluations end in any order."""
+    """Takes a time drawn at random, so that evaluations end in any order.
 
-    def __init__(self, seed: int = 0) -> None:
+    None ends before so many were under way together.
+    """
+
+    def __init__(self, seed: int = 0, together: int = 1) -> None:
         self.chance, self.paid = random.Random(seed), []  # type: ignore[var-annotated]
-        self.under_way, self.most = 0, 0
+        self.under_way, self.most, self.together = 0, 0, together
+        self.changed = threading.Condition()
 
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None
     ) -> Evaluation:
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        self.paid.append((architecture.id, fidelity))
+        with self.changed:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            self.paid.append((architecture.id, fidelity))
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most >= self.together, timeout=60)
         time.sleep(self.chance.random() / 200)
-        self.under_way -= 1
+        with self.changed:
+            self.under_way -= 1
         if architecture.genotype[0] == 2 and architecture.genotype[1] == 2:
             raise RuntimeError("diverged")
         return Evaluation(score(architecture) + (fidelity or 0), cost=1.0)
@@ -84,7 +93,7 @@ def search(
 def test_as_many_are_pending_as_there_are_workers(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strategy, judge = STRATEGIES[name](), Sleeper()
+    strategy, judge = STRATEGIES[name](), Sleeper(together=WORKERS)
     pending: list[int] = []
     asked: Callable[[int | None], list[Architecture]] = strategy.ask
 

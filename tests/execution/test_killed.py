@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import random
 import signal
@@ -20,6 +21,9 @@ from killed_search import strategy
 import weaknas
 
 SCRIPT = Path(__file__).with_name("killed_search.py")
+#: Evaluations of a worker that is to be killed, after which it hangs: however late the kills
+#: come, the budget is not used up by them.
+MOST = 4
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -31,19 +35,20 @@ class Killed:
         self.command = [sys.executable, str(SCRIPT), str(folder), mode, str(budget)]
         self.chance = random.Random(mode)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self.command, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    def start(self, most: float = math.inf) -> subprocess.Popen[bytes]:
+        command = [*self.command, str(most)]
+        return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
 
     def finish(self) -> None:
         running = self.start()
-        _, err = running.communicate(timeout=120)
+        _, err = running.communicate(timeout=300)
         assert running.returncode == 0, err.decode()
 
     def kill(self) -> None:
         """Start, let some evaluations begin, kill a worker and a moment later all of it."""
-        running, before = self.start(), len(self.begun())
+        running, before = self.start(MOST), len(self.begun())
         wanted = before + self.chance.randint(1, 5)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while len(self.begun()) < wanted and running.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         self.pause()

@@ -26,7 +26,7 @@ from weaknas.execution.worker import BEGUN, answer
 
 @pytest.fixture(name="pool", scope="module")
 def _pool() -> Iterator[ProcessPool]:
-    with ProcessPool(2, time_limit=5) as pool:
+    with ProcessPool(2, time_limit=60) as pool:
         yield pool
 
 
@@ -46,12 +46,11 @@ def test_large_values_come_through(pool: ProcessPool) -> None:
 
 def test_both_work_at_the_same_time(pool: ProcessPool) -> None:
     processes: set[int] = set()
-    for _ in range(50):
+    end = time.monotonic() + 60  # one of them may just be starting
+    while len(processes) < 2 and time.monotonic() < end:
         first = pool.submit(os.getpid)
         pool.submit(time.sleep, 0.02)
         processes |= {first.result(), pool.submit(os.getpid).result()}
-        if len(processes) == 2:
-            break
     assert len(processes) == 2
     assert os.getpid() not in processes
 
@@ -108,14 +107,14 @@ def test_calls_fail_when_the_system_starts_no_more_processes(
             take(slot, message)
 
     with ProcessPool(2) as pool:
-        pool.submit(abs, 1).result(timeout=60)
+        pool.submit(abs, 1).result(timeout=300)
         monkeypatch.setattr(SpawnProcess, "start", refuse)
         if not has_begun:  # as if the worker died before it has read the call
             monkeypatch.setattr(Slot, "_take", take_all_but_begun)
-        asleep, lost = pool.submit(time.sleep, 60), pool.submit(os.kill, 0, signal.SIGKILL)
+        asleep, lost = pool.submit(time.sleep, 600), pool.submit(os.kill, 0, signal.SIGKILL)
         for future in (asleep, lost):
             with pytest.raises(BrokenExecutor, match="temporarily unavailable"):
-                future.result(timeout=20)
+                future.result(timeout=300)
 
 
 def test_interrupts_of_the_terminal_are_not_theirs(pool: ProcessPool) -> None:
@@ -133,12 +132,12 @@ def test_more_time_than_it_may_take_ends_with_the_process(tmp_path: Path) -> Non
         f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
         "time.sleep(1000)"
     )
-    with ProcessPool(1, time_limit=1.5) as pool:
+    with ProcessPool(1, time_limit=4) as pool:
         begin = time.monotonic()
-        with pytest.raises(WorkerLost, match=r"not done after 1.5 s, the time limit") as caught:
+        with pytest.raises(WorkerLost, match=r"not done after 4 s, the time limit") as caught:
             pool.submit(exec, code).result()
         assert caught.value.status == "timeout"
-        assert 1.5 <= caught.value.seconds <= time.monotonic() - begin
+        assert 4 <= caught.value.seconds <= time.monotonic() - begin
         # with what it had started; and the next call has all the time again
         assert all_gone(set(map(int, note.read_text().split())))
         assert pool.submit(time.sleep, 0.5).result() is None
@@ -265,14 +264,14 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path, what: str) -> No
 
 
 def test_a_forgotten_pool_does_not_keep_the_process(tmp_path: Path) -> None:
-    out, err = start(tmp_path, end="[p.result() for p in pids]").communicate(timeout=60)
+    out, err = start(tmp_path, end="[p.result() for p in pids]").communicate(timeout=300)
     assert err == ""
     assert all_gone(set(map(int, out.split())))
 
 
 def test_a_script_without_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
     running = start(tmp_path, guard="", end="pids[0].result()")
-    _, err = running.communicate(timeout=120)
+    _, err = running.communicate(timeout=300)
     assert running.returncode == 1
     assert 'needs the line: if __name__ == "__main__":' in err.splitlines()[-1]
 
