@@ -55,10 +55,10 @@ def test_pip_table(dataset, best):
 
 def test_second_call_is_free():
     first = nasbench201("cifar10")
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         assert nasbench201("cifar10") is first
-    assert time.perf_counter() - start < 100 * 0.005
+    assert time.process_time() - start < 100 * 0.005
     assert nasbench201("cifar10", labels="mean") is not first
 
 

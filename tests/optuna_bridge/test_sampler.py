@@ -343,7 +343,7 @@ def test_two_processes_on_one_storage_share_a_space_without_repeats(kind, tmp_pa
         worker.stdin.write("go\n")
         worker.stdin.flush()
     for worker in workers:
-        worker.communicate(timeout=120)
+        worker.communicate(timeout=300)
         assert worker.returncode == 0
     trials = study.get_trials()
     assert len(trials) == 24
@@ -367,14 +367,14 @@ def test_of_two_that_claim_the_same_at_once_the_earlier_keeps_it(monkeypatch):
     def tied(self, pending, rng):
         if not hasattr(first, "done"):
             first.done = True
-            both.wait(timeout=30)
+            both.wait(timeout=120)
             return np.zeros(3, dtype=np.int16)
         return real(self, pending, rng)
 
     def looking(*arguments):
         if not hasattr(first, "looked"):
             first.looked = True
-            both.wait(timeout=30)  # until both claims are written
+            both.wait(timeout=120)  # until both claims are written
         return look(*arguments)
 
     monkeypatch.setattr(Proposer, "next", tied)
@@ -391,7 +391,7 @@ def test_of_two_that_claim_the_same_at_once_the_earlier_keeps_it(monkeypatch):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=300)
     assert trials[0] == {"a": "x", "b": 1, "c": True}
     assert trials[1] != trials[0]
 

@@ -155,10 +155,10 @@ def test_constraints_nest() -> None:
 
 
 def test_a_narrow_window_gives_ten_thousand_different_architectures_fast() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     space = ConstrainedSpace(MOBILE, "594e6<=macs<=600e6")
     rows = space.sample(10_000, np.random.default_rng(0))
-    assert time.perf_counter() - start < 10  # takes about 1 s on one core
+    assert time.process_time() - start < 10  # takes about 1 s on one core
     assert len(np.unique(space.fingerprint(rows))) > 9900
     rows = ConstrainedSpace(MOBILE, "320e6<=macs<=323.2e6").sample(2000, np.random.default_rng(0))
     assert len(np.unique(MOBILE.fingerprint(rows))) > 1800

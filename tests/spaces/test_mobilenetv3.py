@@ -298,6 +298,6 @@ def test_thousands_of_architectures_a_second() -> None:
 
     space = SPACES[2]
     rows = space.sample(50_000, np.random.default_rng(0))
-    start = time.perf_counter()
+    start = time.process_time()
     space.macs(rows)
-    assert time.perf_counter() - start < 5  # takes about 0.02 s
+    assert time.process_time() - start < 5  # takes about 0.02 s
