@@ -97,7 +97,9 @@ def test_bad_exports(capsys, tmp_path: Path, arguments: list[str], message: str)
     ("arguments", "message"),
     [
         (["--output", "."], "cannot write .: it is a folder"),
-        (["--output", f"{__file__}/table.json"], f"cannot write to {__file__}"),
+        pytest.param(
+            ["--output", f"{__file__}/table.json"], f"cannot write to {__file__}", id="below a file"
+        ),
         (["--output", "table.json", "--threads", "0"], "threads must be at least 1, not 0"),
         (["--output", "table.json", "--seed", "-1"], "--seed must not be negative, it is -1"),
     ],

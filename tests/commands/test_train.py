@@ -127,7 +127,9 @@ def test_without_a_folder_nothing_is_written(
         (["--protocol", "small:cutot=2"], "did you mean 'cutout'"),
         (["--seed", "-1"], "--seed must not be negative"),
         (["--threads", "0"], "threads must be at least 1, not 0"),
-        (["--output", __file__], f"cannot write to {__file__}: File exists"),
+        pytest.param(
+            ["--output", __file__], f"cannot write to {__file__}: File exists", id="a file"
+        ),
         (["--dataset", "cifar10", "--data", "/nowhere"], "'cifar10' is not at /nowhere"),
         (["--protocol", "small:learning_rate=1e30"], "the training diverged in epoch 1"),
         (["--protocol", "small:auxiliary=0.4"], "'auxiliary'"),
