@@ -130,13 +130,15 @@ def test_any_regressor_on_a_pool(estimator, monkeypatch):
         model.condition(np.array([100]))  # which it may ignore
     mean, std = model.predict()
     direct = clone(estimator).fit(X[rows], Y[rows])
+    # Where arrays lie in memory changes sums in the last bit, and training makes more of that.
+    rtol = 1e-4 if isinstance(estimator, MLP) else 1e-6
     if estimator in WITH_STD:
         expected, expected_std = direct.predict(X, return_std=True)
-        np.testing.assert_allclose(std, expected_std, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(std, expected_std, rtol=rtol, atol=1e-9)
     else:
         expected = direct.predict(X)
         assert (std == 0).all()
-    np.testing.assert_allclose(mean, expected, rtol=1e-6)
+    np.testing.assert_allclose(mean, expected, rtol=rtol, atol=1e-9)
     assert mean.dtype == std.dtype == np.float64
     assert mean.shape == std.shape == (240,)
 
