@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from collections.abc import Iterator
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 # Before numpy or torch is imported: the processes of the tests share the cores.
@@ -30,6 +33,24 @@ def shared_data(name: str) -> Path:
 @pytest.fixture(name="shared_data")
 def _shared_data() -> object:
     return shared_data
+
+
+@pytest.fixture(scope="module")
+def quick_processes() -> Iterator[None]:
+    """Let processes of comparisons and rankings be copies of one that has imported what they need.
+
+    They are processes like others; only the seconds of importing are paid once.
+    """
+    real = multiprocessing.get_context
+    modules = ["weaknas.results", "weaknas.ranking_results", "weaknas.strategies"]
+    multiprocessing.set_forkserver_preload(modules)
+
+    def get_context(method: str | None = None) -> BaseContext:
+        return real("forkserver" if method == "spawn" else method)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing, "get_context", get_context)
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

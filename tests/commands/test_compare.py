@@ -15,6 +15,8 @@ from weaknas.laboratory.experiment import parse_strategy
 from weaknas.registry import get_space
 from weaknas.spaces import ChoiceSpace
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 
 def call(*arguments):
     with pytest.raises(SystemExit) as end:

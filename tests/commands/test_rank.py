@@ -10,6 +10,8 @@ import pytest
 from weaknas import cli
 from weaknas.commands.rank import parse_sizes
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 
 def call(*arguments):
     with pytest.raises(SystemExit) as end:

@@ -31,6 +31,8 @@ from weaknas.runs.problem import as_problem, build_problem
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 BUDGET = 12
 
 

@@ -38,6 +38,8 @@ from weaknas.predictors.random_forest import RandomForest
 from weaknas.search.targets import rank_normal
 from weaknas.spaces import ChoiceSpace
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 
 def make_benchmark(labels="mean"):
     space = ChoiceSpace({name: [0, 1, 2, 3] for name in "abcd"}, name="toy")

@@ -26,6 +26,8 @@ from weaknas.runs.records import decode, encode
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 pytest.importorskip("matplotlib")
 
 
