@@ -34,7 +34,7 @@ _MEMBERS = [("linear", Linear()), ("trees", ExtraTrees(20))]
 #: Smaller than the defaults, where the checks would take minutes.
 _SMALL: dict[str, dict[str, Any]] = {
     "auto": {"estimators": _MEMBERS, "folds": 2},
-    "bayesian-last-layer": {"hidden": (16,), "members": 2},
+    "bayesian-last-layer": {"hidden": (16,), "max_iter": 100, "members": 2},
     "deep-ensemble": {"steps": 60, "members": 2},
     "ensemble": {"estimators": _MEMBERS, "folds": 2},
     "extra-trees": {"n_estimators": 20},
@@ -42,7 +42,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "graph-ensemble": {"estimators": _MEMBERS, "folds": 2},
     "graph-transformer": {"steps": 60, "members": 2},
     "histogram-boosting": {"n_estimators": 20},
-    "mlp": {"hidden": (16,)},
+    "mlp": {"hidden": (16,), "max_iter": 150, "members": 2},
     "pairwise-relation": {"steps": 60, "members": 2},
     "random-forest": {"n_estimators": 20},
     "self-training": {"estimator": ExtraTrees(20)},
