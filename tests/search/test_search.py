@@ -456,6 +456,15 @@ def test_twenty_seeds_find_the_best_cell_of_cifar100():
     optimal = set(benchmark.optimum().fingerprints.tolist())
     found = 0
     for seed in range(20):
-        result = weaknas.run(weaknas.WeakNAS(benchmark.space, seed=seed), benchmark, budget=150)
-        found += bool(optimal & set(benchmark.space.fingerprint(result.trials.genotypes).tolist()))
+        seen = set()
+
+        def note(trial, seen=seen):
+            row = np.array([trial.architecture.genotype])
+            seen.update(benchmark.space.fingerprint(row).tolist())
+
+        weaknas.run(
+            weaknas.WeakNAS(benchmark.space, seed=seed), benchmark, budget=150,
+            progress=note, stop=lambda seen=seen: bool(optimal & seen),
+        )  # fmt: skip
+        found += bool(optimal & seen)
     assert found >= 18
