@@ -20,6 +20,7 @@ from killed_search import strategy
 
 import weaknas
 
+SLOW = pytest.mark.slow  # each kill costs three processes that import what they need
 SCRIPT = Path(__file__).with_name("killed_search.py")
 #: Evaluations of a worker that is to be killed, after which it hangs: however late the kills
 #: come, the budget is not used up by them.
@@ -97,10 +98,12 @@ def key_of(record: dict[str, Any]) -> str:
     return SPACE.architecture(record["architecture"]["text"]).id
 
 
-def test_twenty_times_killed_it_ends_with_the_same_trials(tmp_path: Path) -> None:
-    budget = 220  # of 243 architectures: on a quiet machine many are evaluated between kills
+@pytest.mark.parametrize(("times", "budget"), [(4, 60), pytest.param(20, 220, marks=SLOW)])
+def test_killed_again_and_again_it_ends_with_the_same_trials(
+    tmp_path: Path, times: int, budget: int
+) -> None:
     run = Killed(tmp_path, "rounds", budget)
-    kill_and_check(run, 20)
+    kill_and_check(run, times)
     (tmp_path / "whole").mkdir()
     whole = weaknas.run(strategy("rounds"), Judge(tmp_path / "whole"), budget)
     expected = [facts(trial.to_dict()) for trial in whole.trials]
@@ -111,7 +114,9 @@ def test_twenty_times_killed_it_ends_with_the_same_trials(tmp_path: Path) -> Non
     assert len(run.begun()) == before
 
 
-@pytest.mark.parametrize("mode", ["random-asynchronous", "evolution-asynchronous"])
+@pytest.mark.parametrize(
+    "mode", ["random-asynchronous", pytest.param("evolution-asynchronous", marks=SLOW)]
+)
 def test_asynchronously_too(tmp_path: Path, mode: str) -> None:
     budget = 60
     run = Killed(tmp_path, mode, budget)

@@ -85,7 +85,11 @@ def without_seconds(journal):
 
 
 @pytest.mark.parametrize(
-    ("predictor", "moments"), [("gp", (1, 9, 27)), ("random-forest", (18,))], ids=["gp", "forest"]
+    ("predictor", "moments"),
+    [
+        pytest.param("gp", (1, 9, 27), id="gp"),
+        pytest.param("random-forest", (18,), id="forest", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_again_and_again(tmp_path, predictor, moments):
     command = [sys.executable, "-c", SCRIPT, "run", predictor]

@@ -29,6 +29,7 @@ def comparison(tmp_path_factory):
     return run("compare_nasbench201", tmp_path_factory.mktemp("compare"), "--labels", "one-seed")
 
 
+@pytest.mark.slow
 def test_comparison(comparison):
     done, results, figures = comparison
     assert done.returncode == 0, done.stderr
@@ -40,6 +41,7 @@ def test_comparison(comparison):
     assert "compare-nasbench201-one-seed-regret.png" in figures
 
 
+@pytest.mark.slow
 def test_ablation(tmp_path):
     done, results, figures = run("ablation", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -49,6 +51,7 @@ def test_ablation(tmp_path):
     assert figures == {"ablation.png"}
 
 
+@pytest.mark.slow
 def test_benchmark_speed(tmp_path):
     done, results, _ = run("benchmark_speed", tmp_path, "--against", "random")
     assert done.returncode == 0, done.stderr
@@ -59,6 +62,7 @@ def test_benchmark_speed(tmp_path):
     assert result["throughput_runs"] == 6
 
 
+@pytest.mark.slow
 def test_rank_predictors(tmp_path):
     done, results, figures = run("rank_predictors", tmp_path, "--regimes", "uniform")
     assert done.returncode == 0, done.stderr

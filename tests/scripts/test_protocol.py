@@ -40,6 +40,7 @@ def _script():
     return module
 
 
+@pytest.mark.slow
 def test_protocol(tmp_path):
     printed, result = run(tmp_path)
     assert (tmp_path / "results" / "protocol-digits.png").exists()

@@ -23,6 +23,7 @@ def run(script, folder, **environment):
     return done, results, {path.name for path in folder.glob("results/*.png")}
 
 
+@pytest.mark.slow
 def test_scale(tmp_path):
     done, results, figures = run("scale", tmp_path)
     assert done.returncode == 0, done.stderr

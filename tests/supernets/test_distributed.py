@@ -35,6 +35,7 @@ torch.save(state, folder / f"rank{{os.environ['RANK']}}.pt")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_same_weights(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parent)))

@@ -261,6 +261,7 @@ def test_few_curves_and_flat_ones_will_do(n: int) -> None:
         assert np.abs(mean - curves[:, -1]).max() < 0.3
 
 
+@pytest.mark.slow
 def test_the_script_measures_early_stops(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("matplotlib")
