@@ -42,7 +42,7 @@ def quick_processes() -> Iterator[None]:
     They are processes like others; only the seconds of importing are paid once.
     """
     real = multiprocessing.get_context
-    modules = ["weaknas.results", "weaknas.ranking_results", "weaknas.strategies"]
+    modules = ["weaknas.laboratory.results", "weaknas.laboratory.ranking_results", "weaknas.strategies"]
     multiprocessing.set_forkserver_preload(modules)
 
     def get_context(method: str | None = None) -> BaseContext:
