@@ -42,7 +42,8 @@ def quick_processes() -> Iterator[None]:
     They are processes like others; only the seconds of importing are paid once.
     """
     real = multiprocessing.get_context
-    modules = ["weaknas.laboratory.results", "weaknas.laboratory.ranking_results", "weaknas.strategies"]
+    laboratory = "weaknas.laboratory"
+    modules = [f"{laboratory}.results", f"{laboratory}.ranking_results", "weaknas.strategies"]
     multiprocessing.set_forkserver_preload(modules)
 
     def get_context(method: str | None = None) -> BaseContext:

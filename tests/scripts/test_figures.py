@@ -116,7 +116,7 @@ def test_bad_input_is_one_line(tmp_path):
 #: Each script in a copy of one process that has imported what many of them import.
 HELP = """
 import os, runpy, sys
-import matplotlib, numpy, weaknas, weaknas.predictors, weaknas.laboratory.results, weaknas.strategies
+import matplotlib, numpy, weaknas.predictors, weaknas.laboratory.results, weaknas.strategies
 for script in sys.argv[1:]:
     process = os.fork()
     if process == 0:
