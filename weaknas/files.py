@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from weaknas.errors import InputError
 
@@ -76,6 +76,64 @@ def prepare_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; name a file")
     prepare_folder(path.parent)
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Keep other processes away from a file or folder; the lock ends with the process.
+
+    It is a hidden file beside the file, or in the folder, which is gone afterwards;
+    what a killed process leaves of it keeps nobody out. File systems without locks
+    have none.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, which must be there, or a file, which need not.
+
+    Raises
+    ------
+    InputError
+        When another process, or another thread, holds it.
+    OSError
+        When nothing can be written there.
+    """
+    place = path / ".lock" if path.is_dir() else path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as stack:
+        while True:
+            file = stack.enter_context(place.open("ab"))
+            if not _lock_file(file):
+                raise InputError(f"{path} is in use by another process")
+            if _is_at(file, place):
+                break
+            # Removed between the two steps by the process that held it.
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # e.g. of Windows, where it is open
+                place.unlink()
+
+
+def _lock_file(file: IO[bytes]) -> bool:
+    """Lock an open file, where the system can; tell whether nobody else holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_disk_full(error: Exception) -> bool:

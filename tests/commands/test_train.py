@@ -14,6 +14,7 @@ pytest.importorskip("safetensors")
 
 from weaknas.cli import main  # noqa: E402
 from weaknas.errors import InputError  # noqa: E402
+from weaknas.files import lock  # noqa: E402
 from weaknas.training import load_dataset  # noqa: E402
 from weaknas.training.export import load_network  # noqa: E402
 from weaknas.training.measure import Examination  # noqa: E402
@@ -175,3 +176,12 @@ def test_a_search_ends_by_training_its_winner(
     assert again["best"] == found["best"]
     assert again.get("winner") == found.get("winner")
     assert "training the winner" not in captured.err
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with lock(tmp_path):
+        train("--output", str(tmp_path), code=2)
+        call("train-supernet", "nasbench201", "--output", str(tmp_path), code=2)
+        assert list(tmp_path.iterdir()) == [tmp_path / ".lock"]
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert errors == [f"error: {tmp_path} is in use by another process"] * 2

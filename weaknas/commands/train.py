@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,6 +53,7 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
         Its string form, as `weaknas search` prints it.
     """
     optional_import("torch", "train")
+    from weaknas.training.distributed import is_first_process
     from weaknas.training.final import train_final
     from weaknas.training.progress import report_epochs
 
@@ -76,8 +76,8 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
         output=options.output,
         progress=report_epochs(protocol.epochs),
     )
-    if os.environ.get("RANK", "0") != "0":
-        return  # of the processes of torchrun one speaks
+    if not is_first_process():
+        return
     if options.json:
         print_json(facts | {"output": None if options.output is None else str(options.output)})
     else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
-from weaknas.files import prepare_folder, write_json
+from weaknas.files import lock, prepare_folder, write_json
 from weaknas.registry import get_space
 from weaknas.training import load_dataset
 
@@ -66,6 +66,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     from weaknas.supernets.files import save_supernet
     from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
     from weaknas.training.checkpoints import Checkpoint
+    from weaknas.training.distributed import is_first_process
 
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, it is {options.seed}")
@@ -88,23 +89,24 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     prepare_folder(options.output)
     identity = trainer.describe()
     trainer.checkpoint = Checkpoint(options.output / "checkpoint.pt", identity)
-    training = trainer.run(progress=_report(trainer.protocol.epochs))
-    if os.environ.get("RANK", "0") != "0":
-        return  # of the processes of torchrun one speaks
     path = options.output / "supernet.pt"
-    about = {"dataset": options.dataset, "skeleton": trainer.skeleton, "training": identity}
-    save_supernet(path, training.network, about)
-    facts = {
-        "space": space,
-        "dataset": options.dataset,
-        "epochs": len(training.losses),
-        "status": training.status,
-        "probes": training.probes,
-        "losses": training.losses,
-        "seconds": round(training.seconds, 1),
-        "output": str(path),
-    }
-    write_json(options.output / "training.json", facts | {"training": identity})
+    with lock(options.output) if is_first_process() else nullcontext():
+        training = trainer.run(progress=_report(trainer.protocol.epochs))
+        if not is_first_process():
+            return
+        about = {"dataset": options.dataset, "skeleton": trainer.skeleton, "training": identity}
+        save_supernet(path, training.network, about)
+        facts = {
+            "space": space,
+            "dataset": options.dataset,
+            "epochs": len(training.losses),
+            "status": training.status,
+            "probes": training.probes,
+            "losses": training.losses,
+            "seconds": round(training.seconds, 1),
+            "output": str(path),
+        }
+        write_json(options.output / "training.json", facts | {"training": identity})
     if options.json:
         print_json(facts)
     else:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from weaknas.errors import InputError
-from weaknas.files import differences, sync_folder
+from weaknas.files import differences, lock, sync_folder
 from weaknas.runs.records import FORMAT_VERSION, Records, encode
 from weaknas.runs.trials import Trial
 
@@ -45,17 +45,15 @@ class Journal:
         self.path = Path(path)
         self.config = json.loads(json.dumps(config))
         self.trials: list[Trial] = []
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b", buffering=0)
-        except OSError as error:
-            raise InputError(f"cannot write to {self.path.parent}: {error.strerror}") from error
-        try:
-            self._lock()
+        with contextlib.ExitStack() as stack:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock(self.path.parent))
+                self._file = stack.enter_context(self.path.open("a+b", buffering=0))
+            except OSError as error:
+                raise InputError(f"cannot write to {self.path.parent}: {error.strerror}") from error
             self._replay()
-        except BaseException:
-            self._file.close()
-            raise
+            self._open = stack.pop_all()
 
     def append(self, trial: Trial) -> None:
         """Write one trial and wait until it is on the disk.
@@ -71,7 +69,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; it may be opened again later."""
-        self._file.close()
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self
@@ -85,18 +83,6 @@ class Journal:
         self.close()
 
     # -- inside -------------------------------------------------------------------
-
-    def _lock(self) -> None:
-        """Keep a second process out; the lock ends with the process, however it ends."""
-        with contextlib.suppress(ImportError):  # no fcntl on Windows
-            import fcntl
-
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(f"{self.path} is in use by another process") from error
-            except OSError:
-                return  # a file system without locks
 
     def _write(self, line: bytes) -> None:
         end = self._file.seek(0, os.SEEK_END)

@@ -94,6 +94,11 @@ class Workers:
 ALONE = Workers()
 
 
+def is_first_process() -> bool:
+    """Tell, also before the processes are joined, whether this one writes files and speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def workers(device: torch.device) -> Iterator[Workers]:
     """Join the processes that ``torchrun`` started; without it there is one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 from collections.abc import Callable
@@ -13,13 +14,13 @@ import torch
 
 from weaknas import __version__
 from weaknas.errors import InputError, optional_import
-from weaknas.files import prepare_folder, write_atomically, write_json
+from weaknas.files import lock, prepare_folder, write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.card import write_card
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.devices import choose_precision
-from weaknas.training.distributed import workers
+from weaknas.training.distributed import is_first_process, workers
 from weaknas.training.export import CARD, export, read_card
 from weaknas.training.measure import Examination, costs
 from weaknas.training.protocol import Protocol
@@ -67,7 +68,8 @@ def train_final(
     Raises
     ------
     InputError
-        When the folder holds another training or cannot be written to, or the training diverges.
+        When the folder holds another training, is in use or cannot be written to, or the
+        training diverges.
     """
     data = dataset.merged() if include_validation else dataset
     identity = {
@@ -78,27 +80,29 @@ def train_final(
         "protocol": protocol.describe(),
         "seed": seed,
     }
-    if output is not None:
-        prepare_folder(output)
-    done = None if output is None else _read_done(output, identity)
-    if done is not None:
-        return done
-    checkpoint = None if output is None else Checkpoint(output / "checkpoint.pt", identity)
-    if output is not None:
-        optional_import("safetensors", "train")  # rather now than when all is trained
-    trainer = Trainer(
-        lambda: space.network(
-            architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
-        ),
-        data,
-        protocol,
-        seed=seed,
-        device=device,
-        threads=threads,
-        loaders=loaders,
-        checkpoint=checkpoint,
-    )
-    with workers(trainer.device) as team:
+    with contextlib.ExitStack() as stack:
+        if output is not None:
+            prepare_folder(output)
+            if is_first_process():
+                stack.enter_context(lock(output))
+            done = _read_done(output, identity)
+            if done is not None:
+                return done
+            optional_import("safetensors", "train")  # rather now than when all is trained
+        checkpoint = None if output is None else Checkpoint(output / "checkpoint.pt", identity)
+        trainer = Trainer(
+            lambda: space.network(
+                architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
+            ),
+            data,
+            protocol,
+            seed=seed,
+            device=device,
+            threads=threads,
+            loaders=loaders,
+            checkpoint=checkpoint,
+        )
+        team = stack.enter_context(workers(trainer.device))
         training = trainer.run(progress=progress)
         if training.status != "ok":
             raise InputError(
