@@ -14,7 +14,8 @@ from weaknas.commands.compare import ComparisonProgress, print_summary
 from weaknas.errors import InputError
 from weaknas.files import write_json
 from weaknas.laboratory.experiment import Experiment, Target, parse_strategy
-from weaknas.laboratory.results import compare, read_queries, versions
+from weaknas.laboratory.folder import versions
+from weaknas.laboratory.results import compare, read_queries
 from weaknas.laboratory.summary import by_dataset, collect
 from weaknas.registry import get_benchmark
 from weaknas.reports import plots

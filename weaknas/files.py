@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -155,6 +156,12 @@ def write_json(path: Path, value: Any) -> None:
     """Write plain JSON types, indented."""
     text = json.dumps(value, indent=2) + "\n"
     write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def checksum(value: Any) -> str:
+    """Return a hash of plain JSON types, by which damage is told."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def cache_folder() -> Path:

@@ -22,9 +22,8 @@ import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, TabularBenchmark, evaluation_seed
 from weaknas.laboratory.experiment import Experiment, Task, Truth, run_task
-from weaknas.laboratory.results import compare, read_queries
+from weaknas.laboratory.results import compare, read_queries, run_experiment
 from weaknas.laboratory.summary import checkpoints, collect
-from weaknas.laboratory.workers import run_experiment
 from weaknas.registry import get_strategy
 from weaknas.reports.report import report
 from weaknas.runs.problem import as_problem, build_problem
@@ -149,7 +148,7 @@ def test_every_strategy_sees_the_same_labels_in_a_run():
 
 def compare_tables(experiment, jobs=1):
     outcomes = run_experiment(experiment, experiment.tasks(), jobs)
-    tables = {outcome.task: outcome.queries for outcome in outcomes}
+    tables = {outcome.task: outcome.rows for outcome in outcomes}
     return without_times(pa.concat_tables([tables[task] for task in experiment.tasks()]))
 
 

@@ -211,7 +211,7 @@ def test_a_journal_of_something_else_is_refused(tmp_path):
         ("notes.txt", "", "neither a comparison or ranking"),
         ("journal.jsonl", "not json\n", "is not a journal"),
         ("journal.jsonl", '{"weaknas_journal": 1, "config": {}}\n', "no trial yet"),
-        ("config.json", "{}", "not of a comparison"),
+        ("config.json", "{}", "holds no comparison of this version"),
         ("config.json", "{", "damaged"),
     ],
 )

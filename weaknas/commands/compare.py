@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError
-from weaknas.laboratory.experiment import Experiment, parse_strategy
+from weaknas.laboratory.experiment import Experiment, Task, parse_strategy
 from weaknas.laboratory.results import compare as run_comparison
 from weaknas.laboratory.summary import by_dataset
 from weaknas.laboratory.workers import Outcome
@@ -150,7 +150,7 @@ class ComparisonProgress:
 
         tasks = experiment.tasks()
         self._left = Counter(task.strategy for task in tasks)
-        self._spent: Counter[str] = Counter()
+        self._spent: defaultdict[str, float] = defaultdict(float)
         self._timed: Counter[str] = Counter()
         self._jobs = jobs
         self._failed = 0
@@ -172,12 +172,12 @@ class ComparisonProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self, outcome: Outcome) -> None:
+    def __call__(self, outcome: Outcome[Task]) -> None:
         """Count a run and tell of its failure."""
         name = outcome.task.strategy
         self._left[name] -= 1
         if outcome.seconds > 0:  # not one of an earlier call
-            self._spent[name] += outcome.seconds  # type: ignore[assignment]
+            self._spent[name] += outcome.seconds
             self._timed[name] += 1
         if outcome.error:
             self._failed += 1

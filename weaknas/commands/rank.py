@@ -15,8 +15,9 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError, MissingDependencyError, unknown
-from weaknas.laboratory.ranking import Measured, Ranking, parse_contestant
+from weaknas.laboratory.ranking import Ranking, Task, parse_contestant
 from weaknas.laboratory.ranking_results import rank as run_ranking
+from weaknas.laboratory.workers import Outcome
 from weaknas.registry import SPACES, get_benchmark, is_space_file
 
 
@@ -164,11 +165,11 @@ class RankingProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self, measured: Measured) -> None:
+    def __call__(self, outcome: Outcome[Task]) -> None:
         """Count a task and tell of its failure."""
-        if measured.error:
-            where = f"{measured.task.predictor}, run {measured.task.run}"
-            self._bar.console.print(f"{where} failed: {measured.error}", markup=False)
+        if outcome.error:
+            where = f"{outcome.task.predictor}, run {outcome.task.run}"
+            self._bar.console.print(f"{where} failed: {outcome.error}", markup=False)
         self._bar.advance(self._task)
 
 

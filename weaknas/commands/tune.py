@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
 from weaknas.files import prepare_file
+from weaknas.laboratory.folder import versions
 from weaknas.laboratory.ranking import Contestant
-from weaknas.laboratory.results import versions
 from weaknas.laboratory.tuning import (
     Tuning,
     best_config,

@@ -258,6 +258,35 @@ def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth)
     return query_table(key | {"seconds": seconds}, list(result.trials), problem.space, truth)
 
 
+#: The columns of `query_table`; by the last a run that was cut short is told from one that ended.
+QUERIES = pa.schema(
+    [
+        pa.field(name, kind, nullable=name == "fidelity")
+        for name, kind in (
+            ("dataset", pa.string()),
+            ("strategy", pa.string()),
+            ("run", pa.int64()),
+            ("seed", pa.int64()),
+            ("seconds", pa.float64()),
+            ("query", pa.int32()),
+            ("round", pa.int32()),
+            ("architecture", pa.string()),
+            ("id", pa.string()),
+            ("status", pa.string()),
+            ("score", pa.float64()),
+            ("cost", pa.float64()),
+            ("fidelity", pa.float64()),
+            ("mean_score", pa.float64()),
+            ("top", pa.float64()),
+            ("is_optimum", pa.bool_()),
+            ("incumbent_score", pa.float64()),
+            ("regret", pa.float64()),
+            ("is_last", pa.bool_()),
+        )
+    ]
+)
+
+
 def query_table(
     constants: Mapping[str, Any], trials: list[Trial], space: SearchSpace, truth: Truth
 ) -> pa.Table:
@@ -268,8 +297,9 @@ def query_table(
     seconds), ``fidelity``, ``mean_score`` (over all trainings), ``top`` (share of
     the space that is at least as good), ``is_optimum`` (and at full training),
     ``incumbent_score`` and ``regret`` (of the incumbent, by mean score), ``seconds``
-    (of the strategy in the whole run). Where the truth is not known the mean score is
-    the observed one, and ``top`` and ``regret`` are NaN.
+    (of the strategy in the whole run), ``is_last`` (whether the run ended with it).
+    Where the truth is not known the mean score is the observed one, and ``top`` and
+    ``regret`` are NaN.
     """
     genotypes = np.array([trial.architecture.genotype for trial in trials])
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
@@ -283,23 +313,25 @@ def query_table(
         found = np.isin(space.fingerprint(genotypes), truth.optimum.fingerprints)
         hits, top = found & np.isinf(levels), truth.top(true)
         regret = truth.optimum.score - incumbent
+    numbers = np.arange(1, len(trials) + 1, dtype=np.int32)
     columns: dict[str, Any] = {
         **{name: [value] * len(trials) for name, value in constants.items()},
-        "query": np.arange(1, len(trials) + 1, dtype=np.int32),
+        "query": numbers,
         "round": np.array([trial.round for trial in trials], dtype=np.int32),
         "architecture": [trial.architecture.text for trial in trials],
         "id": [trial.architecture.id for trial in trials],
         "status": [trial.evaluation.status for trial in trials],
         "score": observed,
         "cost": [float(trial.evaluation.cost) for trial in trials],
-        "fidelity": pa.array([trial.evaluation.fidelity for trial in trials], pa.float64()),
+        "fidelity": [trial.evaluation.fidelity for trial in trials],
         "mean_score": true,
         "top": top,
         "is_optimum": hits,
         "incumbent_score": incumbent,
         "regret": regret,
+        "is_last": numbers == len(trials),
     }
-    return pa.table(columns)
+    return pa.table(columns, schema=QUERIES)
 
 
 def parse_strategy(label: str) -> StrategyFactory:

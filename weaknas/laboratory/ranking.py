@@ -17,7 +17,7 @@ from weaknas.errors import InputError, check_whole, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.laboratory.experiment import BenchmarkSource
 from weaknas.laboratory.statistics import Floats, kendall_tau, spearman_rho, top_precision
-from weaknas.laboratory.workers import one_line
+from weaknas.laboratory.workers import Outcome, attempt
 from weaknas.predictors.pool import for_pool
 from weaknas.registry import get_encoder, get_predictor
 from weaknas.runs.runner import run
@@ -227,14 +227,25 @@ class Task:
     run: int
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What became of a task: a row a training size, or the error the predictor raised."""
-
-    task: Task
-    rows: pa.Table | None
-    error: str = ""
-    seconds: float = 0.0
+#: The columns of what is measured.
+MEASUREMENTS = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in (
+            ("predictor", pa.string()),
+            ("encoder", pa.string()),
+            ("run", pa.int64()),
+            ("seed", pa.int64()),
+            ("train_size", pa.int64()),
+            ("kendall_tau", pa.float64()),
+            ("spearman", pa.float64()),
+            ("top_precision", pa.float64()),
+            ("regret", pa.float64()),
+            ("seconds_fit", pa.float64()),
+            ("seconds_predict", pa.float64()),
+        )
+    ]
+)
 
 
 class Measurer:
@@ -250,14 +261,9 @@ class Measurer:
         self._benchmark: TabularBenchmark | None = None
         self._drawn: tuple[int, tuple[Rows, Floats]] | None = None
 
-    def __call__(self, task: Task) -> Measured:
-        """Do one task."""
-        begin = time.perf_counter()
-        try:
-            rows = self._measure(task)
-        except Exception as error:
-            return Measured(task, None, one_line(error), time.perf_counter() - begin)
-        return Measured(task, rows, "", time.perf_counter() - begin)
+    def __call__(self, task: Task) -> Outcome[Task]:
+        """Do one task: a row a training size."""
+        return attempt(self._measure, task)
 
     @property
     def benchmark(self) -> TabularBenchmark:
@@ -289,7 +295,7 @@ class Measurer:
             targets = get_transform(design.targets)(labels[:size])
             quality = measure(predictor, pool.features, rows[:size], targets, true)
             measured.append(key | {"train_size": size} | quality)
-        return pa.Table.from_pylist(measured)
+        return pa.Table.from_pylist(measured, schema=MEASUREMENTS)
 
     def _training_set(self, run_number: int) -> tuple[Rows, Floats]:
         """Return fingerprints and labels of the largest training set of a run."""

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from weaknas.errors import InputError
-from weaknas.files import differences, remove_parts, write_atomically, write_json
-from weaknas.laboratory.ranking import Measured, Measurer, Ranking, Task
-from weaknas.laboratory.results import versions
+from weaknas.components import run_seed
+from weaknas.laboratory.folder import Design, Folder, complete, versions
+from weaknas.laboratory.ranking import MEASUREMENTS, Measurer, Ranking, Task
 from weaknas.laboratory.statistics import Floats, bootstrap_interval, holm, wilcoxon
-from weaknas.laboratory.workers import run_tasks
+from weaknas.laboratory.workers import Outcome
 
-FORMAT_VERSION = 2
 QUALITIES = ("kendall_tau", "spearman", "top_precision", "regret")
-Progress: TypeAlias = Callable[[Measured], None]
+Progress: TypeAlias = Callable[[Outcome[Task]], None]
 
 
 def rank(
@@ -51,7 +46,7 @@ def rank(
     command : str
         Noted in ``config.json``.
     progress : callable, optional
-        Called with every `Measured`, those of an earlier call included.
+        Called with the `Outcome` of every task, those of an earlier call included.
 
     Returns
     -------
@@ -61,29 +56,12 @@ def rank(
     Raises
     ------
     InputError
-        When the design cannot be run, or the folder holds something else or cannot be
-        written.
+        When the design cannot be run, or the folder holds something else, is in use or
+        cannot be written.
     """
-    config = design.describe() | {"versions": versions()}
-    kept = _Folder(None if output is None else Path(output), config, command)
-    errors: dict[Task, str] = {}
-    for task, rows in kept.done.items():
-        if progress is not None:
-            progress(Measured(task, rows))
-    left = [task for task in design.tasks() if task not in kept.done]
-    outcomes = run_tasks(Measurer(design), left, jobs)
-    try:
-        for outcome in outcomes:
-            if outcome.rows is None:
-                errors[outcome.task] = outcome.error
-            else:
-                kept.add(outcome.task, outcome.rows)
-            if progress is not None:
-                progress(outcome)
-    finally:
-        outcomes.close()
-        summary = kept.finish(design.tasks(), errors)
-    return summary
+    described = design.describe() | {"versions": versions()}
+    with RankingFolder.open(output, described, command) as folder:
+        return complete(folder, design.tasks(), Measurer(design), jobs, progress)
 
 
 def summarize_ranking(
@@ -175,67 +153,52 @@ def _number(value: Any) -> float | None:
     return float(f"{float(value):.6g}") if math.isfinite(value) else None
 
 
-class _Folder:
-    """The finished tasks, in memory and, where there is a folder, on the disk.
+class RankingFolder(Folder[Task]):
+    """The finished fits of a ranking; each has a row a training size."""
 
-    While a ranking is under way each task is a small file of its own, whole or
-    absent; when it ends or is interrupted they are put together.
-    """
+    kind = "ranking"
+    section = "ranking"
+    version = 3
+    table = "rankings.parquet"
+    schema = MEASUREMENTS
+    key = ("predictor", "run")
+    growth = "predictors and runs"
 
-    def __init__(self, folder: Path | None, config: dict[str, Any], command: str) -> None:
-        self.folder = folder
-        self.config = json.loads(json.dumps(config))
-        self.done: dict[Task, pa.Table] = {}
-        if folder is None:
-            return
-        try:
-            self._open(folder, command)
-        except OSError as error:
-            raise InputError(f"cannot write to {folder}: {error.strerror}") from error
+    @classmethod
+    def task(cls, values: tuple[Any, ...]) -> Task:
+        """Return the task of a predictor and a number."""
+        return Task(*values)
 
-    def _open(self, folder: Path, command: str) -> None:
-        path = folder / "config.json"
-        if path.exists():
-            theirs = _read_record(folder)["ranking"]
-            ours = _joined(theirs, self.config)
-            for key, old, new in differences(_joined(self.config, theirs), ours):
-                raise InputError(
-                    f"{folder} holds a ranking with {key} = {old}, not {new};"
-                    " choose another output folder or the same configuration"
-                    " (predictors and runs may be added)"
-                )
-            self.config = ours
-            self.done = _read(folder)
-            if self.config != theirs:
-                write_json(path, self._record(command))
-            return
-        if any((folder / name).exists() for name in ("rankings.parquet", "journal.jsonl")):
-            raise InputError(f"{folder} holds other results; choose another output folder")
-        write_json(path, self._record(command))
+    @classmethod
+    def merge(cls, theirs: Design, ours: Design) -> tuple[Design, Design]:
+        """Return the predictors and runs of both, each said as by ours, and as by theirs."""
+        return _joined(theirs, ours), _joined(ours, theirs)
 
-    def _record(self, command: str) -> dict[str, Any]:
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        record = {"weaknas_ranking": FORMAT_VERSION, "created": created, "command": command}
-        return record | {"ranking": self.config}
+    def fault(self, task: Task, rows: pa.Table) -> str:
+        """Return why these are not the rows of all training sizes, or nothing."""
+        runs = self.design["predictors"].get(task.predictor, {"runs": 0})["runs"]
+        if not 0 <= task.run < runs:
+            return "it is not one of the ranking"
+        seed, sizes = run_seed(self.design["seed"], task.run), rows["train_size"].to_pylist()
+        if (rows["seed"].to_numpy() != seed).any():
+            return f"its seed is not {seed}"
+        if sorted(sizes) != self.design["train_sizes"]:
+            return f"it has rows of the training sizes {sizes}, not {self.design['train_sizes']}"
+        return ""
 
-    def add(self, task: Task, rows: pa.Table) -> None:
-        """Keep a finished task."""
-        self.done[task] = rows
-        if self.folder is not None:
-            _write_table(rows, self.folder / "runs" / f"{len(self.done):06d}.parquet")
+    def position(self, task: Task) -> tuple[int, ...]:
+        """Return the place of a task: by number and predictor."""
+        return task.run, list(self.design["predictors"]).index(task.predictor)
 
-    def finish(self, order: list[Task], errors: Mapping[Task, str]) -> dict[str, Any]:
-        """Summarize what there is and put the files of single tasks together."""
-        added = [task for task in self.done if task not in set(order)]  # by other designs
-        tables = [self.done[task] for task in order + added if task in self.done]
-        rows = pa.concat_tables(tables) if tables else None
-        summary = summarize_ranking(self.config, rows, errors)
-        if self.folder is not None:
-            if rows is not None:
-                _write_table(rows, self.folder / "rankings.parquet")
-            write_json(self.folder / "summary.json", summary)
-            remove_parts(self.folder / "runs", "*.parquet")
-        return summary
+    def summarize(self, rows: pa.Table | None, errors: Mapping[Task, str]) -> dict[str, Any]:
+        """Return the summary of a ranking, see `summarize_ranking`."""
+        return summarize_ranking(self.design, rows, errors)
+
+    @classmethod
+    def failures(cls, summary: dict[str, Any]) -> Iterator[tuple[Task, str]]:
+        """Yield the tasks that raised, and why."""
+        for item in summary["failures"]:
+            yield Task(item["predictor"], item["run"]), item["error"]
 
 
 def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,7 +219,7 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 def is_ranking(folder: Path) -> bool:
     """Tell whether a folder holds a ranking, rather than other results or nothing."""
     path = folder / "config.json"
-    return path.exists() and b'"weaknas_ranking"' in path.read_bytes()
+    return path.is_file() and b'"weaknas_ranking"' in path.read_bytes()
 
 
 def read_ranking(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -274,40 +237,5 @@ def read_ranking(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     InputError
         When the folder holds something else, or is damaged.
     """
-    record, done = _read_record(folder), _read(folder)
-    rows = pa.concat_tables(done.values()) if done else None
-    summary = summarize_ranking(record["ranking"], rows, {})
-    path = folder / "summary.json"
-    if path.exists():  # only there it is written what failed
-        summary["failures"] = json.loads(path.read_text(encoding="utf-8"))["failures"]
-    return record, summary
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{folder / 'config.json'} is damaged: {error}") from error
-    if not isinstance(record, dict) or record.get("weaknas_ranking") != FORMAT_VERSION:
-        raise InputError(f"{folder} holds no ranking of this version of weaknas")
-    return record
-
-
-def _read(folder: Path) -> dict[Task, pa.Table]:
-    groups: dict[Task, list[dict[str, Any]]] = {}
-    for path in [folder / "rankings.parquet", *sorted((folder / "runs").glob("*.parquet"))]:
-        if not path.exists():
-            continue
-        try:
-            rows = pq.read_table(path).to_pylist()
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{path} is damaged: {error}; move it away to continue") from error
-        read: dict[Task, list[dict[str, Any]]] = {}
-        for row in rows:
-            read.setdefault(Task(row["predictor"], row["run"]), []).append(row)
-        groups.update(read)
-    return {task: pa.Table.from_pylist(rows) for task, rows in groups.items()}
-
-
-def _write_table(rows: pa.Table, path: Path) -> None:
-    write_atomically(path, lambda place: pq.write_table(rows, place, compression="zstd"))
+    record, read = RankingFolder.read(folder)
+    return record, read.summary

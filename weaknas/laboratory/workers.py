@@ -1,4 +1,4 @@
-"""The runs of an experiment in parallel processes."""
+"""Tasks in parallel processes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
 from weaknas.errors import check_whole
-from weaknas.laboratory.experiment import Experiment, Task, Truth, run_task
-from weaknas.runs.problem import Problem
 
 # One thread a process: the result must not depend on how many processes there are.
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -27,20 +25,24 @@ _Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a task: a table of queries, or the error the strategy raised."""
+class Outcome(Generic[_Work]):
+    """What became of a task: a table of rows, or the error it raised."""
 
-    task: Task
-    queries: pa.Table | None
+    task: _Work
+    rows: pa.Table | None
     error: str = ""
     seconds: float = 0.0
 
 
-def run_experiment(
-    experiment: Experiment, tasks: list[Task], jobs: int = 1
-) -> Generator[Outcome, None, None]:
-    """Run tasks of an experiment in `jobs` processes, see `run_tasks`."""
-    yield from run_tasks(_Worker(experiment).run, tasks, jobs)
+def attempt(work: Callable[[_Work], pa.Table], task: _Work) -> Outcome[_Work]:
+    """Do one task; what it raises is its outcome."""
+    begin = time.perf_counter()
+    rows, message = None, ""
+    try:
+        rows = work(task)
+    except Exception as error:
+        message = one_line(error)
+    return Outcome(task, rows, message, time.perf_counter() - begin)
 
 
 def run_tasks(
@@ -107,26 +109,6 @@ def _one_thread() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-class _Worker:
-    """What a process keeps between tasks."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self._loaded: dict[str, tuple[Problem, Truth]] = {}
-
-    def run(self, task: Task) -> Outcome:
-        begin = time.perf_counter()
-        try:
-            if task.dataset not in self._loaded:
-                problem = self.experiment.load(task.dataset)
-                truth = Truth(problem.evaluator, self.experiment.optimum)
-                self._loaded[task.dataset] = problem, truth
-            queries = run_task(self.experiment, task, *self._loaded[task.dataset])
-        except Exception as error:
-            return Outcome(task, None, one_line(error), time.perf_counter() - begin)
-        return Outcome(task, queries, "", time.perf_counter() - begin)
 
 
 def one_line(error: Exception) -> str:

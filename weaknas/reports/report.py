@@ -15,10 +15,11 @@ import pyarrow as pa
 from weaknas.errors import InputError, optional_import
 from weaknas.files import prepare_file
 from weaknas.laboratory.experiment import Truth, query_table
+from weaknas.laboratory.folder import versions
 from weaknas.laboratory.ranking_results import is_ranking
-from weaknas.laboratory.results import read_config, read_queries, versions
+from weaknas.laboratory.results import read_comparison
 from weaknas.laboratory.statistics import Floats
-from weaknas.laboratory.summary import StrategyRuns, by_dataset, checkpoints, collect, summarize
+from weaknas.laboratory.summary import StrategyRuns, by_dataset, checkpoints, collect
 from weaknas.registry import BENCHMARKS, get_benchmark
 from weaknas.reports import plots
 from weaknas.reports.page import Page
@@ -78,9 +79,8 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
 
 def comparison_page(folder: Path) -> Page:
     """Return the page of a comparison, finished or under way."""
-    record = read_config(folder)
+    record, queries, summary = read_comparison(folder)
     config = record["experiment"]
-    queries = read_queries(folder)
     collected = {
         dataset: [
             collect(queries, dataset, name, config["budget"]) for name in config["strategies"]
@@ -93,7 +93,6 @@ def comparison_page(folder: Path) -> Page:
         if any(strategies)
     }
     page = Page(f"Comparison on {config['space']}", _comparison_facts(record))
-    summary = summarize(config, queries, _failures(folder))
     for part in by_dataset(summary):
         _add_comparison_table(page, part)
     if summary.get("ranks"):
@@ -246,15 +245,6 @@ def _add_comparison_map(
     observed = np.array([row["score"] for row in chosen])
     truth = Truth(benchmark, config["optimum"])
     _add_map(page, title, benchmark.space, truth, (architectures, observed, rounds))
-
-
-def _failures(folder: Path) -> list[dict[str, Any]]:
-    """Read the failed runs of the last call."""
-    path = folder / "summary.json"
-    if not path.exists():
-        return []
-    parts = by_dataset(json.loads(path.read_text(encoding="utf-8")))
-    return [{"dataset": part["dataset"]} | item for part in parts for item in part["failures"]]
 
 
 # -- single searches ----------------------------------------------------------------------
