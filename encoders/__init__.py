@@ -1,6 +1,13 @@
 """Encoders: genotypes to features, one file an encoder."""
 
-from weaknas.encoders._base import Batch, Encoder, Features, GraphEncoder
+from weaknas.encoders._base import (
+    Batch,
+    Encoder,
+    Features,
+    GraphEncoder,
+    Transformer,
+    find_layout,
+)
 from weaknas.encoders.adjacency import AdjacencyEncoder
 from weaknas.encoders.concatenation import ConcatenatedEncoder
 from weaknas.encoders.costs import CostsEncoder
@@ -32,7 +39,9 @@ __all__ = [
     "PathCountsEncoder",
     "PathEncoder",
     "PathStatisticsEncoder",
+    "Transformer",
     "TruncatedPathEncoder",
     "VariablesEncoder",
     "ZeroCostEncoder",
+    "find_layout",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,41 @@ def chunks(space: SearchSpace, genotypes: npt.NDArray[np.integer]) -> Iterator[B
     """Yield the genotypes, shape (n, d), a chunk at a time."""
     for start in range(0, len(genotypes), CHUNK):
         yield Batch(space, genotypes[start : start + CHUNK])
+
+
+class Transformer(Protocol):
+    """Any transformer of genotypes, ours or of scikit-learn."""
+
+    def fit(self, genotypes: Any, /) -> Any:
+        """Learn what must be known of genotypes, shape (n, d); return the transformer."""
+
+    def transform(self, genotypes: Any, /) -> Any:
+        """Return features, shape (n, f)."""
+
+
+@runtime_checkable
+class HasGroups(Protocol):
+    """An encoder that knows which of its columns belong together."""
+
+    @property
+    def groups(self) -> Sequence[Any]:
+        """Blocks of columns, slices or arrays of indices."""
+
+
+@runtime_checkable
+class HasTrend(Protocol):
+    """An encoder that knows with which columns scores may go up or down over the whole space."""
+
+    @property
+    def trend(self) -> Sequence[int]:
+        """Columns."""
+
+
+def find_layout(encoder: Transformer) -> dict[str, Sequence[Any]]:
+    """Return what a fitted encoder knows of its columns: ``groups`` and ``trend``, if any."""
+    groups = encoder.groups if isinstance(encoder, HasGroups) else ()
+    trend = encoder.trend if isinstance(encoder, HasTrend) else ()
+    return {name: found for name, found in [("groups", groups), ("trend", trend)] if found}
 
 
 class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from weaknas.encoders._base import Batch, Encoder, Features
+from weaknas.encoders._base import Batch, Encoder, Features, HasGroups
 from weaknas.spaces import SearchSpace
 
 
@@ -33,11 +33,11 @@ class ConcatenatedEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc
         width = 0
         for encoder in self.encoders:
             columns = np.arange(np.shape(encoder.fit(genotypes, y).transform(genotypes[:1]))[1])
-            for group in getattr(encoder, "groups", [slice(None)]):
+            for group in encoder.groups if isinstance(encoder, HasGroups) else [slice(None)]:
                 block = columns[group] + width
                 if len(block):  # an encoder may have found nothing to tell
                     self.groups.append(slice(int(block[0]), int(block[-1]) + 1))
-            if getattr(encoder, "has_trend", False):
+            if isinstance(encoder, Encoder) and encoder.has_trend:
                 self.trend.extend((columns + width).tolist())
             width += len(columns)
         self.n_features_in_ = np.shape(genotypes)[1]

@@ -9,12 +9,12 @@ other regressor is wrapped by `PlainOpenModel`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from weaknas.predictors._base import Counts, Floats
-from weaknas.predictors.pool import PoolModel, Rows, fit_weighted, has_std
+from weaknas.predictors.pool import PoolModel, Regressor, Rows, fit_weighted, has_std
 
 
 class OpenModel(ABC):
@@ -103,7 +103,15 @@ class OpenPool(PoolModel):
         return self._model.covariance(self._features[rows])
 
 
-def for_any(estimator: Any, reference: Any) -> OpenModel:
+@runtime_checkable
+class BindsToSample(Protocol):
+    """A predictor that can do with candidates that come and go more than fit and predict."""
+
+    def for_any(self, reference: Any) -> OpenModel:
+        """Return a model for any candidates, given features of a sample, shape (n, f)."""
+
+
+def for_any(estimator: Regressor, reference: Any) -> OpenModel:
     """Return a predictor for any candidates.
 
     Parameters
@@ -112,7 +120,6 @@ def for_any(estimator: Any, reference: Any) -> OpenModel:
     reference : array, shape (n, f)
         Features of a sample of the space, for scales.
     """
-    if hasattr(estimator, "for_any"):
-        model: OpenModel = estimator.for_any(reference)
-        return model
+    if isinstance(estimator, BindsToSample):
+        return estimator.for_any(reference)
     return PlainOpenModel(estimator)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,16 @@ from sklearn.utils.validation import has_fit_parameter
 from weaknas.predictors._base import Counts, Floats
 
 Rows = npt.NDArray[np.int64]
+
+
+class Regressor(Protocol):
+    """Any regressor of scikit-learn's contract."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        """Fit to features, shape (n, f), and targets, shape (n,); return the regressor."""
+
+    def predict(self, X: Any) -> Any:
+        """Return predictions of features, shape (m, f); shape (m,)."""
 
 
 class PoolModel(ABC):
@@ -86,11 +96,18 @@ class PlainPoolModel(PoolModel):
         return mean, np.zeros(len(mean))
 
 
-def for_pool(estimator: Any, features: Any) -> PoolModel:
+@runtime_checkable
+class BindsToPool(Protocol):
+    """A predictor that can keep work between the rounds of a pool."""
+
+    def for_pool(self, features: Any) -> PoolModel:
+        """Bind to the features, shape (N, f), of a pool."""
+
+
+def for_pool(estimator: Regressor, features: Any) -> PoolModel:
     """Bind a predictor to the features, shape (N, f), of a pool."""
-    if hasattr(estimator, "for_pool"):
-        model: PoolModel = estimator.for_pool(features)
-        return model
+    if isinstance(estimator, BindsToPool):
+        return estimator.for_pool(features)
     return PlainPoolModel(estimator, features)
 
 

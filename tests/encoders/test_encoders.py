@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import FunctionTransformer
 
 import weaknas
 from weaknas.encoders import (
@@ -25,6 +26,7 @@ from weaknas.encoders import (
     PathStatisticsEncoder,
     TruncatedPathEncoder,
     VariablesEncoder,
+    find_layout,
 )
 from weaknas.errors import InputError
 from weaknas.registry import list_encoders_for
@@ -423,3 +425,18 @@ def test_chunks_do_not_matter_for_the_columns(length, monkeypatch):
     whole = PathEncoder(SPACE, length).fit(ROWS)
     monkeypatch.setattr("weaknas.encoders._base.CHUNK", 7)
     np.testing.assert_array_equal(PathEncoder(SPACE, length).fit(ROWS).codes_, whole.codes_)
+
+
+def test_the_layout_is_what_an_encoder_knows_of_its_columns():
+    cells = weaknas.get_space("nasbench201")
+    rows = cells.enumerate()[:20]
+    joined = weaknas.get_encoder("one-hot+costs", cells).fit(rows)
+    assert find_layout(joined) == {"groups": joined.groups, "trend": [30, 31]}
+    assert find_layout(weaknas.get_encoder("one-hot", cells).fit(rows)) == {"groups": [slice(None)]}
+    assert find_layout(FunctionTransformer()) == {}
+
+    class Blocks(FunctionTransformer):
+        groups = (slice(0, 2), slice(2, 3))
+        trend = (1,)
+
+    assert find_layout(Blocks()) == {"groups": Blocks.groups, "trend": Blocks.trend}

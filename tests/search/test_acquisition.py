@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
+import weaknas
 from weaknas.errors import InputError
 from weaknas.predictors.gaussian_process import GaussianProcess
-from weaknas.predictors.pool import PoolModel, for_pool
+from weaknas.predictors.pool import for_pool
 from weaknas.search.acquisition import (
     ACQUISITIONS,
     Acquisition,
@@ -19,39 +20,38 @@ from weaknas.search.acquisition import (
     Greedy,
     HalvedTop,
     IndependentThompson,
-    Prediction,
     TopN,
     UpperConfidenceBound,
     best_first,
     get_acquisition,
 )
+from weaknas.search.belief import Belief, Evaluated
 
 RNG = np.random.default_rng(0)
 
 
-class Fixed(PoolModel):
-    """A model that says what it is told to."""
-
-    def __init__(self, mean, std):
-        self.answer = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
-
-    def fit(self, rows, targets):
-        """Nothing to learn."""
-
-    def predict(self):
-        return self.answer
-
-
-def prediction(mean, std=None, taken=()):
-    mean = np.asarray(mean, dtype=float)
-    available = np.ones(len(mean), dtype=bool)
-    available[list(taken)] = False
-    std = np.zeros(len(mean)) if std is None else std
-    return Prediction(Fixed(mean, std), available, np.array(list(taken) or [0]))
-
-
 def generator():
     return np.random.default_rng(1)
+
+
+def belief(mean, std=None, taken=(), *, incumbent=None, rounds=0, rng=None, joint=lambda _: None):
+    """What a predictor that is certain, or as uncertain as it is told, says of candidates."""
+    mean = np.asarray(mean, dtype=float)
+    genotypes = np.arange(len(mean), dtype=np.int16)[:, None]
+    available = np.ones(len(mean), dtype=bool)
+    available[list(taken)] = False
+    rows = np.array(list(taken) or [0])
+    best = mean[rows] if incumbent is None else np.array([float(incumbent)])
+    return Belief(
+        genotypes=genotypes,
+        mean=mean,
+        std=np.zeros(len(mean)) if std is None else np.asarray(std, dtype=float),
+        available=available,
+        evaluated=Evaluated(genotypes[rows[: len(best)]], best),
+        round=rounds,
+        rng=generator() if rng is None else rng,
+        joint=joint,
+    )
 
 
 def all_acquisitions():
@@ -66,9 +66,8 @@ def test_expected_improvement_by_integration(z):
     # E max(x - incumbent, 0), x normal, is phi(z) times the integral of u exp(-u^2/2 + z u)
     integral, _ = quad(lambda u: u * np.exp(-0.5 * u**2 + z * u), 0, np.inf, epsabs=0, limit=200)
     for std, incumbent in [(1.0, 0.0), (0.3, 70.0)]:
-        value = ExpectedImprovement().values(
-            np.array([incumbent + z * std]), np.array([std]), incumbent, generator()
-        )
+        candidate = belief([incumbent + z * std], [std], incumbent=incumbent)
+        value = ExpectedImprovement().values(candidate)
         expected = norm.logpdf(z) + np.log(integral) + np.log(std)
         assert value[0] == pytest.approx(expected, abs=0.02)
 
@@ -77,23 +76,22 @@ def test_expected_improvement_grows_with_mean_and_deviation():
     acquisition = ExpectedImprovement()
     means = np.linspace(-60, 5, 20_001)
     ones = np.ones_like(means)
-    assert (np.diff(acquisition.values(means, ones, 0.0, generator())) > 0).all()
-    values = acquisition.values(-ones, np.linspace(0.02, 3, len(ones)), 0.0, generator())
-    assert (np.diff(values) > 0).all()
-    assert np.isfinite(acquisition.values(means, 0 * ones, 0.0, generator())).all()
+    assert (np.diff(acquisition.values(belief(means, ones, incumbent=0))) > 0).all()
+    spread = belief(-ones, np.linspace(0.02, 3, len(ones)), incumbent=0)
+    assert (np.diff(acquisition.values(spread)) > 0).all()
+    assert np.isfinite(acquisition.values(belief(means, 0 * ones, incumbent=0))).all()
 
 
 def test_upper_bound_and_greedy():
     mean, std = RNG.normal(size=9), RNG.random(9)
-    np.testing.assert_array_equal(Greedy().values(mean, std, 0.0, generator()), mean)
-    np.testing.assert_allclose(
-        UpperConfidenceBound(2.5).values(mean, std, 0.0, generator()), mean + 2.5 * std
-    )
+    np.testing.assert_array_equal(Greedy().values(belief(mean, std)), mean)
+    bound = UpperConfidenceBound(2.5).values(belief(mean, std))
+    np.testing.assert_allclose(bound, mean + 2.5 * std)
 
 
 def test_thompson_draws_from_each_distribution():
     mean, std = np.repeat([1.0, -2.0], 20_000), np.repeat([0.5, 3.0], 20_000)
-    drawn = IndependentThompson().values(mean, std, 0.0, generator()).reshape(2, -1)
+    drawn = IndependentThompson().values(belief(mean, std)).reshape(2, -1)
     np.testing.assert_allclose(drawn.mean(axis=1), [1, -2], atol=0.1)
     np.testing.assert_allclose(drawn.std(axis=1), [0.5, 3], rtol=0.03)
 
@@ -116,8 +114,8 @@ def test_best_first_is_a_stable_sort(values, n):
 @pytest.mark.parametrize("name", ACQUISITIONS)
 def test_batches_are_new_and_as_large_as_they_can_be(name, pool, n):
     size, taken = pool
-    candidates = prediction(np.arange(size) % 7, np.arange(size) % 3, taken)
-    chosen = get_acquisition(name).choose(candidates, n, generator())
+    candidates = belief(np.arange(size) % 7, np.arange(size) % 3, taken)
+    chosen = get_acquisition(name).choose(candidates, n)
     assert len(chosen) == min(n, size - len(taken))
     assert len(set(chosen.tolist())) == len(chosen)
     assert not set(chosen.tolist()) & taken
@@ -126,10 +124,10 @@ def test_batches_are_new_and_as_large_as_they_can_be(name, pool, n):
 @pytest.mark.parametrize("acquisition", [Greedy(), ExpectedImprovement(), UpperConfidenceBound()])
 def test_without_covariances_a_batch_is_the_best_first(acquisition):
     mean, std = RNG.normal(size=50), 0.1 + RNG.random(50)
-    candidates = prediction(mean, std, taken=[3, 4])
-    values = acquisition.values(mean, std, candidates.incumbent, generator())
+    candidates = belief(mean, std, taken=[3, 4])
+    values = acquisition.values(candidates).copy()
     values[[3, 4]] = -np.inf
-    chosen = acquisition.choose(candidates, 6, generator())
+    chosen = acquisition.choose(candidates, 6)
     assert chosen.tolist() == np.argsort(-values, kind="stable")[:6].tolist()
 
 
@@ -147,31 +145,23 @@ def test_a_spread_batch_is_the_kriging_believer_from_scratch(acquisition):
         model.condition(np.array(extra, dtype=np.int64))
         return model
 
-    available = np.ones(400, dtype=bool)
-    available[queried] = False
-    candidates = Prediction(fitted(), available, queried)
-    chosen = acquisition.choose(candidates, 5, generator()).tolist()
+    model = fitted()
+    candidates = belief(*model.predict(), queried, joint=model.covariance)
+    chosen = acquisition.choose(candidates, 5).tolist()
     believed: list[int] = []
     for index in chosen:
         mean, std = fitted(believed).predict()
-        values = acquisition.values(mean, std, candidates.incumbent, generator())
+        values = acquisition.values(belief(mean, std, incumbent=candidates.incumbent))
         values[[*queried, *believed]] = -np.inf
         # the same choice, or one as good but for single precision
         assert values[index] >= values.max() - 1e-3
         believed.append(index)
-    alone = best_first(
-        np.where(
-            available,
-            acquisition.values(candidates.mean, candidates.std, candidates.incumbent, generator()),
-            -np.inf,
-        ),
-        5,
-    )
+    alone = best_first(np.where(candidates.available, acquisition.values(candidates), -np.inf), 5)
     assert set(chosen) != set(alone.tolist())  # it does spread
 
 
 def test_the_incumbent_is_the_largest_predicted_mean_of_the_queried():
-    assert prediction([5.0, 1.0, 3.0, 9.0], taken=[1, 2]).incumbent == 3.0
+    assert belief([5.0, 1.0, 3.0, 9.0], taken=[1, 2]).incumbent == 3.0
 
 
 # -- the paper's ----------------------------------------------------------------------------
@@ -184,7 +174,7 @@ def test_top_n_draws_uniformly_from_what_is_left_of_the_top():
     counts = np.zeros(50)
     rng = generator()
     for _ in range(3000):
-        chosen = TopN(20).choose(prediction(mean, taken=taken), 5, rng)
+        chosen = TopN(20).choose(belief(mean, taken=taken, rng=rng), 5)
         assert len(set(chosen.tolist())) == 5
         counts[chosen] += 1
     assert counts[top].sum() == 15_000
@@ -194,14 +184,14 @@ def test_top_n_draws_uniformly_from_what_is_left_of_the_top():
 
 def test_top_n_is_filled_by_rank():
     taken = [*range(92, 100), 88]
-    chosen = TopN(10).choose(prediction(np.arange(100.0), taken=taken), 6, generator())
+    chosen = TopN(10).choose(belief(np.arange(100.0), taken=taken), 6)
     assert set(chosen[:2].tolist()) == {90, 91}
     assert chosen[2:].tolist() == [89, 87, 86, 85]
 
 
 def test_top_n_counts_the_queried():
     taken = list(range(80, 100))
-    chosen = TopN(20).choose(prediction(np.arange(100.0), taken=taken), 3, generator())
+    chosen = TopN(20).choose(belief(np.arange(100.0), taken=taken), 3)
     assert chosen.tolist() == [79, 78, 77]
 
 
@@ -209,13 +199,12 @@ def test_top_n_counts_the_queried():
 def test_the_schedule_decays_by_the_formula(size, start, decay):
     acquisition = TopN(size, start, decay)
     mean = np.arange(100_000.0)[:: -1 if start > 100 else 1]
-    candidates = prediction(mean, taken=[])
     ranked = np.argsort(-mean, kind="stable")
     place = np.empty(len(mean), dtype=int)
     place[ranked] = np.arange(len(mean))
     for round_index in range(12):
         limit = max(size, round(start * decay**round_index))
-        chosen = place[acquisition.choose(candidates, limit, generator())]
+        chosen = place[acquisition.choose(belief(mean, rounds=round_index), limit)]
         assert sorted(chosen) == list(range(limit))  # all of the top, no more
 
 
@@ -246,10 +235,9 @@ def test_half_are_the_best_and_half_are_drawn_from_a_top_that_halves():
     for round_index, top in enumerate([range(32, 64), range(48, 64), range(56, 64)]):
         counts = np.zeros(64)
         for seed in range(400):
-            acquisition = HalvedTop()
-            for _ in range(round_index + 1):
-                rng = np.random.default_rng(seed)
-                chosen = acquisition.choose(prediction(mean, taken=taken), 4, rng)
+            rng = np.random.default_rng(seed)
+            candidates = belief(mean, taken=taken, rounds=round_index, rng=rng)
+            chosen = HalvedTop().choose(candidates, 4)
             assert chosen[:2].tolist() == [62, 61]
             assert len(set(chosen.tolist())) == 4
             counts[chosen[2:]] += 1
@@ -260,9 +248,8 @@ def test_half_are_the_best_and_half_are_drawn_from_a_top_that_halves():
 
 
 def test_when_the_top_is_used_up_the_next_best_follow():
-    acquisition = HalvedTop(best=0.0)
-    for _ in range(4):
-        chosen = acquisition.choose(prediction(np.arange(16.0), taken=[15]), 3, generator())
+    candidates = belief(np.arange(16.0), taken=[15], rounds=3)
+    chosen = HalvedTop(best=0.0).choose(candidates, 3)
     assert chosen.tolist() == [14, 13, 12]  # the top is one, and taken
     with pytest.raises(InputError, match=r"not 1\.5"):
         HalvedTop(best=1.5)
@@ -271,16 +258,45 @@ def test_when_the_top_is_used_up_the_next_best_follow():
 # -- names ----------------------------------------------------------------------------------
 
 
-def test_descriptions_do_not_change_with_use():
+def test_nothing_changes_with_use():
     for acquisition in all_acquisitions():
-        before = acquisition.describe()
-        acquisition.choose(prediction(np.arange(9.0)), 3, generator())
-        assert acquisition.describe() == before
+        before = acquisition.describe(), vars(acquisition).copy()
+        acquisition.choose(belief(np.arange(9.0)), 3)
+        assert (acquisition.describe(), vars(acquisition)) == before
         assert isinstance(acquisition, Acquisition)
     assert get_acquisition("ucb", beta=2.0).describe() == {
         "name": "UpperConfidenceBound",
         "beta": 2.0,
     }
+
+
+def test_one_method_is_an_acquisition():
+    class Optimist(Acquisition):
+        def __init__(self, weight):
+            self.weight = weight
+
+        def values(self, belief):
+            return belief.mean + self.weight * belief.std**2
+
+    assert Optimist(2.0).describe() == {"name": "Optimist", "weight": 2.0}
+    assert Optimist(0.5).choose(belief([1, 2, 3], [4, 0, 1], taken=[1]), 2).tolist() == [0, 2]
+    search = weaknas.WeakNAS(weaknas.get_space("nasbench201"), acquisition=Optimist(1.0))
+    result = weaknas.run(search, lambda a: float(sum(a.genotype)), budget=15)
+    assert result.trials.scores[5:].mean() > result.trials.scores[:5].mean()
+
+
+def test_a_batch_is_chosen_given_what_was_chosen_before():
+    told = []
+
+    class Curious(Acquisition):
+        spreads = True
+
+        def values(self, belief):
+            told.append(None if belief.assumed is None else belief.assumed.genotypes[:, 0].tolist())
+            return belief.mean
+
+    assert Curious().choose(belief([3, 9, 4, 7], taken=[3]), 3).tolist() == [1, 2, 0]
+    assert told == [None, None, [1], [1, 2]]
 
 
 def test_an_unknown_acquisition_names_the_closest():

@@ -11,10 +11,10 @@ from weaknas.encoders import OneHotEncoder, PathEncoder
 from weaknas.search.candidates import (
     GrownCandidates,
     ListedCandidates,
-    Pool,
     SampledCandidates,
     listed_candidates,
 )
+from weaknas.search.pool import Pool
 from weaknas.spaces import ChoiceSpace, SubsetSpace
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.strategies import History
@@ -166,8 +166,8 @@ def test_rows_are_found_by_fingerprint(shuffle):
 def test_pools_are_encoded_in_chunks_and_mapped_when_large(limit, monkeypatch):
     names = "one-hot+path-counts+operation-counts"
     whole = ListedCandidates(CELLS, weaknas.get_encoder(names, CELLS))
-    monkeypatch.setattr("weaknas.search.candidates._CHUNK", 1000)
-    monkeypatch.setattr("weaknas.search.candidates._MAPPED_ABOVE", limit)
+    monkeypatch.setattr("weaknas.search.pool._CHUNK", 1000)
+    monkeypatch.setattr("weaknas.search.pool._MAPPED_ABOVE", limit)
     parts = ListedCandidates(CELLS, weaknas.get_encoder(names, CELLS))
     pool, expected = (
         parts.pool(History(CELLS), generator()),

@@ -59,7 +59,7 @@ def test_paper_on_the_mobilenet_space():
     assert search._candidates.pool(search.history, np.random.default_rng(1)) is pool
     both = np.array([a.genotype for a in [*first, *second]])
     assert np.isin(space.fingerprint(both), pool.fingerprints).all()
-    rank = np.argsort(np.argsort(-search._model.predict()[0], kind="stable"))
+    rank = np.argsort(np.argsort(-search._ranker._model.predict()[0], kind="stable"))
     chosen = rank[pool.locate(space.fingerprint(both[100:]))]
     assert chosen.max() < 1000
     assert chosen.max() > 500  # drawn from the top, not its best
@@ -102,7 +102,7 @@ def test_the_papers_rounds(name):
     search.tell(first, [score[a.genotype] for a in first])
     second = search.ask()
     assert len(second) == 10
-    pool, model = search._pool, search._model
+    pool, model = search._ranker._pool, search._ranker._model
     mean, _ = model.predict()
     rank = {int(code): r for r, code in enumerate(pool.fingerprints[np.argsort(-mean)])}
     ranks = [rank[int(CELLS.fingerprint(np.array([a.genotype]))[0])] for a in second]

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -446,6 +447,24 @@ def test_a_search_can_be_pickled_and_goes_on_alike():
     search.tell(first, [score(a) for a in first])
     copy = pickle.loads(pickle.dumps(search))  # noqa: S301
     assert copy.ask() == search.ask()
+
+
+@pytest.mark.parametrize("space", [CELLS, CHAIN], ids=lambda s: s.name)
+def test_a_proposal_is_five_calls_away_from_the_factorisation(space, monkeypatch):
+    calls, cholesky = [], np.linalg.cholesky
+
+    def factorise(matrix):
+        names = [frame.name for frame in traceback.extract_stack()]
+        calls.append(names[names.index("ask") + 1 : -1])
+        return cholesky(matrix)
+
+    monkeypatch.setattr(np.linalg, "cholesky", factorise)
+    search = weaknas.WeakNAS(space, seed=0)
+    for _ in range(3):
+        asked = search.ask()
+        search.tell(asked, [float(sum(a.genotype)) for a in asked])
+    assert calls
+    assert all(len(names) <= 5 for names in calls), calls[0]
 
 
 # -- the real table -------------------------------------------------------------------------

@@ -21,8 +21,8 @@ from weaknas.laboratory.workers import Outcome, attempt
 from weaknas.predictors.pool import for_pool
 from weaknas.registry import get_encoder, get_predictor
 from weaknas.runs.runner import run
-from weaknas.search.candidates import Pool
 from weaknas.search.evolution import default_candidates
+from weaknas.search.pool import Pool
 from weaknas.search.presets import get_preset
 from weaknas.search.strategy import WeakNAS
 from weaknas.search.targets import get_transform

@@ -15,8 +15,8 @@ from weaknas.evaluators import TabularBenchmark, evaluation_seed
 from weaknas.laboratory.ranking import Contestant
 from weaknas.laboratory.statistics import Floats
 from weaknas.runs.journal import read_journal
-from weaknas.search.candidates import Pool
 from weaknas.search.evolution import default_candidates
+from weaknas.search.pool import Pool
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import History
 

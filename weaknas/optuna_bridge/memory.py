@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from weaknas.errors import InputError
 from weaknas.optuna_bridge.space import ParameterEncoder, Parameters, ParameterSpace
-from weaknas.search.candidates import GrownCandidates, Pool
+from weaknas.search.candidates import GrownCandidates
+from weaknas.search.pool import Pool
 from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies import History

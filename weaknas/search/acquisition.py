@@ -1,4 +1,4 @@
-"""From a prediction to a batch of queries: functions of mean and standard deviation."""
+"""From a belief to a batch of queries: functions of mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -9,139 +9,99 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 
 from weaknas.errors import InputError, unknown
-from weaknas.predictors.pool import PoolModel
+from weaknas.search.belief import Belief, Floats, Indices
 from weaknas.spaces import Genotypes
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
 _SHORTLIST = 40  # candidates looked at for each one of a batch that is spread
-
-
-class Prediction:
-    """What a fitted predictor says of N candidates, in units of its targets.
-
-    Parameters
-    ----------
-    model : PoolModel
-        Fitted.
-    available : ndarray of bool, shape (N,)
-        False for candidates that were queried already.
-    queried : ndarray of int, shape (n,)
-        The candidates that have labels.
-    genotypes : ndarray of int, shape (N, d), optional
-        The candidates, for an acquisition that looks at more than the score.
-
-    Attributes
-    ----------
-    mean, std : ndarray of float, shape (N,)
-        Of the noise-free score; `std` is zero for a predictor without uncertainty.
-    incumbent : float
-        The largest mean among the queried architectures: what has been reached,
-        with the noise of single labels smoothed out.
-    """
-
-    def __init__(
-        self,
-        model: PoolModel,
-        available: npt.NDArray[np.bool_],
-        queried: Indices,
-        genotypes: Genotypes | None = None,
-    ) -> None:
-        self.available, self.queried, self.genotypes = available, queried, genotypes
-        self.mean, self.std = model.predict()
-        self.incumbent = float(self.mean[queried].max())
-        self.covariance = model.covariance
+_SMALLEST_STD = 1e-12
+_SMALLEST_VARIANCE = 1e-12
 
 
 class Acquisition(ABC):
-    """How much we want to query each candidate."""
+    """How much we want to query each candidate.
+
+    Subclasses write `values`. One object may serve any number of searches: all that
+    changes from round to round is in the belief. Parameters are public attributes.
+    """
 
     #: Whether a batch is spread by what the predictor says of the candidates' covariance.
     spreads = False
 
     @abstractmethod
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
-        """Return one number a candidate, shape (n,); larger is more wanted.
+    def values(self, belief: Belief) -> Floats:
+        """Return one number a candidate, shape (n,); larger is more wanted."""
 
-        Parameters
-        ----------
-        mean, std : ndarray of float, shape (n,)
-        incumbent : float
-            What has been reached, on the scale of `mean`.
-        rng : numpy.random.Generator
-        """
-
-    def first(self) -> Genotypes | None:
+    def openers(self) -> Genotypes | None:
         """Return what is to be evaluated before all else, shape (n, d); nothing by default."""
         return None
 
-    def at(self, genotypes: Genotypes, means: Floats) -> Acquisition:
-        """Return this acquisition given evaluated genotypes, (n, d), and their means, (n,)."""
-        return self
-
-    def values_of(
-        self,
-        genotypes: Genotypes,
-        mean: Floats,
-        std: Floats,
-        incumbent: float,
-        rng: np.random.Generator,
-    ) -> Floats:
-        """Return one number a candidate, given too which they are, shape (n, d)."""
-        return self.values(mean, std, incumbent, rng)
-
-    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
+    def choose(self, belief: Belief, n: int) -> Indices:
         """Return the indices of up to n available candidates, the most wanted first."""
-        values = self.values(prediction.mean, prediction.std, prediction.incumbent, rng)
-        values = np.where(prediction.available, values, -np.inf)
-        count = min(n, int(prediction.available.sum()))
+        count = min(n, belief.left)
+        values = np.where(belief.available, self.values(belief), -np.inf)
         if not self.spreads or count < 2:
             return best_first(values, count)
-        short = best_first(values, min(_SHORTLIST * count, int(prediction.available.sum())))
-        known = prediction.covariance(short)
-        if known is None:
-            return short[:count]
-        return short[self._spread(prediction, short, *known, count, rng)]
-
-    def _spread(
-        self,
-        prediction: Prediction,
-        short: Indices,
-        covariance: Floats,
-        noise: float,
-        n: int,
-        rng: np.random.Generator,
-    ) -> list[int]:
-        """Choose one after the other, each as if those before had come out as predicted.
-
-        Deviations only shrink by that (Ginsbourger et al. 2010, kriging believer),
-        and with them the values of all but the short list stay out of reach.
-        """
-        mean, variance = prediction.mean[short], np.diag(covariance).astype(np.float64)
-        chosen: list[int] = []
-        updates: list[Floats] = []
-        while True:
-            std = np.sqrt(np.maximum(variance, 1e-12))
-            values = self.values(mean, std, prediction.incumbent, rng)
-            values[chosen] = -np.inf
-            index = int(np.argmax(values))
-            chosen.append(index)
-            if len(chosen) == n:
-                return chosen
-            column = covariance[index] - sum((u[index] * u for u in updates), np.zeros(len(short)))
-            updates.append(column / np.sqrt(max(column[index], 1e-12) + noise))
-            variance = variance - updates[-1] ** 2
+        short = best_first(values, min(_SHORTLIST * count, belief.left))
+        believer = Believer(belief.std[short], belief.covariance(short))
+        while len(believer.chosen) < count:
+            values = self.values(belief.after(believer.chosen, short, believer.std))
+            values[believer.chosen] = -np.inf
+            believer.choose(int(np.argmax(values)))
+        return short[believer.chosen]
 
     def describe(self) -> dict[str, Any]:
         """Return name and parameters as plain JSON types."""
-        return {"name": type(self).__name__} | vars(self)
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {"name": type(self).__name__} | public
+
+
+class Believer:
+    """Deviations of a short list as its members are chosen one after the other.
+
+    Each is taken as if those before had come out as predicted: means stay, and
+    deviations only shrink (kriging believer, Ginsbourger et al. 2010), so that the
+    values of all but the short list stay out of reach. A choice j with noise s of its
+    label takes ``c_j c_j' / (c_jj + s)`` off the covariance, c_j its column.
+
+    Parameters
+    ----------
+    std : ndarray of float, shape (m,)
+        Standard deviations before.
+    joint : tuple of (ndarray of float, shape (m, m), float), optional
+        Covariance, and the noise of a label; default: not known, deviations stay.
+
+    Attributes
+    ----------
+    chosen : list of int
+        In order.
+    std : ndarray of float, shape (m,)
+        Standard deviations now.
+    """
+
+    def __init__(self, std: Floats, joint: tuple[Floats, float] | None) -> None:
+        self.chosen: list[int] = []
+        self.std, self._joint = std, joint
+        self._updates: list[Floats] = []  # what was taken off is the sum of their squares
+        if joint is not None:
+            self._shrink(np.diag(joint[0]))
+
+    def choose(self, index: int) -> None:
+        """Choose a member."""
+        self.chosen.append(index)
+        if self._joint is None:
+            return
+        covariance, noise = self._joint
+        nothing = np.zeros(len(self.std))
+        column = covariance[index] - sum((u[index] * u for u in self._updates), nothing)
+        self._updates.append(column / np.sqrt(max(column[index], _SMALLEST_VARIANCE) + noise))
+        self._shrink(self._variance - self._updates[-1] ** 2)
+
+    def _shrink(self, variance: Floats) -> None:
+        self._variance = variance
+        self.std = np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE))
 
 
 def best_first(values: Floats, n: int) -> Indices:
@@ -155,18 +115,16 @@ def best_first(values: Floats, n: int) -> Indices:
     return shortlist[np.argsort(-values[shortlist], kind="stable")][:n]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Greedy(Acquisition):
     """The predicted mean."""
 
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
+    def values(self, belief: Belief) -> Floats:
         """Return the mean."""
-        return mean
+        return belief.mean
 
 
-@dataclass
+@dataclass(frozen=True)
 class ExpectedImprovement(Acquisition):
     """Logarithm of the expected improvement over the incumbent (Jones et al. 1998, eq. 15).
 
@@ -176,12 +134,10 @@ class ExpectedImprovement(Acquisition):
 
     spreads = True
 
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
+    def values(self, belief: Belief) -> Floats:
         """Return the logarithm of the expected improvement."""
-        std = np.maximum(std, 1e-12)
-        z = (mean - incumbent) / std
+        std = np.maximum(belief.std, _SMALLEST_STD)
+        z = (belief.mean - belief.incumbent) / std
         return _log_unit_improvement(z) + np.log(std)
 
 
@@ -193,33 +149,29 @@ def _log_unit_improvement(z: Floats) -> Floats:
     return np.asarray(np.where(z > -5.0, exact, tail))
 
 
-@dataclass
+@dataclass(frozen=True)
 class UpperConfidenceBound(Acquisition):
     """Mean plus `beta` standard deviations (Auer 2002; Srinivas et al. 2010, eq. 6)."""
 
     spreads = True
     beta: float = 1.0
 
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
+    def values(self, belief: Belief) -> Floats:
         """Return the upper bound."""
-        return mean + self.beta * std
+        return belief.mean + self.beta * belief.std
 
 
-@dataclass
+@dataclass(frozen=True)
 class IndependentThompson(Acquisition):
     """A draw from each candidate's own normal distribution (White et al., BANANAS, 2021)."""
 
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
+    def values(self, belief: Belief) -> Floats:
         """Return one draw a candidate."""
-        return rng.normal(mean, np.maximum(std, 1e-12))
+        return belief.rng.normal(belief.mean, np.maximum(belief.std, _SMALLEST_STD))
 
 
-@dataclass
-class TopN(Acquisition):
+@dataclass(frozen=True)
+class TopN(Greedy):
     """Uniform draws from the predicted top of the space (Wu et al., WeakNAS, NeurIPS 2021).
 
     The top are the `size` candidates with the largest mean, queried ones
@@ -246,30 +198,18 @@ class TopN(Acquisition):
             raise InputError(f"top-n needs 1 <= size <= start, not {self.size} and {self.start}")
         if not 0 < self.decay <= 1:
             raise InputError(f"decay must be in (0, 1], not {self.decay}")
-        self._round = 0
 
-    def describe(self) -> dict[str, Any]:
-        """Return the parameters without the round that is counted."""
-        return {"name": "TopN", "size": self.size, "start": self.start, "decay": self.decay}
-
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
-        """Return the mean."""
-        return mean
-
-    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
+    def choose(self, belief: Belief, n: int) -> Indices:
         """Draw up to n available candidates of the top; the next best by rank fill up."""
         size = self.size
         if self.start is not None:
-            size = max(size, round(self.start * self.decay**self._round))
-        self._round += 1
-        ranked = best_first(prediction.mean, len(prediction.mean))
-        return _draw(ranked[prediction.available[ranked]], ranked[:size], n, rng)
+            size = max(size, round(self.start * self.decay**belief.round))
+        ranked = best_first(belief.mean, len(belief.mean))
+        return _draw(ranked[belief.available[ranked]], ranked[:size], n, belief.rng)
 
 
-@dataclass
-class HalvedTop(Acquisition):
+@dataclass(frozen=True)
+class HalvedTop(Greedy):
     """The predicted best and draws from a top that halves (Dudziak et al., BRP-NAS, 2020).
 
     Half of a batch are the best by predicted mean; the rest is drawn uniformly from
@@ -287,26 +227,14 @@ class HalvedTop(Acquisition):
     def __post_init__(self) -> None:
         if not 0 <= self.best <= 1:
             raise InputError(f"best must be in [0, 1], not {self.best}")
-        self._round = 0
 
-    def describe(self) -> dict[str, Any]:
-        """Return the parameters without the round that is counted."""
-        return {"name": "HalvedTop", "best": self.best}
-
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
-        """Return the mean."""
-        return mean
-
-    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
+    def choose(self, belief: Belief, n: int) -> Indices:
         """Take the best of up to n available candidates, and draw the rest from the top."""
-        self._round += 1
-        ranked = best_first(prediction.mean, len(prediction.mean))
-        left = ranked[prediction.available[ranked]]
-        first, others = np.split(left, [round(self.best * n)])
-        top = ranked[: len(ranked) >> self._round]
-        return np.concatenate([first, _draw(others, top, n - len(first), rng)])
+        ranked = best_first(belief.mean, len(belief.mean))
+        left = ranked[belief.available[ranked]]
+        best, others = np.split(left, [round(self.best * n)])
+        top = ranked[: len(ranked) >> (belief.round + 1)]
+        return np.concatenate([best, _draw(others, top, n - len(best), belief.rng)])
 
 
 def _draw(left: Indices, top: Indices, n: int, rng: np.random.Generator) -> Indices:

@@ -8,14 +8,21 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.search.candidates import Candidates, Pool, listed_candidates
+from weaknas.components import fresh_predictor
+from weaknas.encoders import Transformer, find_layout
+from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
+from weaknas.predictors.pool import Regressor
+from weaknas.search.acquisition import Acquisition
+from weaknas.search.belief import Belief, Evaluated, Floats
+from weaknas.search.candidates import Candidates, listed_candidates
 from weaknas.search.narrowing import Narrowing
+from weaknas.search.pool import Pool
+from weaknas.search.ranker import Evidence, Ranker, naming, pool_belief
 from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies import History
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 #: Genotypes, shape (n, d), and features, shape (n, f), to how much each is wanted, shape (n,).
-Wanted: TypeAlias = Callable[[Genotypes, Any], Floats]
+Valuation: TypeAlias = Callable[[Genotypes, Any], Floats]
 
 _INCUMBENTS = 50  # of what was told, to begin with
 _MOST_NEIGHBORS = 500  # of one architecture, drawn where there are more
@@ -57,7 +64,7 @@ class EvolvedCandidates(Candidates):
     def __init__(
         self,
         space: SearchSpace,
-        encoder: Any,
+        encoder: Transformer,
         *,
         size: int = 2000,
         offspring: int = 600,
@@ -73,10 +80,8 @@ class EvolvedCandidates(Candidates):
         self.encoder = encoder.fit(sample)
         #: Features of a sample of the space.
         self.reference = encoder.transform(sample)
-        self.layout = {
-            name: value for name in ("groups", "trend") if (value := getattr(encoder, name, None))
-        }
-        self.narrowing = Narrowing(space, rng)
+        self.layout = find_layout(encoder)
+        self.narrowing: Narrowing = Narrowing(space, rng)
         self._record, self._stale = -np.inf, 0
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
@@ -84,8 +89,12 @@ class EvolvedCandidates(Candidates):
         rows, codes = self.space._distinct_with_codes(self._start(history, rng))
         return Pool(rows, codes, self.encoder.transform(rows), self.layout)
 
+    def ranker(self, predictor: Regressor) -> Ranker:
+        """Return a predictor that candidates evolve on, for one search."""
+        return EvolvingRanker(self, predictor)
+
     def evolve(
-        self, history: History, known: Genotypes, wanted: Wanted, rng: np.random.Generator
+        self, history: History, known: Genotypes, value: Valuation, rng: np.random.Generator
     ) -> Pool:
         """Return the candidates of a round.
 
@@ -94,16 +103,17 @@ class EvolvedCandidates(Candidates):
         history : History
         known : ndarray of int, shape (k, d)
             Canonical; what was told or asked for. All of it is in the pool.
-        wanted : callable
+        value : callable
+            What is wanted of candidates, by genotypes and features.
         rng : Generator
         """
         self._notice(history)
         told = np.sort(self.space.fingerprint(known))
         start, codes = self.space._distinct_with_codes(self._start(history, rng))
-        living = _Population(start, codes, self.encoder.transform(start), wanted)
+        living = _Population(start, codes, self.encoder.transform(start), value)
         best, tried = -np.inf, 0
         for _ in range(self.generations):
-            living.add(*self._others(self._breed(living, rng), living.codes), wanted)
+            living.add(*self._others(self._breed(living, rng), living.codes), value)
             living.keep(self.size)
             new = living.values[~np.isin(living.codes, told)]
             top = float(np.sort(new)[-10:].sum()) if len(new) else -np.inf
@@ -112,7 +122,7 @@ class EvolvedCandidates(Candidates):
             if tried == 2:
                 break
         self.narrowing.learn(living.rows[living.ranked[: self.parents]])
-        living.add(*self._others(known, living.codes), wanted)
+        living.add(*self._others(known, living.codes), value)
         return Pool(living.rows, living.codes, living.features, self.layout)
 
     def _others(
@@ -162,9 +172,11 @@ class EvolvedCandidates(Candidates):
 class _Population:
     """The living of one evolution, and how much each is wanted."""
 
-    def __init__(self, rows: Genotypes, codes: Fingerprints, features: Any, wanted: Wanted) -> None:
+    def __init__(
+        self, rows: Genotypes, codes: Fingerprints, features: Any, value: Valuation
+    ) -> None:
         self.rows, self.codes, self.features = rows, codes, features
-        self.values = wanted(rows, features)
+        self.values = value(rows, features)
         self._expanded: set[int] = set()
 
     @property
@@ -172,13 +184,13 @@ class _Population:
         """Places by value, the best first."""
         return np.argsort(-self.values, kind="stable")
 
-    def add(self, rows: Genotypes, codes: Fingerprints, features: Any, wanted: Wanted) -> None:
+    def add(self, rows: Genotypes, codes: Fingerprints, features: Any, value: Valuation) -> None:
         if len(rows) == 0:
             return
         self.rows = np.vstack([self.rows, rows])
         self.codes = np.concatenate([self.codes, codes])
         self.features = np.vstack([self.features, features])
-        self.values = np.concatenate([self.values, wanted(rows, features)])
+        self.values = np.concatenate([self.values, value(rows, features)])
 
     def keep(self, count: int) -> None:
         """Let the others die."""
@@ -197,7 +209,60 @@ class _Population:
         return chosen
 
 
-def default_candidates(space: SearchSpace, encoder: Any, seed: int = 0) -> Candidates:
+class EvolvingRanker(Ranker):
+    """A predictor for any candidates, and an evolution on what an acquisition makes of it.
+
+    Parameters
+    ----------
+    candidates : EvolvedCandidates
+    predictor : regressor
+        Not fitted itself: a copy is.
+    """
+
+    def __init__(self, candidates: EvolvedCandidates, predictor: Regressor) -> None:
+        self._candidates, self._predictor = candidates, predictor
+        self._model: OpenModel | None = None
+        self._evaluated: Evaluated
+
+    def fit(self, evidence: Evidence) -> None:
+        """Fit to what was told."""
+        encode = self._candidates.encoder.transform
+        if self._model is None:
+            predictor = fresh_predictor(self._predictor, self._candidates.layout, evidence.rng)
+            self._model = for_any(predictor, self._candidates.reference)
+        genotypes, _ = evidence.history.successful
+        features = encode(genotypes)
+        with naming(self._predictor):
+            self._model.fit(features, evidence.targets)
+        self._evaluated = Evaluated(genotypes, self._model.predict(features)[0])
+        if len(evidence.pending):
+            self._model.condition(encode(evidence.pending))
+
+    def rank(self, evidence: Evidence, acquisition: Acquisition) -> Belief:
+        """Return what the predictor says of where the evolution ends."""
+        model, history = self._model, evidence.history
+        assert model is not None, "`fit` comes first"
+
+        def value(genotypes: Genotypes, features: Any) -> Floats:
+            mean, std = model.predict(features)
+            belief = Belief(
+                genotypes=genotypes,
+                mean=mean,
+                std=std,
+                available=np.ones(len(mean), dtype=bool),
+                evaluated=self._evaluated,
+                round=evidence.round,
+                rng=evidence.rng,
+                joint=lambda rows: model.covariance(features[rows]),
+            )
+            return acquisition.values(belief)
+
+        known = np.vstack([history.genotypes, evidence.pending])
+        pool = self._candidates.evolve(history, known, value, evidence.rng)
+        return pool_belief(pool, OpenPool(model, pool.features), evidence)
+
+
+def default_candidates(space: SearchSpace, encoder: Transformer, seed: int = 0) -> Candidates:
     """Return the whole space where it can be listed, else what evolves each round."""
     if space.is_listable:
         return listed_candidates(space, encoder)

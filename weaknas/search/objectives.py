@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.search.acquisition import Acquisition, Indices, Prediction, best_first
+from weaknas.search.acquisition import Acquisition
+from weaknas.search.belief import Belief, Evaluated
 from weaknas.search.pareto import MOST_COSTS, DominatedVolume, Floats
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.spaces.limits.constraints import CostFunction, costs_of
 from weaknas.spaces.limits.feasible import descend, feasible_range
 
 _SAMPLE = 2000  # architectures from which the ends of a cost are looked for
-_SHORTLIST = 40  # candidates looked at for each one of a batch
 _BEYOND = 0.1  # of a range, from the worst to the reference
 
 
@@ -105,80 +104,38 @@ class HypervolumeImprovement(Acquisition):
     costs : Costs
     """
 
+    spreads = True
+
     def __init__(self, costs: Costs) -> None:
-        self.costs = costs
-        self._volume: DominatedVolume | None = None
+        self.costs = list(costs.names)
+        self._costs = costs
+        self._latest: tuple[Evaluated, DominatedVolume] | None = None
 
-    def describe(self) -> dict[str, Any]:
-        """Return name and costs as plain JSON types."""
-        return {"name": type(self).__name__, "costs": list(self.costs.names)}
-
-    def first(self) -> Genotypes | None:
+    def openers(self) -> Genotypes | None:
         """Begin with the cheapest architectures: they are on the front, whatever they score."""
-        return self.costs.cheapest
+        return self._costs.cheapest
 
-    def at(self, genotypes: Genotypes, means: Floats) -> Acquisition:
-        """Return the acquisition given evaluated genotypes, (n, d), and their means, (n,)."""
-        bound = HypervolumeImprovement(self.costs)
-        bound._volume = self._dominated(self.costs(genotypes), means, means)
-        return bound
-
-    def values_of(
-        self,
-        genotypes: Genotypes,
-        mean: Floats,
-        std: Floats,
-        incumbent: float,
-        rng: np.random.Generator,
-    ) -> Floats:
+    def values(self, belief: Belief) -> Floats:
         """Return the expected improvement of candidates, shape (n,)."""
-        assert self._volume is not None, "`at` comes first"
-        return self._volume.expected_improvement(mean, std, self.costs(genotypes))
+        costs = self._costs(belief.genotypes)
+        return self._volume(belief).expected_improvement(belief.mean, belief.std, costs)
 
-    def values(
-        self, mean: Floats, std: Floats, incumbent: float, rng: np.random.Generator
-    ) -> Floats:
-        """Refuse: the score alone does not tell.
+    def _volume(self, belief: Belief) -> DominatedVolume:
+        """Return the volume of what was evaluated and, with it, of what is assumed."""
+        evaluated, assumed = belief.evaluated, belief.assumed
+        if assumed is not None:
+            heights = np.concatenate([evaluated.mean, assumed.mean])
+            genotypes = np.vstack([evaluated.genotypes, assumed.genotypes])
+            return self._dominated(heights, self._costs(genotypes), evaluated.mean)
+        # An evolution asks many times in a round, of other candidates each time.
+        if self._latest is None or self._latest[0] is not evaluated:
+            costs = self._costs(evaluated.genotypes)
+            self._latest = evaluated, self._dominated(evaluated.mean, costs, evaluated.mean)
+        return self._latest[1]
 
-        Raises
-        ------
-        InputError
-            Always.
-        """
-        raise InputError("the improvement of a volume needs genotypes: call `values_of`")
-
-    def choose(self, prediction: Prediction, n: int, rng: np.random.Generator) -> Indices:
-        """Return the indices of up to n available candidates, the most wanted first."""
-        assert prediction.genotypes is not None
-        queried, costs = prediction.queried, self.costs(prediction.genotypes)
-        heights, prices = prediction.mean[queried], costs[queried]
-        lowest = heights
-        values = self._dominated(prices, heights, lowest).expected_improvement(
-            prediction.mean, prediction.std, costs
-        )
-        values[~prediction.available] = -np.inf
-        count = min(n, int(prediction.available.sum()))
-        short = best_first(values, min(_SHORTLIST * count, int(prediction.available.sum())))
-        known = prediction.covariance(short)
-        covariance, noise = known if known is not None else (np.diag(prediction.std[short] ** 2), 0)
-        chosen: list[int] = []
-        covariance = np.array(covariance, dtype=np.float64)
-        while len(chosen) < count:
-            volume = self._dominated(prices, heights, lowest)
-            std = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-            wanted = volume.expected_improvement(prediction.mean[short], std, costs[short])
-            wanted[chosen] = -np.inf
-            index = int(np.argmax(wanted))
-            chosen.append(index)
-            heights = np.append(heights, prediction.mean[short[index]])
-            prices = np.vstack([prices, costs[short[index]]])
-            column = covariance[index].copy()
-            covariance -= np.outer(column, column) / (max(column[index], 1e-12) + noise)
-        return short[chosen]
-
-    def _dominated(self, costs: Floats, heights: Floats, evaluated: Floats) -> DominatedVolume:
+    def _dominated(self, heights: Floats, costs: Floats, evaluated: Floats) -> DominatedVolume:
         low, high = float(evaluated.min()), float(evaluated.max())
         reference = low - _BEYOND * ((high - low) or 1.0)
-        dearest, cheapest = self.costs.worst, self.costs.least
+        dearest, cheapest = self._costs.worst, self._costs.least
         limit = dearest + _BEYOND * np.where(dearest > cheapest, dearest - cheapest, 1.0)
         return DominatedVolume(heights, costs, reference, limit)

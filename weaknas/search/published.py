@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from weaknas.registry import ENCODERS, get_encoder, get_predictor
-from weaknas.search.candidates import Candidates, Pool
+from weaknas.search.candidates import Candidates
+from weaknas.search.pool import Pool
 from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import SearchSpace
 from weaknas.strategies._base import History, check_seed

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from weaknas.components import describe, fresh_predictor
+from weaknas.components import describe
+from weaknas.encoders import Transformer
 from weaknas.errors import InputError, check_whole
-from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
-from weaknas.predictors.pool import PoolModel, for_pool
+from weaknas.predictors.pool import Regressor
 from weaknas.registry import get_encoder
-from weaknas.search.acquisition import Acquisition, Prediction
-from weaknas.search.candidates import Candidates, Pool
-from weaknas.search.evolution import EvolvedCandidates
+from weaknas.search.acquisition import Acquisition
+from weaknas.search.candidates import Candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.objectives import Costs, HypervolumeImprovement
 from weaknas.search.presets import get_preset
+from weaknas.search.ranker import Evidence, Ranker
 from weaknas.search.targets import get_transform
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies import Scores, Strategy
@@ -72,8 +70,8 @@ class WeakNAS(Strategy):
         self,
         space: SearchSpace,
         *,
-        predictor: Any = None,
-        encoder: Any = None,
+        predictor: str | Regressor | None = None,
+        encoder: str | Transformer | None = None,
         acquisition: str | Acquisition | None = None,
         batch_size: int | None = None,
         initial: int | None = None,
@@ -89,26 +87,29 @@ class WeakNAS(Strategy):
         )
         self.initial = settings.initial if initial is None else initial
         check_whole("initial", self.initial)
-        chosen = predictor if predictor is not None else settings.predictor
-        self.predictor = settings.build_predictor(chosen) if isinstance(chosen, str) else chosen
-        chosen = encoder if encoder is not None else settings.encoder_for(self.predictor)
-        self.encoder = get_encoder(chosen, space) if isinstance(chosen, str) else chosen
+        named = settings.predictor if predictor is None else predictor
+        self.predictor: Regressor = (
+            settings.build_predictor(named) if isinstance(named, str) else named
+        )
+        encoding = settings.encoder_for(self.predictor) if encoder is None else encoder
+        self.encoder: Transformer = (
+            get_encoder(encoding, space) if isinstance(encoding, str) else encoding
+        )
         self.objectives = tuple(objectives)
         if self.objectives and acquisition is not None:
             raise InputError("a search with objectives has an acquisition of its own; give none")
         if self.objectives:
             acquisition = HypervolumeImprovement(Costs(space, self.objectives))
-        how = acquisition if acquisition is not None else settings.acquisition
-        self.acquisition = (
-            settings.build_acquisition(how) if isinstance(how, str) else deepcopy(how)
-        )
+        if acquisition is None:
+            acquisition = settings.acquisition
+        if isinstance(acquisition, str):
+            acquisition = settings.build_acquisition(acquisition)
+        self.acquisition = acquisition
         # Volumes need differences of scores: ranks have none.
         self.targets = targets or ("standard" if self.objectives else settings.targets)
         self._transform = get_transform(self.targets)
-        self._candidates = candidates
-        self._pool: Pool | None = None
-        self._model: PoolModel
-        self._open_model: OpenModel | None = None
+        if candidates is not None:
+            self._candidates = candidates
 
     @property
     def round_size(self) -> int:
@@ -118,8 +119,8 @@ class WeakNAS(Strategy):
 
     @property
     def narrowing(self) -> Narrowing | None:
-        """The sampling distribution of a space that cannot be listed, from the first fit on."""
-        return getattr(self._candidates, "narrowing", None)
+        """The sampling distribution of a space that cannot be listed."""
+        return self._candidates.narrowing
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""
@@ -137,75 +138,40 @@ class WeakNAS(Strategy):
         # One thread: faster on matrices of this size, and the same sums, and so
         # the same proposals, on any number of cores.
         with _thread_pools().limit(limits=1, user_api="blas"):
-            return self._propose_rows(n)
+            _, scores = self.history.successful
+            if len(self.history) + len(self._pending) < self.initial or len(scores) < 2:
+                return self._draw(n)
+            evidence = self._evidence(scores)
+            self._ranker.fit(evidence)
+            belief = self._ranker.rank(evidence, self.acquisition)
+            return belief.genotypes[self.acquisition.choose(belief, n)]
 
-    def _propose_rows(self, n: int) -> Genotypes:
-        if self._candidates is None:
-            self._candidates = self._settings.candidates(self.space, self.encoder, seed=self.seed)
-        _, scores = self.history.successful
-        missing = self.initial - len(self.history) - len(self._pending)
-        if missing > 0 or len(scores) < 2:
-            drawn = self._candidates.sample(n + len(self._seen), self._rng)
-            first = self.acquisition.first()
-            return self._unseen(drawn if first is None else np.vstack([first, drawn]))[:n]
-        if isinstance(self._candidates, EvolvedCandidates):
-            pool, model = self._evolve(self._candidates, self._transform(scores))
-        else:
-            pool, model = self._rank(self._candidates, self._transform(scores))
-        available = pool.other_than(np.fromiter(self._seen, dtype=np.int64))
-        queried = pool.locate(self.history.successful_fingerprints)
-        prediction = Prediction(model, available, queried, pool.genotypes)
-        return pool.genotypes[self.acquisition.choose(prediction, n, self._rng)]
+    def _draw(self, n: int) -> Genotypes:
+        """Return n architectures of the initial sample."""
+        rows = self._candidates.sample(n + len(self._seen), self._rng)
+        openers = self.acquisition.openers()
+        return self._unseen(rows if openers is None else np.vstack([openers, rows]))[:n]
 
-    def _rank(self, candidates: Candidates, targets: Scores) -> tuple[Pool, PoolModel]:
-        """Return this round's pool and the predictor, fitted and bound to it."""
-        pool = self._current_pool(candidates)
-        with self._fitting():
-            self._model.fit(pool.locate(self.history.successful_fingerprints), targets)
-        self._model.condition(pool.locate(self.pending_fingerprints))
-        return pool, self._model
+    def _evidence(self, scores: Scores) -> Evidence:
+        """Return what is known in this round, with the scores of what did not fail."""
+        proposed = len(self.history) + len(self._pending)
+        return Evidence(
+            history=self.history,
+            targets=self._transform(scores),
+            pending=self.pending,
+            pending_fingerprints=self.pending_fingerprints,
+            seen=np.fromiter(self._seen, dtype=np.int64),
+            round=max(proposed - self.initial, 0) // self.batch_size,
+            rng=self._rng,
+        )
 
-    def _evolve(self, candidates: EvolvedCandidates, targets: Scores) -> tuple[Pool, PoolModel]:
-        """Fit the predictor, and let candidates evolve on what the acquisition makes of it."""
-        if self._open_model is None:
-            predictor = fresh_predictor(self.predictor, candidates.layout, self._rng)
-            self._open_model = for_any(predictor, candidates.reference)
-        model, encode = self._open_model, candidates.encoder.transform
-        evaluated, _ = self.history.successful
-        features = encode(evaluated)
-        with self._fitting():
-            model.fit(features, targets)
-        means, _ = model.predict(features)
-        acquisition, incumbent = self.acquisition.at(evaluated, means), float(means.max())
-        if self._pending:
-            model.condition(encode(self.pending))
+    @cached_property
+    def _candidates(self) -> Candidates:
+        return self._settings.candidates(self.space, self.encoder, seed=self.seed)
 
-        def wanted(rows: Genotypes, some: Any) -> Scores:
-            return acquisition.values_of(rows, *model.predict(some), incumbent, self._rng)
-
-        known = np.vstack([self.history.genotypes, self.pending])
-        pool = candidates.evolve(self.history, known, wanted, self._rng)
-        return pool, OpenPool(model, pool.features)
-
-    @contextmanager
-    def _fitting(self) -> Iterator[None]:
-        """Say who it is that refuses its options or the data."""
-        try:
-            yield
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:  # also what xgboost and scikit-learn raise
-            name = type(self.predictor).__name__
-            raise InputError(f"{name} cannot be fitted: {error}") from error
-
-    def _current_pool(self, candidates: Candidates) -> Pool:
-        """Return this round's pool, and bind the predictor to it if it is a new one."""
-        pool = candidates.pool(self.history, self._rng)
-        if pool is not self._pool:
-            self._pool = pool
-            predictor = fresh_predictor(self.predictor, pool.layout, self._rng)
-            self._model = for_pool(predictor, pool.features)
-        return pool
+    @cached_property
+    def _ranker(self) -> Ranker:
+        return self._candidates.ranker(self.predictor)
 
 
 @cache
