@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MappingView, Sequence, Set
 from numbers import Integral
 from types import ModuleType
 
 #: Names that a message lists; of more, so many and the number of the others.
 _LISTED = 40
+_LONGEST = 400  # characters of a name that a message shows
 
 
 class InputError(ValueError):
@@ -46,9 +47,19 @@ def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
         One line: the name, the closest match if there is one, the allowed names.
     """
     names = [str(item) for item in allowed]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    text = _text_of(name)
+    close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return InputError(f"unknown {kind} {str(name)!r}{hint} (allowed: {listed(names)})")
+    return InputError(f"unknown {kind} {text!r}{hint} (allowed: {listed(names)})")
+
+
+def _text_of(value: object) -> str:
+    """Return a text of a value for a message, of very long ones the beginning."""
+    try:
+        text = str(value)
+    except Exception:  # integers of thousands of digits, objects that are not made yet
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def listed(names: Sequence[str]) -> str:
@@ -70,6 +81,18 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
         raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
     if value < least:
         raise InputError(f"{name} must be at least {least}, not {value}")
+
+
+def refuse_set(what: str, values: object) -> None:
+    """Refuse a set where the order counts: it differs between processes.
+
+    Raises
+    ------
+    InputError
+        When it is one; the view of a dictionary, which has an order, is none.
+    """
+    if isinstance(values, Set) and not isinstance(values, MappingView):
+        raise InputError(f"{what} are a set, whose order differs between processes; give a list")
 
 
 def optional_import(module: str, extra: str) -> ModuleType:

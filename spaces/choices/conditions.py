@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import Genotypes, genotype_dtype
+from weaknas.spaces.choices.values import ChoiceValues
 
 # Combinations of the choices that decide on others, within one group that
 # conditions tie together; they are listed.
@@ -27,10 +28,8 @@ class Conditions:
 
     Parameters
     ----------
-    variables : sequence of str
-        Name of each of d choices.
-    texts : sequence of sequence of str
-        Their values.
+    choices : sequence of ChoiceValues
+        The d choices.
     conditions : mapping
         Name of a choice to a mapping from the names of others to the values
         (or the one value) they must have for it to exist.
@@ -44,11 +43,11 @@ class Conditions:
 
     def __init__(
         self,
-        variables: Sequence[str],
-        texts: Sequence[Sequence[str]],
+        choices: Sequence[ChoiceValues],
         conditions: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self.counts = np.array([len(values) for values in texts])
+        variables = [choice.name for choice in choices]
+        self.counts = np.array([len(choice) for choice in choices])
         self._dtype = genotype_dtype(self.counts)
         self._parents: dict[int, dict[int, npt.NDArray[np.bool_]]] = {
             column: {} for column in range(len(variables))
@@ -64,10 +63,14 @@ class Conditions:
                 )
             self.description[name] = {}
             for other, allowed in needed.items():
-                values = _require_values(name, other, allowed, variables, texts)
-                self.description[name][other] = values
-                column = list(variables).index(other)
-                self._parents[list(variables).index(name)][column] = np.isin(texts[column], values)
+                if other not in variables:
+                    raise unknown(f"choice in the condition of {name!r}", other, variables)
+                column = variables.index(other)
+                indices = _require_values(name, choices[column], allowed)
+                self.description[name][other] = [choices[column].texts[at] for at in indices]
+                self._parents[variables.index(name)][column] = np.isin(
+                    np.arange(len(choices[column])), indices
+                )
         try:
             self.order = list(TopologicalSorter(self._parents).static_order())
         except CycleError as error:
@@ -195,21 +198,23 @@ class _Group:
     size: int
 
 
-def _require_values(
-    name: str, other: str, allowed: Any, variables: Sequence[str], texts: Sequence[Sequence[str]]
-) -> list[str]:
-    """Return the values that another choice must have, as texts."""
-    if other not in variables:
-        raise unknown(f"choice in the condition of {name!r}", other, variables)
-    many = isinstance(allowed, Sequence) and not isinstance(allowed, str)
-    values = [str(value) for value in allowed] if many else [str(allowed)]
-    known = texts[list(variables).index(other)]
-    for value in values:
-        if value not in known:
-            raise unknown(f"value of {other!r} in the condition of {name!r}", value, known)
-    if not values:
-        raise InputError(f"{name!r} never exists: its condition allows no value of {other!r}")
-    return values
+def _require_values(name: str, other: ChoiceValues, allowed: Any) -> list[int]:
+    """Return which values another choice must have: those in a list, or the one that is given."""
+    one = other.index(allowed)
+    if one is not None:
+        return [one]
+    if isinstance(allowed, str) or not isinstance(allowed, Iterable):
+        allowed = [allowed]
+    indices = [(value, other.index(value)) for value in allowed]
+    for value, index in indices:
+        if index is None:
+            raise unknown(
+                f"value of {other.name!r} in the condition of {name!r}", value, other.texts
+            )
+    if not indices:
+        raise InputError(f"{name!r} never exists: its condition allows no value of {other.name!r}")
+    found = [index for _, index in indices if index is not None]
+    return sorted(found) if isinstance(allowed, Set) else found
 
 
 def _components(n: int, joins: Sequence[tuple[int, int]]) -> list[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.choices.conditions import Conditions
+from weaknas.spaces.choices.values import ChoiceValues
 
 
 class ChoiceSpace(SearchSpace):
@@ -24,9 +25,11 @@ class ChoiceSpace(SearchSpace):
 
     Parameters
     ----------
-    choices : mapping of str to sequence
-        The values that each decision may take. Where all values of a decision
-        are numbers in increasing order, encoders treat them as ordered.
+    choices : mapping of str to sequence or mapping
+        The values that each decision may take: numbers, texts, tuples, lists, and
+        objects whose text is the same in every process. Functions and other objects
+        are named: ``{"act": {"relu": torch.relu, "gelu": gelu}}``. Where all values of
+        a decision are numbers in increasing order, encoders treat them as ordered.
     name : str
         How the space is called in records.
     conditions : mapping, optional
@@ -37,9 +40,10 @@ class ChoiceSpace(SearchSpace):
     Raises
     ------
     InputError
-        When a decision has no value, repeats one, or a name or value contains
-        one of the characters ``,`` and ``=`` that its string form needs; when a
-        condition names what is not there or depends on itself.
+        When a decision has no value or repeats one; when its values are a set, whose
+        order differs between processes, or one is told by its address; when the string
+        form would not be read again; when a condition names what is not there or
+        depends on itself.
 
     Examples
     --------
@@ -54,6 +58,9 @@ class ChoiceSpace(SearchSpace):
     ... )
     >>> space.size, space.decode(space.architecture("layer1=skip"))
     (4, {'layer1': 'skip'})
+    >>> space = ChoiceSpace({"kernel": [(1, 1), (3, 3)], "pool": {"max": max, "sum": sum}})
+    >>> space.decode(space.architecture("kernel=(3, 3),pool=max"))
+    {'kernel': (3, 3), 'pool': <built-in function max>}
     """
 
     def __init__(
@@ -62,20 +69,26 @@ class ChoiceSpace(SearchSpace):
         name: str = "choices",
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        if not choices:
-            raise InputError("a ChoiceSpace needs at least one choice")
+        if not isinstance(choices, Mapping) or not choices:
+            raise InputError("a ChoiceSpace needs a mapping of at least one choice")
         self.name = name
         self.variables = tuple(str(variable) for variable in choices)
-        self.choices = tuple(tuple(values) for values in choices.values())
-        self._texts = [[str(value) for value in values] for values in self.choices]
-        for variable, texts in zip(self.variables, self._texts, strict=True):
-            if not texts or len(set(texts)) < len(texts):
-                raise InputError(f"the choices of {variable!r} are empty or repeat: {texts}")
-            if any(mark in text for text in (variable, *texts) for mark in ",="):
-                raise InputError(f"',' and '=' may not stand in {variable!r} or its values {texts}")
-        self.cardinalities = np.array([len(values) for values in self.choices])
-        self.ordered = np.array([_is_increasing(values) for values in self.choices])
-        self._conditions = Conditions(self.variables, self._texts, conditions or {})
+        _check_names(self.variables)
+        self._values = tuple(map(ChoiceValues, self.variables, choices.values()))
+        #: The values of each decision, and how they are spelled.
+        self.choices = tuple(one.values for one in self._values)
+        self.texts = tuple(one.texts for one in self._values)
+        names = "|".join(map(re.escape, self.variables))
+        self._next_choice = re.compile(rf",\s*(?=(?:{names})\s*=)")
+        for one in self._values:
+            for text in filter(self._next_choice.search, one.texts):
+                raise InputError(
+                    f"the choice {text!r} of {one.name!r} reads like another choice; name it:"
+                    f" {{{one.name!r}: {{'a name': the value, ...}}}}"
+                )
+        self.cardinalities = np.array([len(one) for one in self._values])
+        self.ordered = np.array([one.is_ordered for one in self._values])
+        self._conditions = Conditions(self._values, conditions or {})
 
     @property
     def size(self) -> int:
@@ -84,7 +97,7 @@ class ChoiceSpace(SearchSpace):
 
     def describe(self) -> dict[str, Any]:
         """Return name, size, all choices and conditions as plain JSON types."""
-        choices = dict(zip(self.variables, self._texts, strict=True))
+        choices = {one.name: list(one.texts) for one in self._values}
         conditions = self._conditions.description
         extra = {"conditions": conditions} if conditions else {}
         return super().describe() | {"choices": choices} | extra
@@ -94,7 +107,7 @@ class ChoiceSpace(SearchSpace):
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return ``variable=value`` pairs of the choices that exist, joined by commas."""
         row, active = self._settled(genotype)
-        pairs = zip(self.variables, self._texts, row, active, strict=True)
+        pairs = zip(self.variables, self.texts, row, active, strict=True)
         return ",".join(f"{name}={texts[index]}" for name, texts, index, exists in pairs if exists)
 
     def parse(self, text: str) -> Genotypes:
@@ -105,7 +118,7 @@ class ChoiceSpace(SearchSpace):
         InputError
             When a variable is missing, unknown or repeated, or a value is not allowed.
         """
-        pairs = [part.partition("=") for part in text.strip().split(",")]
+        pairs = [part.partition("=") for part in self._next_choice.split(text.strip())]
         values = {variable.strip(): value.strip() for variable, _, value in pairs}
         if len(values) < len(pairs):
             raise InputError(f"{text!r} names a choice twice")
@@ -130,17 +143,17 @@ class ChoiceSpace(SearchSpace):
         active = np.ones(genotype.shape, dtype=bool)
         missing = []
         for column in self._conditions.order:
-            variable, texts = self.variables[column], self._texts[column]
+            choice = self._values[column]
             active[:, column] = self._conditions.exists(column, genotype, active)
             if not active[0, column]:
-                self._require_absent(variable, values.get(variable))
-            elif variable not in values:
-                missing.append(variable)
+                self._require_absent(choice, values.get(choice.name))
+            elif choice.name not in values:
+                missing.append(choice.name)
             else:
-                text = _text_of(values[variable], texts)
-                if text not in texts:
-                    raise unknown(f"value of {variable!r}", values[variable], texts)
-                genotype[0, column] = texts.index(text)
+                index = choice.index(values[choice.name])
+                if index is None:
+                    raise unknown(f"value of {choice.name!r}", values[choice.name], choice.texts)
+                genotype[0, column] = index
         if missing:
             raise InputError(f"no value for {', '.join(missing)} of the space {self.name!r}")
         return np.asarray(genotype[0])
@@ -160,12 +173,12 @@ class ChoiceSpace(SearchSpace):
         rows = self.canonicalize(np.asarray(genotype)[None])
         return rows[0], self._conditions.active(rows)[0]
 
-    def _require_absent(self, variable: str, value: Any) -> None:
-        if value is None or str(value) in ("", "nan"):
+    def _require_absent(self, choice: ChoiceValues, value: Any) -> None:
+        if choice.is_absent(value):
             return
-        needed = self._conditions.description[variable]
+        needed = self._conditions.description[choice.name]
         wanted = " and ".join(f"{name} is {' or '.join(texts)}" for name, texts in needed.items())
-        raise InputError(f"{variable!r} has the value {value!r} but exists only where {wanted}")
+        raise InputError(f"{choice.name!r} has the value {value!r} but exists only where {wanted}")
 
     # -- identity, drawing and moving -----------------------------------------------
 
@@ -219,14 +232,13 @@ class ChoiceSpace(SearchSpace):
         return self.encode(value) if isinstance(value, Mapping) else super()._genotype(value)
 
 
-def _is_increasing(values: Sequence[Any]) -> bool:
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    return numbers and len(values) > 2 and all(a < b for a, b in pairwise(values))
-
-
-def _text_of(value: Any, texts: Sequence[str]) -> str:
-    """Return a value as the space spells it; a column of floats spells 16 as 16.0."""
-    is_float = isinstance(value, float | np.floating)
-    if is_float and str(value) not in texts and value.is_integer():
-        return str(int(value))
-    return str(value)
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that the string form could not hold, and such that are there twice."""
+    for name in names:
+        if not name or name != name.strip() or any(mark in name for mark in ",=\n"):
+            raise InputError(
+                f"the name of a choice has no ',', '=' or line break and no blank at its ends:"
+                f" {name!r}"
+            )
+    if len(set(names)) < len(names):
+        raise InputError(f"a choice is named twice: {', '.join(names)}")

@@ -112,11 +112,10 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
     if not choices:
         raise InputError("[choices] is missing or empty")
     for variable, values in choices.items():
-        plain = isinstance(values, list) and all(
-            isinstance(value, str | int | float | bool) for value in values
-        )
-        if not plain:
-            raise InputError(f"the values of {variable!r} must be a list of texts or numbers")
+        if not isinstance(values, list) or not all(map(_is_plain, values)):
+            raise InputError(
+                f"the values of {variable!r} must be a list of texts, numbers or lists of them"
+            )
     space = ChoiceSpace(choices, name, _table_of(content, "conditions"))
     return SpaceFile(space, _table_description(path, content) if "table" in content else None)
 
@@ -132,6 +131,12 @@ def _table_description(path: Path, content: dict[str, Any]) -> TableDescription:
             wanted = "true or false" if _TABLE_KEYS[key] is bool else "a text"
             raise InputError(f"{key} of [table] must be {wanted}, not {value!r}")
     return TableDescription(**(table | {"path": path.parent / table["path"]}))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float | bool)
 
 
 def _table_of(content: dict[str, Any], name: str) -> dict[str, Any]:

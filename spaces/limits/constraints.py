@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, refuse_set
 from weaknas.spaces._base import SearchSpace
 
 #: Genotypes, shape (n, d), to numbers, shape (n,).
@@ -90,8 +90,9 @@ def parse_constraints(
     Raises
     ------
     InputError
-        When one is malformed, or there is none.
+        When one is malformed, there is none, or they are a set.
     """
+    refuse_set("constraints", constraints)
     given = [constraints] if isinstance(constraints, str | Constraint) else list(constraints)
     if not given:
         raise InputError(f"no constraint is given; {_FORM}")

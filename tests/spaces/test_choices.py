@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import decimal
+import functools
 import itertools
+import os
+import subprocess
+import sys
 from typing import Any
 
 import hypothesis.strategies as st
@@ -120,6 +125,193 @@ def test_conditions_in_a_long_chain() -> None:
     )
     assert space.size == 2
     assert len(space.decode(space.enumerate()[1])) == 801
+
+
+# -- values -------------------------------------------------------------------------------------
+
+
+class Block:
+    """An object with a text of its own."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def __repr__(self) -> str:
+        return f"Block(width={self.width},\n  bias=True)"
+
+
+def relu(x: float) -> float:
+    return max(x, 0.0)
+
+
+OBJECTS: dict[str, Any] = {
+    "kernel": [(1, 1), (3, 3), (3, (5, 1))],
+    "stages": [[2, 2], [3, 4, 6]],
+    "block": [Block(8), Block(16)],
+    "act": {"relu": relu, "twice": lambda x: 2 * x, "none": None},
+    "size": {"small": 16, "large": 64, "huge": 256},
+    "kind": [float, int],
+    "text": ["a,b", "lr=3", "()"],
+    "flag": [True, False, None],
+    "rate": [0.1, 1e-4, np.float64(2.5)],
+}
+
+
+def test_choices_may_be_objects() -> None:
+    space = ChoiceSpace(OBJECTS)
+    for row in space.sample(200, np.random.default_rng(0)):
+        text, decoded = space.format(row), space.decode(row)
+        np.testing.assert_array_equal(space.parse(text), row)
+        np.testing.assert_array_equal(space.encode(decoded), row)
+        for name, value in decoded.items():
+            allowed = OBJECTS[name]
+            allowed = allowed.values() if isinstance(allowed, dict) else allowed
+            assert any(value is own for own in allowed)
+    assert space.ordered.tolist() == [name == "size" for name in OBJECTS]
+    assert space.texts[2] == ("Block(width=8, bias=True)", "Block(width=16, bias=True)")
+
+
+@pytest.mark.parametrize("check", space_checks(ChoiceSpace({**OBJECTS, "act": [1, 2]})), ids=str)
+def test_promises_of_objects(check: Any) -> None:
+    check()
+
+
+def test_objects_are_the_same_in_another_process() -> None:
+    """As a search that is continued needs them: text, order and description."""
+    code = (
+        "import json, torch, weaknas;"
+        "from torch import nn;"
+        "space = weaknas.ChoiceSpace({'k': [(1, 1), ('a', 3)], 'm': [nn.ReLU(), nn.Linear(2, 3)],"
+        " 'f': {'relu': torch.relu, 'other': lambda x: x}});"
+        "print(json.dumps(space.describe()), [space.format(row) for row in space.enumerate()])"
+    )
+    pytest.importorskip("torch")
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(seen) == 1
+    assert "m=Linear(in_features=2, out_features=3, bias=True),f=relu" in seen.pop()
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"a": {1, 2}}, "'a' are a set, whose order differs"),
+        ({"a": frozenset("xy")}, "'a' are a set"),
+        ({"a": [1, ({"x", "y"}, 2)]}, "a choice of 'a' holds a set"),
+        ({"a": [relu, 1]}, "is told by its address.*name it: {'a': {'a name': the object"),
+        ({"a": [lambda x: x, 1]}, "is told by its address"),
+        ({"a": [object(), 1]}, "is told by its address"),
+        ({"a": [(1, relu), 1]}, "is told by its address"),
+        ({"a": [functools.partial(relu), 1]}, "is told by its address"),
+        ({"a": {1: relu, 2: max}}, "names of the choices of 'a' must be texts"),
+        ({"a": [" x", "x"]}, "begins or ends with a blank"),
+        ({"a": ["x\t", "y"]}, "begins or ends with a blank"),
+        ({"a": ["x\ny", "y"]}, "several lines"),
+        ({" a": [1, 2]}, "no blank at its ends: ' a'"),
+        ({"a,b": [1, 2]}, "has no ','"),
+        ({"a=": [1, 2]}, "has no ','"),
+        ({"": [1, 2]}, "has no ','"),
+        ({1: [1, 2], "1": [1, 2]}, "named twice: 1, 1"),
+        ({"a": ["x", "y,b =3"], "b": [1, 2]}, "'y,b =3' of 'a' reads like another choice"),
+        ({"a": ["x", "x"]}, "empty or repeat: x, x"),
+        ({"a": [1, "1"]}, "empty or repeat: 1, 1"),
+        ({"a": []}, "empty or repeat"),
+        ({"a": "conv"}, "must be a list of values, not 'conv'"),
+        ({"a": 3}, "must be a list of values, not 3"),
+        ({"a": range(10**9)}, "'a' has more than 1,000,000 choices"),
+        ({"a": itertools.count()}, "'a' has more than 1,000,000 choices"),
+        ({"a": [10**5000, 1]}, "a int that has no text"),
+        ({"a": [functools.reduce(lambda x, _: (x,), range(50), 1), 1]}, "more than 20 deep"),
+        ([("a", [1, 2])], "needs a mapping"),
+        ({}, "needs a mapping of at least one choice"),
+    ],
+    ids=itertools.count(),
+)
+def test_choices_that_are_none_are_refused(choices: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        ChoiceSpace(choices)
+    assert "\n" not in str(caught.value)
+
+
+def test_dictionaries_and_their_views_are_lists_of_choices() -> None:
+    names = {"b": 1, "a": 2}
+    assert ChoiceSpace({"x": names.keys()}).texts == (("b", "a"),)
+    assert ChoiceSpace({"x": np.array([2, 4, 8])}).ordered.all()
+
+
+VALUES: list[tuple[list[Any], Any, Any]] = [
+    ([1, 2], 1.0, 1),
+    ([1, 2], "1.0", 1),
+    ([1.0, 2.0], 1, 1.0),
+    ([1.0, 2.0], "1", 1.0),
+    ([1.0, 2.0], np.int8(2), 2.0),
+    ([1e-4, 0.1], "0.0001", 1e-4),
+    ([1e-4, 0.1], "1e-4", 1e-4),
+    ([0.1, 0.2], np.float32(0.1), 0.1),
+    ([0.1, 0.2], float(np.float32(0.1)), 0.1),
+    ([0.1, 0.2], float(np.float16(0.1)), 0.1),
+    ([0.1, 0.2], decimal.Decimal("0.1"), 0.1),
+    ([True, False], "true", True),
+    ([True, False], "TRUE", True),
+    ([True, False], np.True_, True),
+    (["true", "false"], True, "true"),
+    (["1", "2"], 2.0, "2"),
+    ([(1, 1), (3, 3)], [3, 3], (3, 3)),
+    ([(1, 1), (3, 3)], np.array([3, 3]), (3, 3)),
+    ([(1, 1), (3, 3)], "(3,3)", (3, 3)),
+    ([(1, 1), (3, 3)], [3.0, "3"], (3, 3)),
+    ([("conv", 3), ("pool", 3)], ["pool", 3], ("pool", 3)),
+    ([[1], [2]], (2,), [2]),
+    ([1, True], True, True),
+    ([1, True], 1, 1),
+    ([None, "x"], None, None),
+]
+
+
+@pytest.mark.parametrize(("values", "given", "meant"), VALUES, ids=itertools.count())
+def test_values_are_told_as_tables_hold_them(values: list[Any], given: Any, meant: Any) -> None:
+    space = ChoiceSpace({"a": values})
+    found = space.decode(space.encode({"a": given}))["a"]
+    assert (type(found), found) == (type(meant), meant)
+
+
+@pytest.mark.parametrize(
+    ("values", "given"),
+    [
+        ([1, 2], True),
+        ([1, 2], 1.5),
+        ([1, 2], float("nan")),
+        ([1, 2], 10**400),
+        ([1, 2], 10**5000),
+        ([1, 2], relu),
+        ([0.1, 0.10000000149011612 + 1e-12], 0.0999755859375),  # which of them?
+        ([2049, 7], 2048.0),  # not the half precision of 2049
+        ([(1, 1)], "(1, 1"),
+        ([(1, 1)], "(" * 5000),
+        (["01", "1.00"], 1),  # which of them?
+        ([True], "yes"),
+    ],
+    ids=itertools.count(),
+)
+def test_values_that_are_not_meant_are_refused(values: list[Any], given: Any) -> None:
+    with pytest.raises(InputError, match="unknown value of 'a'"):
+        ChoiceSpace({"a": values}).encode({"a": given})
+
+
+def test_conditions_name_objects() -> None:
+    choices = {"act": {"relu": relu, "max": max}, "kernel": [(1, 1), (3, 3)], "pad": [0, 1]}
+    for needed in ((3, 3), [(3, 3)], "(3, 3)", [[3, 3]], {(3, 3)}):
+        space = ChoiceSpace(choices, conditions={"pad": {"kernel": needed, "act": relu}})
+        assert space.size == 5
+        assert space.describe()["conditions"] == {"pad": {"kernel": ["(3, 3)"], "act": ["relu"]}}
 
 
 def test_every_architecture_is_listed_once() -> None:

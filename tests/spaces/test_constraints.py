@@ -264,3 +264,8 @@ def test_a_cost_that_is_no_number_is_outside() -> None:
     limited = ConstrainedSpace(space, "inverse<=0.5", costs={"inverse": inverse})
     everything = itertools.product(range(3), repeat=4)
     assert limited.size == sum(sum(row) >= 2 for row in everything)
+
+
+def test_constraints_are_no_set():
+    with pytest.raises(InputError, match="constraints are a set, whose order differs"):
+        ConstrainedSpace(MOBILE, {"macs<=600e6", "params<=9e6"})

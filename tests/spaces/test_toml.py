@@ -61,6 +61,14 @@ def test_space_of_a_file(write: Any) -> None:
     assert space.ordered.tolist() == [False, True]
 
 
+def test_choices_may_be_lists(write: Any) -> None:
+    space = weaknas.get_space(
+        write("[choices]\nk = [[1, 1], [3, 3]]\na = [1, 2]\n[conditions]\na = { k = [[3, 3]] }")
+    )
+    assert space.size == 3
+    assert space.decode(space.parse("k=[3, 3],a=2")) == {"k": [3, 3], "a": 2}
+
+
 def test_benchmark_of_a_file(write: Any) -> None:
     benchmark = weaknas.get_benchmark(write(), labels="mean")
     assert benchmark.name == "mine/results"
@@ -128,7 +136,7 @@ def test_command_line_says_what_is_wrong_in_one_line(write: Any) -> None:
         ("", r"\[choices\] is missing or empty"),
         ("choises = 1", "unknown key 'choises'; did you mean 'choices'"),
         ("[choices]\na = 1", "the values of 'a' must be a list"),
-        ("[choices]\na = [[1]]", "the values of 'a' must be a list"),
+        ("[choices]\na = [[2020-01-01]]", "the values of 'a' must be a list"),
         ("[choices]\na = [1, 1]", "empty or repeat"),
         ("[choices]\na = [1", "cannot be read"),
         ("name = 3\n[choices]\na = [1, 2]", "name must be a text"),

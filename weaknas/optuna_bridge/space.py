@@ -85,8 +85,8 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     """Return the Optuna parameters of a search space, by the names of its variables.
 
     A decision is a categorical parameter of its choices where these have names or
-    values (``space.choices``), else of their indices; an integer index where the
-    choices are ordered and have no values.
+    values (``space.choices``; their texts where Optuna could not store them), else of
+    their indices; an integer index where the choices are ordered and have no values.
 
     Examples
     --------
@@ -94,17 +94,27 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     >>> distributions(weaknas.ChoiceSpace({"op": ["skip", "conv"]}))
     {'op': CategoricalDistribution(choices=('skip', 'conv'))}
     """
-    choices = getattr(_whole(space), "choices", None)
+    choices = _categories(_whole(space))
     made: dict[str, BaseDistribution] = {}
     for column, name in enumerate(space.variables):
         count = int(space.cardinalities[column])
         if choices is not None:
-            made[name] = CategoricalDistribution(tuple(choices[column]))
+            made[name] = CategoricalDistribution(choices[column])
         elif space.ordered[column]:
             made[name] = IntDistribution(0, count - 1)
         else:
             made[name] = CategoricalDistribution(tuple(range(count)))
     return made
+
+
+def _categories(space: SearchSpace) -> list[tuple[Any, ...]] | None:
+    """Return the choices of each decision as Optuna stores them; None where they have no values."""
+    if not isinstance(space, ChoiceSpace):
+        return getattr(space, "choices", None)
+    return [
+        values if all(isinstance(v, str | bool | int | float | None) for v in values) else texts
+        for values, texts in zip(space.choices, space.texts, strict=True)
+    ]
 
 
 def suggest(trial: BaseTrial, space: SearchSpace) -> Architecture:
