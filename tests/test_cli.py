@@ -219,6 +219,31 @@ def test_another_configuration_in_the_same_folder(call, tmp_path):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+def test_a_larger_budget_continues_and_a_smaller_one_is_refused(call, tmp_path):
+    folder = tmp_path / "run"
+    for budget, message in ((9, ""), (9, "already finished: 9 queries are in"), (14, "")):
+        code, out, err = call("search", "--budget", budget, "--output", folder, "--json")
+        assert code == 0
+        assert json.loads(out)["queries"] == json.loads(out)["budget"] == budget
+        assert (message in err) if message else ("finished" not in err)
+    code, _, err = call("search", "--budget", 14, "--output", folder, "--retry-failed")
+    assert code == 0
+    assert "already finished" in err
+    assert call("search", "--budget", 14, "--output", tmp_path / "whole")[0] == 0
+    records = [
+        without_seconds(line)[0]
+        for line in (folder / "journal.jsonl").read_bytes().splitlines()[1:]
+        if b'"number"' in line
+    ]
+    assert records == without_seconds((tmp_path / "whole" / "journal.jsonl").read_bytes())[1:]
+    code, _, err = call("search", "--budget", 13, "--output", folder)
+    assert code == 2
+    assert err == (
+        "error: the run has more trials than the budget of 13 queries allows; give a larger budget"
+        " or choose another output folder\n"
+    )
+
+
 def test_a_corrupt_journal_is_refused_and_a_torn_one_continued(call, tmp_path):
     assert call("search", "--budget", 9, "--output", tmp_path)[0] == 0
     journal = tmp_path / "journal.jsonl"

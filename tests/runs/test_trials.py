@@ -10,6 +10,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
 from weaknas.runs.journal import Journal, read_journal
-from weaknas.runs.records import decode
+from weaknas.runs.records import Records, decode, encode
 from weaknas.runs.trials import Trial, Trials
 from weaknas.spaces import ChoiceSpace
 
@@ -303,7 +304,6 @@ def test_another_format_version_is_refused(journal, path):
 @pytest.mark.parametrize(
     ("config", "difference"),
     [
-        (CONFIG | {"budget": 7}, "budget = 6, not 7"),
         ({"budget": 6, "strategy": {"seed": 1, "deep": {"rate": 0.1}}}, "strategy.seed = 0, not 1"),
         (
             {"budget": 6, "strategy": {"seed": 0, "deep": {"rate": 0.2}}},
@@ -326,6 +326,55 @@ def test_another_configuration_is_refused_and_the_difference_named(
 def test_equal_configurations_of_other_types_are_equal(journal, path):
     with Journal(path, {"strategy": {"deep": {"rate": 0.1}, "seed": 0}, "budget": 6}) as file:
         assert len(file.trials) == 3
+
+
+def test_another_budget_is_written_before_the_next_trial(journal, path):
+    with Journal(path, CONFIG | {"budget": 9, "budget_cost": 2.5}) as file:
+        assert same(file.trials, TRIALS)
+        assert path.read_bytes() == journal
+        assert read_config(path)["budget"] == 6
+        file.append(trial(3))
+        file.append(trial(4))
+    records = [decode(line)[0] for line in path.read_bytes()[len(journal) :].splitlines()]
+    assert records[0] == {"budget": 9, "budget_cost": 2.5}
+    assert [record["number"] for record in records[1:]] == [3, 4]
+    assert read_config(path) == CONFIG | {"budget": 9, "budget_cost": 2.5}
+    content = path.read_bytes()
+    Journal(path, CONFIG | {"budget": 9, "budget_cost": 2.5}).close()
+    with Journal(path, CONFIG) as file:
+        assert same(file.trials, [*TRIALS, trial(3), trial(4)])
+        file.append(trial(5))
+    assert path.read_bytes().startswith(content)
+    assert read_config(path) == CONFIG | {"budget_cost": None}
+
+
+def read_config(path):
+    return Records.read(path, path.read_bytes()).config
+
+
+def test_a_failed_trial_may_be_followed_by_another_record_of_it(journal, path):
+    again = replace(TRIALS[1], evaluation=Evaluation(0.7))
+    with Journal(path, CONFIG) as file:
+        file.append(again)
+    with Journal(path, CONFIG) as file:
+        assert same(file.trials, [*TRIALS, again])
+    assert Records.read(path, path.read_bytes()).latest[1] == again
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        TRIALS[0],
+        replace(TRIALS[1], round=2),
+        replace(TRIALS[1], architecture=TRIALS[0].architecture),
+        replace(TRIALS[1], evaluation=Evaluation(0.7, fidelity=3.0)),
+    ],
+    ids=["succeeded", "round", "architecture", "fidelity"],
+)
+def test_no_other_record_is(journal, path, second):
+    path.write_bytes(journal + encode(second.to_dict()))
+    with pytest.raises(InputError, match="damaged at line 5; nothing was changed: a second trial"):
+        Journal(path, CONFIG)
 
 
 # -- the system in the way ------------------------------------------------------------------

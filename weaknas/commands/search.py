@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,9 @@ class Options:
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
     output: Path | None = None
-    "Run folder; an unfinished run in it is continued."
+    "Run folder; a run in it is continued, also a finished one where the budget is larger."
+    retry_failed: Annotated[bool, Parameter(negative="")] = False
+    "Evaluate the failed trials of the run folder once more, e.g. after mending the code."
     json: Annotated[bool, Parameter(negative="")] = False
     "Print one JSON object as the last line of standard output."
 
@@ -93,6 +96,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             executor=stack.enter_context(options.execution.open()),
             asynchronous=options.execution.asynchronous,
             retries=options.execution.retries,
+            retry_failed=options.retry_failed,
             stop=interruption,
             output=options.output,
             progress=stack.enter_context(_Progress(options.budget)),
@@ -100,6 +104,12 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         )
     if interruption():
         raise KeyboardInterrupt
+    if result.evaluated == 0:
+        print(
+            f"already finished: {len(result.trials)} queries are in {options.output}; a larger"
+            " --budget continues",
+            file=sys.stderr,
+        )
     winner: dict[str, Any] = {}
     if options.train_winner and hasattr(problem.evaluator, "train_winner"):
         folder = None if options.output is None else options.output / "winner"
@@ -155,6 +165,7 @@ class _Progress:
         )
         self._task = self._bar.add_task("queries", total=budget, best="")
         self._best = float("-inf")
+        self._numbers: set[int] = set()
 
     def __enter__(self) -> _Progress:
         return self
@@ -167,8 +178,9 @@ class _Progress:
         if trial.is_ok and trial.score > self._best:
             self._best = trial.score
             self._bar.update(self._task, best=f"best {self._best:.4g}")
+        self._numbers.add(trial.number)  # one that is tried again comes twice
         self._bar.start()
-        self._bar.advance(self._task)
+        self._bar.update(self._task, completed=len(self._numbers))
 
 
 def _front_table(front: Front) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,24 +35,34 @@ class Budget:
         if self.queries is not None:
             check_budget(self.queries, space, fidelities)
 
-    def left(self, trials: Sequence[Trial]) -> int:
-        """Return how many more queries may be asked for.
+    def covers(self, number: int) -> bool:
+        """Whether the trial of this number, from 0, is within the number of queries."""
+        return self.queries is None or number < self.queries
+
+    def allows(self, proposed: int, trials: Sequence[Trial]) -> bool:
+        """Whether more may be proposed after so many proposals and what came of them.
 
         Raises
         ------
         InputError
             When the cost alone limits the run and evaluations report none.
         """
-        left = sys.maxsize if self.queries is None else self.queries - len(trials)
+        if not self.covers(proposed):
+            return False
         if self.cost is None:
-            return left
+            return True
         paid = sum(trial.evaluation.cost for trial in trials)
         if self.queries is None and paid == 0 and any(trial.is_ok for trial in trials):
             raise InputError(
                 "the budget is in seconds of training, but the evaluations report no cost;"
                 " give a number of queries"
             )
-        return left if paid < self.cost else 0
+        return paid < self.cost
+
+    def __str__(self) -> str:
+        queries = None if self.queries is None else f"{self.queries} queries"
+        cost = None if self.cost is None else f"{self.cost:g} s of training"
+        return " and ".join(filter(None, (queries, cost)))
 
 
 def check_budget(budget: int, space: SearchSpace, fidelities: int = 1) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from weaknas.errors import InputError
 from weaknas.files import differences, lock, sync_folder
-from weaknas.runs.records import FORMAT_VERSION, Records, encode
+from weaknas.runs.records import BUDGET, FORMAT_VERSION, Records, encode
 from weaknas.runs.trials import Trial
 
 _PARTS = ("space", "strategy", "evaluator")
@@ -32,7 +32,8 @@ class Journal:
     path : path
         Created, with its folder, when it does not exist.
     config : dict
-        What the run is; a journal with another configuration is refused.
+        What the run is; a journal with another configuration is refused. The budget
+        in it may be another one, and is then written before the next trial.
 
     Raises
     ------
@@ -44,7 +45,10 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str], config: dict[str, Any]) -> None:
         self.path = Path(path)
         self.config = json.loads(json.dumps(config))
+        #: In the order in which they came back; a later one of the same number replaces one
+        #: that failed.
         self.trials: list[Trial] = []
+        self._news = b""  # what is written before the next trial
         with contextlib.ExitStack() as stack:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +68,8 @@ class Journal:
             When the write fails, e.g. on a full disk; the journal then ends with
             the last complete record, or its next opening cuts it back to that.
         """
-        self._write(encode(trial.to_dict()))
+        self._write(self._news + encode(trial.to_dict()))
+        self._news = b""
         self.trials.append(trial)
 
     def close(self) -> None:
@@ -109,15 +114,18 @@ class Journal:
         # Only now, when all is known to be ours and whole up to there.
         if records.length < len(content):
             self._file.truncate(records.length)
-        self.trials = list(records.trials.values())
+        self.trials = records.trials
         if records.is_open:
             self._write(b"\n")
         if records.config is None:
             self._write(encode({"weaknas_journal": FORMAT_VERSION, "config": self.config}))
             sync_folder(self.path.parent)
 
-    def _compare(self, theirs: Any) -> None:
-        for key, old, new in differences(theirs, self.config):
+    def _compare(self, theirs: dict[str, Any]) -> None:
+        budget = {name: self.config.get(name) for name in sorted(BUDGET)}
+        if any(theirs.get(name) != value for name, value in budget.items()):
+            self._news = encode(budget)
+        for key, old, new in differences(theirs | budget, self.config | budget):
             raise InputError(
                 f"{self.path.parent} holds a run with {key} = {old}, not {new};"
                 " choose another output folder or the same configuration"
@@ -131,7 +139,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Trial]]:
     -------
     config : dict
     trials : list of Trial
-        In order of proposal.
+        In order of proposal; of one that failed and was tried again the last.
 
     Raises
     ------
@@ -140,7 +148,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Trial]]:
         cut short is passed over.
     """
     records = Records.read(path, path.read_bytes())
-    trials = list(records.trials.values())
+    trials = list(records.latest.values())
     if records.config is None or not trials:
         raise InputError(f"{path} holds no trial yet")
     if len({len(trial.architecture.genotype) for trial in trials}) > 1:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from weaknas.errors import InputError
 from weaknas.evaluators import evaluation_seed
-from weaknas.execution.evaluations import Evaluations, Outcome, Task
+from weaknas.execution.evaluations import Evaluations, Task
 from weaknas.runs.budget import Budget
 from weaknas.runs.journal import Journal
 from weaknas.runs.trials import Trial
+from weaknas.spaces import Architecture
 from weaknas.strategies import Strategy
 
 Progress: TypeAlias = Callable[[Trial], None]
@@ -29,12 +30,20 @@ class Loop:
     """One run: what was proposed, what came back, and when the strategy learns it.
 
     In rounds, a round is proposed when nothing is under way, and told when all of it
-    is there. Asynchronously, every result is told at once and one architecture is
-    proposed after it, so that `pending` are under way at any time.
+    is there. A round is always asked for whole: the budget cuts what is evaluated of
+    the last one, so that the proposals do not depend on the budget. Asynchronously,
+    every result is told at once and one architecture is proposed after it, so that
+    `pending` are under way at any time.
 
     The order of the trials in the journal is the order in which they were told, or
     for rounds the order within a round, which does not matter. It decides all that
     was asked; so a run is continued by taking results from the journal first.
+
+    Failed trials that are to be tried again are evaluated when the journal has been
+    read, before anything else. The strategy was told of the failure and has gone on
+    from there; now it is told the score. In the journal the new record follows those
+    that were there, and is taken from there at the same place: nothing is proposed
+    between the record before it and itself.
 
     Parameters
     ----------
@@ -45,6 +54,8 @@ class Loop:
         How many are under way at a time in the asynchronous mode; None for rounds.
     journal : Journal, optional
         Its trials are not evaluated again.
+    retry_failed : bool
+        Evaluate those of its trials again that failed.
     progress : callable, optional
         Called with every trial.
     """
@@ -54,85 +65,126 @@ class Loop:
         strategy: Strategy,
         evaluations: Evaluations,
         budget: Budget,
+        *,
         pending: int | None = None,
         journal: Journal | None = None,
+        retry_failed: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self.strategy, self.evaluations, self.budget = strategy, evaluations, budget
         self.pending, self.journal, self.progress = pending, journal, progress
-        #: In the order in which they came back.
-        self.trials: list[Trial] = []
         self.seconds_strategy = 0.0
+        #: How many evaluations were made, those in the journal not included.
+        self.evaluated = 0
         self._recorded = deque(() if journal is None else journal.trials)
+        self._retries_left = retry_failed
+        self._results: dict[int, Trial] = {}  # by number, in the order in which they came back
         self._proposed: dict[int, _Proposal] = {}  # not back yet
         self._started: set[int] = set()  # of these, under way
-        self._untold: list[Trial] = []
+        self._untold: dict[int, Trial] = {}
         self._count = self._rounds = 0
+
+    @property
+    def trials(self) -> list[Trial]:
+        """What came back, in this order; one that was tried again keeps its place."""
+        return list(self._results.values())
 
     def run(self) -> None:
         """Go on until the budget is spent, the space is exhausted or a stop is asked for."""
+        if not all(self.budget.covers(trial.number) for trial in self._recorded):
+            raise self._exceeded()
         while True:
+            if self._retries_left and not self._recorded:
+                self._retries_left = False
+                self._retry()
             while self._wants_more():
                 if not self._ask():
                     break
             trial = self._next()
             if trial is None:
-                return
-            self.trials.append(trial)
-            self._untold.append(trial)
-            if self.progress is not None:
-                self.progress(trial)
-            if self.pending is not None or not self._proposed:
-                self._tell()
+                break
+            self._take(trial)
+        self._tell_round()  # if the budget has cut it
 
     # -- inside -------------------------------------------------------------------
 
     def _wants_more(self) -> bool:
-        if not self._recorded and self.evaluations.is_stopping:
-            return False
-        return len(self._proposed) < (self.pending or 1)
+        if self._recorded:
+            is_held = self._recorded[0].number in self._results  # tried again
+        else:
+            is_held = self.evaluations.is_stopping
+        return not is_held and len(self._proposed) < (self.pending or 1)
 
     def _ask(self) -> bool:
         """Propose a round, or one architecture; tell whether there was any."""
-        left = self.budget.left(self.trials) - len(self._proposed)
-        if left < 1:
+        if not self._may_ask():
             return False
         begin = time.perf_counter()
         fidelity = self.strategy.round_fidelity
-        count = min(self.strategy.round_size, left) if self.pending is None else 1
-        batch = self.strategy.ask(count)
+        batch = self.strategy.ask(None if self.pending is None else 1)
         self.seconds_strategy += time.perf_counter() - begin
-        index = self._rounds if self.pending is None else len(self.trials)
+        index = self._rounds if self.pending is None else len(self._results)
         for number, architecture in enumerate(batch, start=self._count):
-            seed = evaluation_seed(self.strategy.seed, architecture)
-            task = Task(number, architecture, seed, fidelity)
-            self._proposed[number] = _Proposal(task, index)
+            self._proposed[number] = _Proposal(self._task(number, architecture, fidelity), index)
         self._count, self._rounds = self._count + len(batch), self._rounds + 1
         return bool(batch)
+
+    def _may_ask(self) -> bool:
+        return self.budget.allows(self._count, self.trials)
+
+    def _task(self, number: int, architecture: Architecture, fidelity: float | None) -> Task:
+        seed = evaluation_seed(self.strategy.seed, architecture)
+        return Task(number, architecture, seed, fidelity)
 
     def _next(self) -> Trial | None:
         """Return the next result, as long as there are any from the journal."""
         if self._recorded:
             return self._recall(self._recorded.popleft())
         for number, proposal in self._proposed.items():
-            if number not in self._started:
+            if number not in self._started and self.budget.covers(number):
                 self._started.add(number)
                 self.evaluations.add(proposal.task)
         outcome = self.evaluations.next()
-        return None if outcome is None else self._record(outcome)
-
-    def _record(self, outcome: Outcome) -> Trial:
+        if outcome is None:
+            return None
         task = outcome.task
         proposal = self._proposed.pop(task.number)
         self._started.remove(task.number)
-        trial = Trial(
-            task.number, proposal.round, task.architecture, outcome.evaluation, outcome.seconds
+        return self._record(
+            Trial(
+                task.number, proposal.round, task.architecture, outcome.evaluation, outcome.seconds
+            )
         )
+
+    def _retry(self) -> None:
+        """Evaluate the failed trials again; the cost of both evaluations is paid."""
+        failed = [trial for trial in self.trials if not trial.is_ok]
+        for trial in failed:
+            level = trial.evaluation.fidelity
+            self.evaluations.add(self._task(trial.number, trial.architecture, level))
+        for _ in failed:
+            outcome = self.evaluations.next()
+            if outcome is None:  # a stop is asked for
+                return
+            before = self._results[outcome.task.number]
+            cost = before.evaluation.cost + outcome.evaluation.cost
+            evaluation = replace(outcome.evaluation, cost=cost)
+            self._take(
+                self._record(replace(before, evaluation=evaluation, seconds=outcome.seconds))
+            )
+
+    def _record(self, trial: Trial) -> Trial:
+        """Keep what an evaluation brought, before anybody learns of it."""
+        self.evaluated += 1
         if self.journal is not None:
             self.journal.append(trial)
         return trial
 
     def _recall(self, trial: Trial) -> Trial:
+        if trial.number in self._results:  # tried again
+            return trial
+        if trial.number >= self._count and not self._may_ask():
+            raise self._exceeded()
         if trial.number not in self._proposed and self._proposed:
             missing = min(self._proposed)
             raise InputError(f"the journal lacks the trial {missing}; nothing was changed")
@@ -149,10 +201,33 @@ class Loop:
             )
         return trial
 
-    def _tell(self) -> None:
+    def _exceeded(self) -> InputError:
+        return InputError(
+            f"the run has more trials than the budget of {self.budget} allows; give a larger"
+            " budget or choose another output folder"
+        )
+
+    def _take(self, trial: Trial) -> None:
+        """Take in a result, and tell the strategy if it is time."""
+        was_told = trial.number in self._results and trial.number not in self._untold
+        self._results[trial.number] = trial
+        if self.progress is not None:
+            self.progress(trial)
+        if was_told:  # that it failed
+            if trial.is_ok:
+                self._tell([trial])
+            return
+        self._untold[trial.number] = trial
+        if self.pending is not None or not self._proposed:
+            self._tell_round()
+
+    def _tell_round(self) -> None:
+        if self._untold:
+            self._tell([self._untold[number] for number in sorted(self._untold)])
+            self._untold.clear()
+
+    def _tell(self, trials: Sequence[Trial]) -> None:
         """Tell what came back, in order of proposal; all of it has one fidelity."""
-        trials = sorted(self._untold, key=lambda trial: trial.number)
-        self._untold.clear()
         begin = time.perf_counter()
         self.strategy.tell(
             [trial.architecture for trial in trials],

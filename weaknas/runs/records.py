@@ -15,6 +15,8 @@ from weaknas.runs.trials import Trial
 FORMAT_VERSION = 2
 #: Format 1 has no checksums.
 _READABLE = (1, FORMAT_VERSION)
+#: The fields of a configuration that may change while a run is continued.
+BUDGET = frozenset({"budget", "budget_cost"})
 _HEADER_START = b'{"weaknas_journal":'
 _VERSION = re.compile(rb'\{"weaknas_journal":\s*(\d{1,9})\s*[,}]')
 _CHECKSUM = re.compile(rb',"check":"([0-9a-f]{16})"\}')
@@ -71,9 +73,11 @@ class Records:
     version : int
         Of the format.
     config : dict, optional
-        None where there is no header yet.
-    trials : dict of int to Trial
-        By number, in the order of the lines.
+        None where there is no header yet. A budget that was changed later is in it.
+    trials : list of Trial
+        In the order of the lines; one that failed and was tried again is there for each.
+    latest : dict of int to Trial
+        The last record of each number.
     length : int
         Bytes up to the end of the last whole record; what follows is a write cut short.
     is_open : bool
@@ -83,7 +87,8 @@ class Records:
     path: Path
     version: int = FORMAT_VERSION
     config: dict[str, Any] | None = None
-    trials: dict[int, Trial] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    latest: dict[int, Trial] = field(default_factory=dict)
     length: int = 0
     is_open: bool = False
 
@@ -122,6 +127,8 @@ class Records:
                 raise ValueError("no checksum")
             if self.config is None:
                 self._add_header(record)
+            elif set(record) == BUDGET:
+                self.config |= record
             else:
                 self._add_trial(Trial.from_dict(record))
         except ValueError as error:
@@ -136,9 +143,16 @@ class Records:
         self.config = record["config"]
 
     def _add_trial(self, trial: Trial) -> None:
-        if trial.number in self.trials:
+        before = self.latest.get(trial.number)
+        if before is not None and (before.is_ok or _asked(before) != _asked(trial)):
             raise ValueError(f"a second trial {trial.number}")
-        self.trials[trial.number] = trial
+        self.trials.append(trial)
+        self.latest[trial.number] = trial
+
+
+def _asked(trial: Trial) -> tuple[object, ...]:
+    """Return what remains of a trial that is tried again."""
+    return trial.round, trial.architecture, trial.evaluation.fidelity
 
 
 def _is_torn(last: bytes) -> bool:

@@ -49,6 +49,8 @@ class Result:
         The run folder.
     front : Front, optional
         What no other query dominates, where there are objectives beside the score.
+    evaluated : int
+        How many evaluations this call made: 0 where the run was finished already.
     """
 
     trials: Trials
@@ -57,6 +59,7 @@ class Result:
     seconds_total: float
     output: Path | None = None
     front: Front | None = None
+    evaluated: int = 0
 
     @property
     def best(self) -> Trial:
@@ -104,7 +107,7 @@ class Result:
         } | ({} if self.front is None else self.front.to_dict())
 
 
-def run(
+def run(  # noqa: PLR0913 what a command line can set, and its hooks
     strategy: Strategy,
     evaluator: Any,
     budget: int | None = None,
@@ -114,6 +117,7 @@ def run(
     workers: int | None = None,
     asynchronous: bool = False,
     retries: int = 1,
+    retry_failed: bool = False,
     stop: Callable[[], bool] | None = None,
     output: str | Path | None = None,
     progress: Progress | None = None,
@@ -126,12 +130,17 @@ def run(
     asked for again at another fidelity is another query, paid in full. With
     `output` every trial is on the disk before the strategy learns of it: kill the
     process at any moment, call again with the same arguments, and the run continues
-    as if nothing had happened.
+    as if nothing had happened. Called with a larger budget a run, finished or not,
+    continues to that one, and ends with the trials that it had had with this budget
+    from the beginning: rounds are proposed whole, the budget cuts what is evaluated
+    of the last one.
 
     Asynchronously nobody waits for a round to be complete: whenever an evaluation
     is done the strategy is told, and proposes one more with those in mind that are
     still pending. What is proposed then depends on the order in which evaluations
-    end; a run that is continued takes that order from its journal.
+    end; a run that is continued takes that order from its journal. With a larger
+    budget it goes on as if that had been the budget and the last evaluations had
+    ended before any further one.
 
     Parameters
     ----------
@@ -156,6 +165,12 @@ def run(
     retries : int
         How often an evaluation is made again when its worker died, it took more time
         than it may, or memory ran out; after that it is a failed trial.
+    retry_failed : bool
+        Before anything else evaluate the failed trials of `output` once more, with
+        their seeds, e.g. when a fault in the evaluator has been mended. What was
+        proposed since is not taken back: the strategy was told of the failure, and is
+        now told the score. A trial that was tried again counts once in the budget of
+        queries, and costs what both evaluations did.
     stop : callable, optional
         Asked often; once it returns True nothing new is begun, what is under way is
         finished and kept, and the run ends early.
@@ -178,7 +193,8 @@ def run(
         architectures (times the fidelities of the strategy), when the evaluator
         lacks a fidelity of the strategy or reports no cost where the budget is in
         seconds, when the number of workers of an asynchronous run is not known, when
-        the output folder cannot be written, is damaged or holds another run.
+        the output folder cannot be written, is damaged, holds another run or more
+        trials than the budget allows.
     ChildProcessError
         When the executor is broken for good; what was measured is kept.
     OSError
@@ -215,7 +231,15 @@ def run(
             _refuse_other_results(folder)
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
         evaluations = Evaluations(paid, executor, workers, retries, stop)
-        loop = Loop(strategy, evaluations, limit, pending, journal, progress)
+        loop = Loop(
+            strategy,
+            evaluations,
+            limit,
+            pending=pending,
+            journal=journal,
+            retry_failed=retry_failed,
+            progress=progress,
+        )
         loop.run()
     trials = tuple(sorted(loop.trials, key=lambda trial: trial.number))
     result = Result(
@@ -225,6 +249,7 @@ def run(
         time.perf_counter() - started,
         folder,
         _front(trials, costs),
+        loop.evaluated,
     )
     if folder is not None:
         write_json(folder / "result.json", result.to_dict())
