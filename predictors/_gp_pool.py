@@ -195,8 +195,8 @@ class GaussianProcessPool(PoolModel):
             self._posterior.truncate(count)
 
 
-def _common_prefix(known: tuple[Rows, Counts], wanted: tuple[Rows, Counts]) -> int:
+def _common_prefix(old: tuple[Rows, Counts], new: tuple[Rows, Counts]) -> int:
     """Return how many labels, of rows and counts, begin both in the same order."""
-    length = min(len(known[0]), len(wanted[0]))
-    same = (known[0][:length] == wanted[0][:length]) & (known[1][:length] == wanted[1][:length])
+    length = min(len(old[0]), len(new[0]))
+    same = (old[0][:length] == new[0][:length]) & (old[1][:length] == new[1][:length])
     return length if same.all() else int(np.argmin(same))

@@ -23,7 +23,8 @@ from weaknas.predictors._base import Counts, Floats, Predicted
 from weaknas.predictors.extra_trees import ExtraTrees
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.kernel_ridge import KernelRidge
-from weaknas.predictors.pool import PoolModel, Rows, for_pool, has_std
+from weaknas.predictors.pool import PoolModel, Rows, for_pool
+from weaknas.predictors.regressor import predict, predict_mean
 
 _FEWEST = 10  # rows below which members are not told apart
 
@@ -120,9 +121,9 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
         X = validate_data(self, X, reset=False, dtype=np.float32)
         used = [m for m, weight in zip(self.estimators_, self.weights_, strict=True) if weight > 0]
         if not return_std:
-            means = np.stack([member.predict(X) for member in used])
+            means = np.stack([predict_mean(member, X) for member in used])
             return np.asarray(self.weights_[self.weights_ > 0] @ means, dtype=np.float64)
-        return _mixture(self.weights_, [_predict(member, X) for member in used])
+        return _mixture(self.weights_, [predict(member, X) for member in used])
 
     def for_pool(self, features: Any) -> PoolModel:
         """Bind to a pool: each member to its own model of it."""
@@ -135,8 +136,8 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
         members = [clone(member) for _, member in chosen]
         for member in members:
             unset = [name for name, value in member.get_params().items() if value is None]
-            told: dict[str, Any] = {"groups": self.groups, "trend": self.trend}
-            layout = {name: told[_last(name)] for name in unset if _last(name) in told}
+            known: dict[str, Any] = {"groups": self.groups, "trend": self.trend}
+            layout = {name: known[_last(name)] for name in unset if _last(name) in known}
             seeded = [name for name in unset if _last(name) == "random_state"]
             seeds = {name: int(rng.randint(2**31 - 1)) for name in seeded}
             member.set_params(**layout, **seeds)
@@ -149,7 +150,7 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
         predictions = np.empty((len(members), len(y)))
         for train, test in KFold(self.folds, shuffle=True, random_state=self._seed).split(X):
             for row, member in zip(predictions, members, strict=True):
-                row[test] = clone(member).fit(X[train], y[train]).predict(X[test])
+                row[test] = predict_mean(clone(member).fit(X[train], y[train]), X[test])
         weights = self._weigh(predictions, np.asarray(y, dtype=np.float64))
         total = float(weights.sum())
         return weights / total if total > 0 else equal
@@ -181,8 +182,8 @@ class Stacking(Combination):
         center = targets.mean()
         strength = np.sqrt(self._PENALTY * rows * predictions.var())
         data = np.vstack([(predictions - center).T, strength * np.eye(members)])
-        wanted = np.concatenate([targets - center, np.full(members, strength / members)])
-        return np.asarray(nnls(data, wanted)[0], dtype=np.float64)
+        goals = np.concatenate([targets - center, np.full(members, strength / members)])
+        return np.asarray(nnls(data, goals)[0], dtype=np.float64)
 
 
 class BestOfRound(Combination):
@@ -253,14 +254,6 @@ def _last(parameter: str) -> str:
 def _taus(predictions: Floats, targets: Floats) -> Floats:
     taus = [kendalltau(row, targets).statistic for row in predictions]
     return np.asarray(np.nan_to_num(taus), dtype=np.float64)
-
-
-def _predict(member: Any, X: Any) -> tuple[Floats, Floats]:
-    if has_std(member):
-        mean, std = member.predict(X, return_std=True)
-        return mean, std
-    mean = member.predict(X)
-    return mean, np.zeros(len(mean))
 
 
 def _mixture(weights: Floats, predicted: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

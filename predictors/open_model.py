@@ -11,10 +11,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from weaknas.predictors._base import Counts, Floats
-from weaknas.predictors.pool import PoolModel, Regressor, Rows, fit_weighted, has_std
+from weaknas.predictors.pool import PoolModel, Rows
+from weaknas.predictors.regressor import Regressor, fit_weighted, predict
 
 
 class OpenModel(ABC):
@@ -58,7 +57,6 @@ class PlainOpenModel(OpenModel):
 
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator
-        self._has_std = has_std(estimator)
 
     def fit(self, features: Any, targets: Floats, counts: Counts | None = None) -> None:
         """Fit the regressor."""
@@ -66,11 +64,7 @@ class PlainOpenModel(OpenModel):
 
     def predict(self, features: Any) -> tuple[Floats, Floats]:
         """Predict; the standard deviation is 0 where the regressor has none."""
-        if self._has_std:
-            mean, std = self._estimator.predict(features, return_std=True)
-            return np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
-        mean = np.asarray(self._estimator.predict(features), dtype=np.float64).reshape(-1)
-        return mean, np.zeros(len(mean))
+        return predict(self._estimator, features)
 
 
 class OpenPool(PoolModel):

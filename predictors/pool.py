@@ -8,28 +8,18 @@ regressor is wrapped by `PlainPoolModel`.
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import has_fit_parameter
 
 from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors.regressor import Regressor, fit_weighted, predict
 
 Rows = npt.NDArray[np.int64]
 
-
-class Regressor(Protocol):
-    """Any regressor of scikit-learn's contract."""
-
-    def fit(self, X: Any, y: Any) -> Any:
-        """Fit to features, shape (n, f), and targets, shape (n,); return the regressor."""
-
-    def predict(self, X: Any) -> Any:
-        """Return predictions of features, shape (m, f); shape (m,)."""
+_CHUNK = 50_000  # rows predicted at a time
 
 
 class PoolModel(ABC):
@@ -76,7 +66,6 @@ class PlainPoolModel(PoolModel):
     def __init__(self, estimator: Any, features: Any) -> None:
         self._estimator = estimator
         self._features = features
-        self._has_std = has_std(estimator)
 
     def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
         """Fit the regressor to the rows."""
@@ -84,16 +73,9 @@ class PlainPoolModel(PoolModel):
 
     def predict(self) -> tuple[Floats, Floats]:
         """Predict in chunks; the standard deviation is 0 where the regressor has none."""
-        parts = [self._predict(chunk) for chunk in _chunks(self._features)]
-        means, stds = zip(*parts, strict=True)
+        pairs = [predict(self._estimator, chunk) for chunk in _chunks(self._features)]
+        means, stds = zip(*pairs, strict=True)
         return np.concatenate(means), np.concatenate(stds)
-
-    def _predict(self, features: Any) -> tuple[Floats, Floats]:
-        if self._has_std:
-            mean, std = self._estimator.predict(features, return_std=True)
-            return np.asarray(mean, dtype=np.float64), np.asarray(std, dtype=np.float64)
-        mean = np.asarray(self._estimator.predict(features), dtype=np.float64).reshape(-1)
-        return mean, np.zeros(len(mean))
 
 
 @runtime_checkable
@@ -109,24 +91,6 @@ def for_pool(estimator: Regressor, features: Any) -> PoolModel:
     if isinstance(estimator, BindsToPool):
         return estimator.for_pool(features)
     return PlainPoolModel(estimator, features)
-
-
-def fit_weighted(estimator: Any, features: Any, targets: Floats, counts: Counts | None) -> Any:
-    """Fit a regressor, with weights where its ``fit`` takes them; return it."""
-    name, last = estimator.steps[-1] if isinstance(estimator, Pipeline) else ("", estimator)
-    if counts is None or not has_fit_parameter(last, "sample_weight"):
-        return estimator.fit(features, targets)
-    weights = f"{name}__sample_weight" if name else "sample_weight"
-    return estimator.fit(features, targets, **{weights: counts})
-
-
-def has_std(estimator: Any) -> bool:
-    """Tell whether a regressor's ``predict`` takes ``return_std``."""
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    return "return_std" in inspect.signature(last.predict).parameters
-
-
-_CHUNK = 50_000  # rows predicted at a time
 
 
 def _chunks(features: Any) -> list[Any]:

@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.predictors._base import Counts, Floats, Predicted
-from weaknas.predictors.pool import PoolModel, Rows, fit_weighted, for_pool, has_std
+from weaknas.predictors.pool import PoolModel, Rows, for_pool
+from weaknas.predictors.regressor import fit_weighted, predict, predict_mean
 from weaknas.predictors.xgboost import XGBoost
 
 
@@ -77,11 +78,7 @@ class SelfTraining(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: 
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
-        if return_std and has_std(self.estimator_):
-            mean, std = self.estimator_.predict(X, return_std=True)
-            return mean, std
-        mean = np.asarray(self.estimator_.predict(X), dtype=np.float64)
-        return (mean, np.zeros(len(mean))) if return_std else mean
+        return predict(self.estimator_, X) if return_std else predict_mean(self.estimator_, X)
 
     def for_pool(self, features: Any) -> PoolModel:
         """Bind to a pool, whose rows without labels are learned from."""
@@ -121,7 +118,7 @@ class SelfTrainingPool(PoolModel):
         every = np.concatenate([np.tile(rows, repeats), drawn])
         labels = [np.tile(targets, repeats)]
         if count:
-            labels.append(teacher.predict(self._features[drawn]))
+            labels.append(predict_mean(teacher, self._features[drawn]))
         self._model = for_pool(self._parameters._fresh(rng), self._features)
         weights = None
         if counts is not None:

@@ -5,12 +5,27 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from sklearn.base import clone
 
 from weaknas.errors import InputError
+
+
+@runtime_checkable
+class HasParameters(Protocol):
+    """An estimator of scikit-learn's contract."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return parameters by name."""
+
+
+@runtime_checkable
+class HasName(Protocol):
+    """A function, a class or a method."""
+
+    __qualname__: str
 
 
 def fresh_predictor(predictor: Any, layout: Mapping[str, Any], rng: np.random.Generator) -> Any:
@@ -32,8 +47,8 @@ def fresh_predictor(predictor: Any, layout: Mapping[str, Any], rng: np.random.Ge
         for name in parameters
         if name.split("__")[-1] == "random_state"
     }
-    told = {name: layout[name] for name in layout if parameters.get(name, 0) is None}
-    return fresh.set_params(**told, **seeds)
+    unset = {name: layout[name] for name in layout if parameters.get(name, 0) is None}
+    return fresh.set_params(**unset, **seeds)
 
 
 def run_seed(seed: int, run: int) -> int:
@@ -80,7 +95,7 @@ def describe(component: Any) -> dict[str, Any]:
         Anything; parameters are those of scikit-learn's ``get_params``, the space
         of an encoder left out.
     """
-    parameters = component.get_params(deep=False) if hasattr(component, "get_params") else {}
+    parameters = component.get_params(deep=False) if isinstance(component, HasParameters) else {}
     parameters = {name: value for name, value in parameters.items() if name != "space"}
     return {
         "name": type(component).__name__,
@@ -91,7 +106,7 @@ def describe(component: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    if hasattr(value, "get_params") and not isinstance(value, type):
+    if isinstance(value, HasParameters) and not isinstance(value, type):
         return describe(value)
     # The text of a function has its address, which is another one in every process.
-    return getattr(value, "__qualname__", None) or repr(value)
+    return value.__qualname__ if isinstance(value, HasName) else repr(value)

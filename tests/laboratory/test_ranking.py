@@ -33,8 +33,8 @@ from weaknas.laboratory.ranking import (
 from weaknas.laboratory.ranking_results import rank, summarize_ranking
 from weaknas.laboratory.statistics import bootstrap_interval, spearman_rho, wilcoxon
 from weaknas.predictors.gaussian_process import GaussianProcess
-from weaknas.predictors.pool import has_std
 from weaknas.predictors.random_forest import RandomForest
+from weaknas.predictors.regressor import has_std
 from weaknas.search.targets import rank_normal
 from weaknas.spaces import ChoiceSpace
 
@@ -113,7 +113,7 @@ def test_qualities_by_definition():
 
 
 def test_predictions_that_are_no_numbers_are_refused():
-    with pytest.raises(InputError, match="30 predictions are not finite"):
+    with pytest.raises(InputError, match="Broken predicted a score of nan for 40 of 40 rows"):
         measure(Broken(raises=False), np.ones((40, 1)), np.arange(10), np.ones(10), np.ones(40))
 
 

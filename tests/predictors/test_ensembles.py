@@ -20,6 +20,7 @@ from weaknas.predictors import pool
 from weaknas.predictors.linear import BayesianLinear
 from weaknas.predictors.mlp import MLP
 from weaknas.predictors.random_forest import RandomForest
+from weaknas.predictors.regressor import has_std
 from weaknas.predictors.xgboost import XGBoost
 
 RNG = np.random.default_rng(0)
@@ -101,7 +102,7 @@ def test_names_give_fresh_predictors(name):
         pytest.skip(str(error))
     assert first is not second
     assert repr(clone(first)) == repr(first)
-    assert pool.has_std(first) == (name not in ["kernel-ridge", "linear", "svr"])
+    assert has_std(first) == (name not in ["kernel-ridge", "linear", "svr"])
 
 
 def test_an_unknown_predictor_names_the_closest():
@@ -155,7 +156,7 @@ def test_targets_of_one_column_are_flattened():
 
 def test_whether_there_is_a_deviation_is_read_off_predict():
     for estimator in WITH_STD:
-        assert pool.has_std(estimator)
+        assert has_std(estimator)
     for estimator in WITHOUT:
-        assert not pool.has_std(estimator)
+        assert not has_std(estimator)
         assert "return_std" not in inspect.signature(estimator.predict).parameters

@@ -19,6 +19,7 @@ from weaknas.laboratory.experiment import BenchmarkSource
 from weaknas.laboratory.statistics import Floats, kendall_tau, spearman_rho, top_precision
 from weaknas.laboratory.workers import Outcome, attempt
 from weaknas.predictors.pool import for_pool
+from weaknas.predictors.regressor import check_predictions
 from weaknas.registry import get_encoder, get_predictor
 from weaknas.runs.runner import run
 from weaknas.search.evolution import default_candidates
@@ -353,19 +354,17 @@ def measure(
     Raises
     ------
     InputError
-        When a prediction is not a finite number.
+        When the predictions are not one finite number a row.
     """
     begin = time.perf_counter()
     model = for_pool(predictor, features)
     model.fit(rows, targets)
     fitted = time.perf_counter()
-    predicted, _ = model.predict()
+    predicted, _ = check_predictions(predictor, *model.predict(), len(true))
     end = time.perf_counter()
     unseen = np.ones(len(true), dtype=bool)
     unseen[rows] = False
     guess, scores = predicted[unseen], true[unseen]
-    if not np.isfinite(guess).all():
-        raise InputError(f"{int((~np.isfinite(guess)).sum())} predictions are not finite numbers")
     return {
         "kendall_tau": kendall_tau(scores, guess),
         "spearman": spearman_rho(scores, guess),

@@ -27,6 +27,7 @@ from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
 from weaknas.laboratory.tuning_data import Data
 from weaknas.laboratory.workers import one_line
+from weaknas.predictors.regressor import predict_mean
 from weaknas.registry import PREDICTORS, get_predictor
 from weaknas.search.targets import get_transform
 
@@ -185,9 +186,7 @@ class Tuning:
         rng = np.random.default_rng([self.seed, stream, number])
         predictor = fresh_predictor(get_predictor(self.predictor, **options), pool.layout, rng)
         predictor.fit(pool.features[split.train], get_transform(self.targets)(split.labels))
-        guess = np.asarray(predictor.predict(pool.features[split.test]), dtype=np.float64)
-        if not np.isfinite(guess).all():
-            raise InputError("predictions are not finite numbers")
+        guess = predict_mean(predictor, pool.features[split.test])
         if self.maximizes:
             return kendall_tau(split.true, guess)
         first = np.argsort(-guess, kind="stable")[: self.top]

@@ -10,7 +10,7 @@ import numpy as np
 
 from weaknas.components import describe
 from weaknas.encoders import Transformer
-from weaknas.predictors.pool import Regressor
+from weaknas.predictors.regressor import Regressor
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.pool import Pool, encode_pool
 from weaknas.search.ranker import PoolRanker, Ranker

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from weaknas.components import fresh_predictor
 from weaknas.encoders import Transformer, find_layout
 from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
-from weaknas.predictors.pool import Regressor
+from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated, Floats
 from weaknas.search.candidates import Candidates, listed_candidates
@@ -234,7 +234,7 @@ class EvolvingRanker(Ranker):
         features = encode(genotypes)
         with naming(self._predictor):
             self._model.fit(features, evidence.targets)
-        self._evaluated = Evaluated(genotypes, self._model.predict(features)[0])
+        self._evaluated = Evaluated(genotypes, self._predict(features)[0])
         if len(evidence.pending):
             self._model.condition(encode(evidence.pending))
 
@@ -244,7 +244,7 @@ class EvolvingRanker(Ranker):
         assert model is not None, "`fit` comes first"
 
         def value(genotypes: Genotypes, features: Any) -> Floats:
-            mean, std = model.predict(features)
+            mean, std = self._predict(features)
             belief = Belief(
                 genotypes=genotypes,
                 mean=mean,
@@ -259,7 +259,11 @@ class EvolvingRanker(Ranker):
 
         known = np.vstack([history.genotypes, evidence.pending])
         pool = self._candidates.evolve(history, known, value, evidence.rng)
-        return pool_belief(pool, OpenPool(model, pool.features), evidence)
+        return pool_belief(self._predictor, pool, OpenPool(model, pool.features), evidence)
+
+    def _predict(self, features: Any) -> tuple[Floats, Floats]:
+        assert self._model is not None, "`fit` comes first"
+        return check_predictions(self._predictor, *self._model.predict(features), len(features))
 
 
 def default_candidates(space: SearchSpace, encoder: Transformer, seed: int = 0) -> Candidates:

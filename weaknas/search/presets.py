@@ -8,6 +8,7 @@ from typing import Any
 
 from weaknas.components import parse_label
 from weaknas.errors import unknown
+from weaknas.predictors.regressor import ReadsGraphs, Regressor
 from weaknas.registry import ENCODERS, get_predictor
 from weaknas.search.acquisition import Acquisition, get_acquisition
 from weaknas.search.candidates import Candidates, SampledCandidates
@@ -54,9 +55,9 @@ class Preset:
         name, options = parse_label(label)
         return get_predictor(name, **{**self.predictor_options.get(name, {}), **options})
 
-    def encoder_for(self, predictor: Any) -> str:
+    def encoder_for(self, predictor: Regressor) -> str:
         """Return the encoder where none is named: graphs first for a predictor that reads them."""
-        reads_graphs = getattr(predictor, "reads_graphs", False)
+        reads_graphs = isinstance(predictor, ReadsGraphs) and predictor.reads_graphs
         return f"graphs+{self.encoder}" if reads_graphs else self.encoder
 
 

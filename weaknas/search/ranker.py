@@ -12,7 +12,8 @@ import numpy as np
 
 from weaknas.components import fresh_predictor
 from weaknas.errors import InputError
-from weaknas.predictors.pool import PoolModel, Regressor, for_pool
+from weaknas.predictors.pool import PoolModel, for_pool
+from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated, Floats
 from weaknas.search.pool import Pool
@@ -106,12 +107,18 @@ class PoolRanker(Ranker):
     def rank(self, evidence: Evidence, acquisition: Acquisition) -> Belief:
         """Return what the predictor says of the pool."""
         assert self._pool is not None, "`fit` comes first"
-        return pool_belief(self._pool, self._model, evidence)
+        return pool_belief(self._predictor, self._pool, self._model, evidence)
 
 
-def pool_belief(pool: Pool, model: PoolModel, evidence: Evidence) -> Belief:
-    """Return what a fitted model says of a pool."""
-    mean, std = model.predict()
+def pool_belief(predictor: Regressor, pool: Pool, model: PoolModel, evidence: Evidence) -> Belief:
+    """Return what the fitted model of a predictor says of a pool.
+
+    Raises
+    ------
+    InputError
+        When it is not one finite number a candidate.
+    """
+    mean, std = check_predictions(predictor, *model.predict(), len(pool.genotypes))
     rows = pool.locate(evidence.history.successful_fingerprints)
     return Belief(
         genotypes=pool.genotypes,

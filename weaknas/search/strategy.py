@@ -12,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 from weaknas.components import describe
 from weaknas.encoders import Transformer
 from weaknas.errors import InputError, check_whole
-from weaknas.predictors.pool import Regressor
+from weaknas.predictors.regressor import Regressor
 from weaknas.registry import get_encoder
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.candidates import Candidates
@@ -63,7 +63,7 @@ class WeakNAS(Strategy):
     InputError
         When a name is unknown, a number is out of range, the encoder does not fit
         the space, or both an acquisition and objectives are given; by ``ask`` when the
-        predictor cannot be fitted.
+        predictor cannot be fitted or does not predict one finite number an architecture.
     """
 
     def __init__(
