@@ -80,7 +80,7 @@ def prepare_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, name: str | None = None) -> Iterator[None]:
     """Keep other processes away from a file or folder; the lock ends with the process.
 
     It is a hidden file beside the file, or in the folder, which is gone afterwards;
@@ -91,6 +91,8 @@ def lock(path: Path) -> Iterator[None]:
     ----------
     path : Path
         A folder, which must be there, or a file, which need not.
+    name : str, optional
+        What to call it where it is in use; default: the path.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def lock(path: Path) -> Iterator[None]:
         while True:
             file = stack.enter_context(place.open("ab"))
             if not _lock_file(file):
-                raise InputError(f"{path} is in use by another process")
+                raise InputError(f"{name or path} is in use by another process")
             if _is_at(file, place):
                 break
             # Removed between the two steps by the process that held it.

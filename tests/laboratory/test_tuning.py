@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +21,7 @@ import weaknas
 from weaknas import cli
 from weaknas.commands import tune as tune_command
 from weaknas.errors import InputError
+from weaknas.files import lock
 from weaknas.laboratory import tuning
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.laboratory.tuning import (
@@ -189,6 +196,108 @@ def test_goes_on_where_it_was_cut_short(data, tmp_path):
         tune(Tuning("nearest-neighbors", data, splits=3), 7, storage)
 
 
+def test_what_was_under_way_when_its_process_ended_is_tried_again(data, tmp_path):
+    """Killed, it is left running; interrupted, Optuna takes it for failed."""
+    storage = f"sqlite:///{tmp_path}/tuning.db"
+    made = Tuning("nearest-neighbors", data, splits=2)
+
+    def interrupt(study, trial):
+        if trial.number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(made, 6, storage, progress=interrupt)
+    study = optuna.load_study(study_name="nearest-neighbors", storage=storage)
+    running, interrupted = study.ask(), study.ask()
+    lost = [
+        {"neighbors": trial.suggest_int("neighbors", 1, 32, log=True)}
+        for trial in (running, interrupted)
+    ]
+    study.tell(interrupted, state=TrialState.FAIL)
+    for _ in range(2):  # the second call finds nothing left to do
+        study = tune(made, 6, storage)
+        failed = [trial.state == TrialState.FAIL for trial in study.trials]
+        assert failed == [False] * 3 + [True] * 2 + [False] * 3
+        assert [trial.params for trial in study.trials[5:7]] == lost
+        assert len(tuning.finished(study)) == 6
+
+
+# In the second split of the second trial.
+_KILLED = """
+import os, signal, sys
+from weaknas import cli
+from weaknas.laboratory.tuning import Tuning
+
+measure, calls = Tuning.measure, []
+
+def killed(*arguments):
+    calls.append(arguments)
+    if len(calls) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return measure(*arguments)
+
+Tuning.measure = killed
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_tuning_continues_after_a_kill(tmp_path, call):
+    storage = f"sqlite:///{tmp_path}/tuning.db"
+    command = ["tune", "nearest-neighbors", "nasbench201", "--trials", "4", "--splits", "2"]
+    command += ["--checks", "0", "--storage", storage, "--output", str(tmp_path / "out.json")]
+    script = [sys.executable, "-c", _KILLED, *command]
+    assert subprocess.run(script, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    trials = optuna.load_study(study_name="nearest-neighbors", storage=storage).trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+    code, out, err = call(*command, "--json")
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["trials"] == 4
+    again = optuna.load_study(study_name="nearest-neighbors", storage=storage).trials
+    assert [t.state == TrialState.FAIL for t in again] == [False, True, False, False, False]
+    assert again[2].params == trials[1].params
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "tuning.db"]
+
+
+def test_a_study_or_file_in_use_is_refused(data, tmp_path, call):
+    storage = f"sqlite:///{tmp_path}/tuning.db"
+    made = Tuning("nearest-neighbors", data, splits=1)
+    told = []
+
+    def second(study, trial):
+        with pytest.raises(InputError, match="the study 'mine' is in use by another process"):
+            tune(made, 2, f"sqlite:///{tmp_path}/../{tmp_path.name}/tuning.db", "mine")
+        told.append(trial)
+
+    tune(made, 2, storage, "mine", progress=second)
+    assert len(told) == 2
+    tune(made, 2, storage, "other")
+    command = ["tune", "nearest-neighbors", "nasbench201", "--output", tmp_path / "out.json"]
+    with lock(tmp_path / "out.json"):
+        code, _, err = call(*command)
+    assert (code, "out.json is in use" in err) == (2, True)
+
+
+def test_a_damaged_study_is_told(data, tmp_path):
+    made = Tuning("nearest-neighbors", data, splits=2)
+    path = tmp_path / "tuning.db"
+    tune(made, 2, f"sqlite:///{path}")
+    whole = path.read_bytes()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DELETE FROM trial_intermediate_values WHERE trial_id = 2 AND step = 1")
+        database.commit()
+    with pytest.raises(InputError, match=r"the trial 1 .* is damaged: .* of 1 split"):
+        tune(made, 3, f"sqlite:///{path}")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        damaged = bytearray(whole)
+        place = rng.integers(len(whole) - 4096)
+        damaged[place : place + 4096] = rng.bytes(4096)
+        path.write_bytes(damaged)
+        with suppress(InputError):
+            tune(made, 2, f"sqlite:///{path}")
+
+
 def test_failures_are_kept_and_reported(data, monkeypatch):
     def fail(self, options, stream, number):
         raise ValueError("no good")
@@ -206,7 +315,10 @@ def test_failures_are_kept_and_reported(data, monkeypatch):
         (lambda d: Tuning("svr", d, "tau"), r"unknown objective 'tau'"),
         (lambda d: Tuning("svr", d, splits=0), r"must be at least 1, not 0"),
         (lambda d: tune(Tuning("svr", d), 0), r"trials must be at least 1, not 0"),
-        (lambda d: tune(Tuning("svr", d), 1, "nowhere"), r"cannot open the Optuna storage"),
+        (
+            lambda d: tune(Tuning("svr", d), 1, "nowhere"),
+            r"the Optuna storage 'nowhere'",
+        ),
         (lambda d: TableData(d.benchmark, train_size=250), r"from 2 to 246, not 250"),
     ],
 )

@@ -119,6 +119,30 @@ def test_what_cannot_be_exported_is_refused(run, tmp_path):
         to_study(run, url, space=SPACE)
 
 
+def test_an_export_that_was_killed_is_completed(run, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path}/studies.db"
+    add, trials = optuna.study.Study.add_trials, []
+
+    def killed(self, made):
+        add(self, made[:2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optuna.study.Study, "add_trials", killed)
+    for expected in (2, 4):
+        with pytest.raises(KeyboardInterrupt):
+            to_study(run.output, url)
+        trials = optuna.load_study(study_name="first", storage=url).trials
+        assert len(trials) == expected
+    monkeypatch.undo()
+    whole = to_study(run.output).trials
+    assert [(t.params, t.values) for t in trials] == [(t.params, t.values) for t in whole]
+    with pytest.raises(InputError, match="has a study 'first' already"):
+        to_study(run.output, url)
+    optuna.create_study(study_name="other", storage=url)  # of somebody else, and empty
+    with pytest.raises(InputError, match="has a study 'other' already"):
+        to_study(run.output, url, "other")
+
+
 def test_command(run, tmp_path, capsys):
     url = f"sqlite:///{tmp_path}/studies.db"
     with pytest.raises(SystemExit) as end:

@@ -15,13 +15,14 @@ from optuna.trial import FrozenTrial
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
-from weaknas.files import prepare_file
+from weaknas.files import lock, prepare_file
 from weaknas.laboratory.folder import versions
 from weaknas.laboratory.ranking import Contestant
 from weaknas.laboratory.tuning import (
     Tuning,
     best_config,
     compare_on_fresh_splits,
+    finished,
     hyperparameters,
     tune,
 )
@@ -92,23 +93,25 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
         seed=options.seed,
     )
     prepare_file(options.output)
-    study = tune(tuning, options.trials, options.storage, options.name, _Progress())
-    found = best_config(tuning, study, {})
-    summary: dict[str, Any] = {
-        "predictor": predictor,
-        "space": space,
-        "objective": options.objective,
-        "trials": len(study.trials),
-        "options": dict(found.options),
-        "best": study.best_value,
-    }
-    if options.checks:
-        tuned = tuning.options(study.best_params)
-        summary["fresh"] = compare_on_fresh_splits(tuning, tuned, options.checks).to_dict()
-    summary |= {"output": str(options.output), "seconds": round(time.perf_counter() - begin, 1)}
-    made = {"command": shlex.join(["weaknas", *sys.argv[1:]]), "versions": versions()}
-    made |= {"design": tuning.describe(), "summary": summary}
-    best_config(tuning, study, made).write(options.output)
+    with lock(options.output):
+        study = tune(tuning, options.trials, options.storage, options.name, _Progress())
+        found = best_config(tuning, study, {})
+        summary: dict[str, Any] = {
+            "predictor": predictor,
+            "space": space,
+            "objective": options.objective,
+            "trials": len(finished(study)),
+            "options": dict(found.options),
+            "best": study.best_value,
+        }
+        if options.checks:
+            tuned = tuning.options(study.best_params)
+            summary["fresh"] = compare_on_fresh_splits(tuning, tuned, options.checks).to_dict()
+        seconds = round(time.perf_counter() - begin, 1)
+        summary |= {"output": str(options.output), "seconds": seconds}
+        made = {"command": shlex.join(["weaknas", *sys.argv[1:]]), "versions": versions()}
+        made |= {"design": tuning.describe(), "summary": summary}
+        best_config(tuning, study, made).write(options.output)
     if options.json:
         print_json(summary)
     else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -22,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from weaknas.components import fresh_predictor, run_seed
 from weaknas.errors import InputError, check_whole, unknown
-from weaknas.files import differences
+from weaknas.files import cache_folder, checksum, differences, lock, prepare_folder
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
 from weaknas.laboratory.tuning_data import Data
@@ -34,6 +37,9 @@ from weaknas.search.targets import get_transform
 Objective: TypeAlias = Literal["kendall-tau", "regret"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 Progress: TypeAlias = Callable[[Study, FrozenTrial], None]
+
+#: Attributes of trials: why one failed, and of which one it is a repetition.
+_ERROR, _AGAIN = "error", "weaknas:again"
 
 _TREES = {
     "n_estimators": IntDistribution(50, 400, log=True),
@@ -218,7 +224,9 @@ def tune(
     """Search for hyperparameters, or go on until a study has `trials` finished trials.
 
     By Optuna's TPE, the predictor's defaults first; settings that are below the
-    median after the first splits are given up.
+    median after the first splits are given up. A trial that was under way when a process
+    ended is failed by the next call and tried again; so one process at a time may
+    tune a study.
 
     Parameters
     ----------
@@ -239,44 +247,36 @@ def tune(
     Raises
     ------
     InputError
-        When the storage cannot be opened, its study is of another design, or all
-        trials failed.
+        When the storage cannot be opened, its study is of another design, damaged or in
+        use, or all trials failed.
     """
-    check_whole("the number of trials", trials)
-    study = _open(tuning, storage, name or tuning.predictor)
-    space = dict(hyperparameters(tuning.predictor))
-
-    def objective(trial: optuna.Trial) -> float:
-        options = tuning.options({name: _suggest(trial, name, space[name]) for name in space})
-        values: list[float] = []
-        try:
-            for number in range(tuning.splits):
-                values.append(tuning.measure(options, 0, number))
-                trial.report(float(np.mean(values)), number)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
-        except optuna.TrialPruned:
-            raise
-        except Exception as error:
-            trial.set_user_attr("error", one_line(error))
-            raise
-        return float(np.mean(values))
-
-    done = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-    if not done:
-        study.enqueue_trial(_defaults(tuning), skip_if_exists=True)
-    # Not the state of an earlier call, which is lost: a fresh stream for what is left.
-    study.sampler = TPESampler(seed=run_seed(tuning.seed, len(done)), multivariate=False)
-    study.pruner = MedianPruner(n_startup_trials=5)
-    if len(done) < trials:
-        callbacks = [] if progress is None else [progress]
-        study.optimize(
-            objective, n_trials=trials - len(done), catch=(Exception,), callbacks=callbacks
-        )
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-        raise InputError(f"all trials failed, the first by {failed[0].user_attrs.get('error')}")
+    check_whole("trials", trials)
+    name = name or tuning.predictor
+    with _alone(storage, name), _storage_errors(storage):
+        study = _open(tuning, storage, name)
+        _enqueue_lost(study)
+        done = len(finished(study))
+        if not done:
+            study.enqueue_trial(_defaults(tuning), skip_if_exists=True)
+        # Not the state of an earlier call, which is lost: a fresh stream for what is left.
+        study.sampler = TPESampler(seed=run_seed(tuning.seed, done), multivariate=False)
+        study.pruner = MedianPruner(n_startup_trials=5)
+        if done < trials:
+            callbacks = [] if progress is None else [progress]
+            objective = partial(_objective, tuning)
+            study.optimize(
+                objective, n_trials=trials - done, catch=(Exception,), callbacks=callbacks
+            )
+        ended = finished(study)
+    if all(trial.state == TrialState.FAIL for trial in ended):
+        raise InputError(f"all trials failed, the first by {ended[0].user_attrs[_ERROR]}")
     return study
+
+
+def finished(study: Study) -> list[FrozenTrial]:
+    """Return the trials that came to an end of their own, not by that of their process."""
+    trials = study.get_trials(deepcopy=False)
+    return [t for t in trials if t.state.is_finished() and not _is_lost(t)]
 
 
 @dataclass(frozen=True)
@@ -333,15 +333,63 @@ def best_config(tuning: Tuning, study: Study, made: Mapping[str, Any]) -> Predic
 # -- inside -----------------------------------------------------------------------------------
 
 
+def _objective(tuning: Tuning, trial: optuna.Trial) -> float:
+    space = hyperparameters(tuning.predictor)
+    options = tuning.options({name: _suggest(trial, name, space[name]) for name in space})
+    values: list[float] = []
+    try:
+        for number in range(tuning.splits):
+            values.append(tuning.measure(options, 0, number))
+            trial.report(float(np.mean(values)), number)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+    except optuna.TrialPruned:
+        raise
+    except Exception as error:
+        trial.set_user_attr(_ERROR, one_line(error))
+        raise
+    return float(np.mean(values))
+
+
+def _is_lost(trial: FrozenTrial) -> bool:
+    """Tell whether the process ended while it measured a trial."""
+    is_interrupted = trial.state == TrialState.FAIL and _ERROR not in trial.user_attrs
+    return trial.state == TrialState.RUNNING or is_interrupted
+
+
+def _enqueue_lost(study: Study) -> None:
+    """Enqueue the settings that were under way when a process ended, and fail these trials."""
+    trials = study.get_trials(deepcopy=False)
+    again = {trial.user_attrs.get(_AGAIN) for trial in trials}
+    for trial in trials:
+        if _is_lost(trial) and trial.number not in again:
+            study.enqueue_trial(trial.params, {_AGAIN: trial.number})
+        if trial.state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+@contextmanager
+def _alone(storage: Any, name: str) -> Iterator[None]:
+    """Keep other processes away from a study: what it has under way would pass for lost."""
+    if not isinstance(storage, str):
+        yield
+        return
+    scheme, _, file = storage.partition(":///")
+    folder = cache_folder()
+    if scheme.startswith("sqlite") and file:
+        database = Path(file.partition("?")[0]).resolve()
+        folder, storage = database.parent, str(database)
+    if folder == cache_folder():
+        prepare_folder(folder)
+    with lock(folder / f"study-{checksum([storage, name])}", f"the study {name!r}"):
+        yield
+
+
 def _open(tuning: Tuning, storage: Any, name: str) -> Study:
     direction = StudyDirection.MAXIMIZE if tuning.maximizes else StudyDirection.MINIMIZE
-    try:
-        study = optuna.create_study(
-            study_name=name, storage=storage, direction=direction, load_if_exists=True
-        )
-    except Exception as error:  # of whichever database it is
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"cannot open the Optuna storage {storage!r}: {reason}") from error
+    study = optuna.create_study(
+        study_name=name, storage=storage, direction=direction, load_if_exists=True
+    )
     ours = json.loads(json.dumps(tuning.describe()))
     theirs = study.user_attrs.get("weaknas:tuning")
     if theirs is None and not study.trials:
@@ -352,7 +400,25 @@ def _open(tuning: Tuning, storage: Any, name: str) -> Study:
             f"the study {name!r} is there already with {key} = {old}, not {new};"
             " choose another name or the same settings"
         )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        measured = len(trial.intermediate_values)
+        if measured != tuning.splits:
+            raise InputError(
+                f"the trial {trial.number} of the study {name!r} is damaged: it has the values"
+                f" of {measured} splits, not of {tuning.splits}"
+            )
     return study
+
+
+@contextmanager
+def _storage_errors(storage: Any) -> Iterator[None]:
+    """Name the storage in what its database raises; trials raise nothing."""
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # of whichever database it is
+        raise InputError(f"cannot use the Optuna storage {storage!r}: {one_line(error)}") from error
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from weaknas.runs.runner import Result
 from weaknas.runs.trials import Trial
 from weaknas.spaces import ChoiceSpace, SearchSpace
 
+#: How many trials a study is going to have.
+_PLANNED = "weaknas:trials"
+
 
 def to_study(
     run: str | Path | Result,
@@ -30,11 +34,12 @@ def to_study(
 ) -> Study:
     """Write the trials of a run into a new Optuna study.
 
-    The parameters are those of `weaknas.optuna_bridge.space.distributions`, so that a study
-    can be continued with `weaknas.WeakNASSampler`. A trial that succeeded is
-    complete, one that failed is failed, and one at a lower fidelity is pruned, with
-    its score as the intermediate value at that fidelity. Architecture, id, round,
-    cost, metrics, and the message of a failure are user attributes.
+    One that was cut short is completed by the same call. The parameters are those of
+    `weaknas.optuna_bridge.space.distributions`, so that a study can be continued with
+    `weaknas.WeakNASSampler`. A trial that succeeded is complete, one that failed is
+    failed, and one at a lower fidelity is pruned, with its score as the intermediate
+    value at that fidelity. Architecture, id, round, cost, metrics, and the message of a
+    failure are user attributes.
 
     Parameters
     ----------
@@ -66,10 +71,10 @@ def to_study(
     parameters = _parameters(trials, space, config.get("space", {}))
     levels = _levels(trials)
     made = [_frozen(trial, parameters, levels) for trial in trials]
-    study = _create(storage, name or ("weaknas" if folder is None else folder.resolve().name))
-    if config:
-        study.set_user_attr("weaknas", config)
-    study.add_trials(made)
+    facts = {_PLANNED: len(made)} | ({"weaknas": config} if config else {})
+    name = name or ("weaknas" if folder is None else folder.resolve().name)
+    study = _create(storage, name, json.loads(json.dumps(facts)))
+    study.add_trials(made[len(study.get_trials(deepcopy=False)) :])
     return study
 
 
@@ -139,15 +144,22 @@ def _frozen(trial: Trial, parameters: Parameters, levels: dict[float, int]) -> F
     return made
 
 
-def _create(storage: str | BaseStorage | None, name: str) -> Study:
+def _create(storage: str | BaseStorage | None, name: str, facts: dict[str, Any]) -> Study:
+    """Return a new study, or the one that a killed export of the same run left unfinished."""
     try:
         opened = optuna.storages.get_storage(storage)
     except Exception as error:  # of whichever database it is
         reason = str(error).partition("\n")[0]
         raise InputError(f"cannot open the Optuna storage {storage!r}: {reason}") from error
     try:
-        return optuna.create_study(study_name=name, storage=opened, direction="maximize")
+        study = optuna.create_study(study_name=name, storage=opened, direction="maximize")
     except DuplicatedStudyError as error:
-        raise InputError(
-            f"the storage has a study {name!r} already; choose another name"
-        ) from error
+        study = optuna.load_study(study_name=name, storage=opened)
+        is_ours = all(study.user_attrs.get(key) == value for key, value in facts.items())
+        if not is_ours or len(study.trials) >= facts[_PLANNED]:
+            raise InputError(
+                f"the storage has a study {name!r} already; choose another name"
+            ) from error
+    for key, value in facts.items():
+        study.set_user_attr(key, value)
+    return study

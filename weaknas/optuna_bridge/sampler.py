@@ -190,7 +190,8 @@ class WeakNASSampler(BaseSampler):
                     study.stop()
 
     def reseed_rng(self) -> None:
-        """Reseed the independent sampler; our own draws depend on the number of the trial."""
+        """Take another seed, as Optuna asks for in each thread of a parallel study."""
+        self._entropy = np.random.SeedSequence().entropy
         self._independent.reseed_rng()
 
     # -- inside ---------------------------------------------------------------------
