@@ -226,7 +226,8 @@ def test_a_run_that_ends_early_keeps_its_last_regret():
             "cost": [1.0, 1.0, 3.0],
             "top": [0.1, 0.2, 0.3],
             "seconds": [1.0, 2.0, 2.0],
-            "incumbent_score": [5.0, 6.0, 7.0],
+            "returned_score": [5.0, 6.0, 7.0],
+            "optimum_returned": [False, False, True],
         }
     )
     runs = collect(table, "d", "s", 3)

@@ -27,6 +27,7 @@ def make_runs(strategy="weaknas", runs=5, budget=40, seed=0, found=True):
         top=rng.uniform(size=(runs, budget)),
         seconds=rng.uniform(size=runs),
         best=1.0 - regret,
+        returned=(regret == 0).astype(float),
     )
 
 

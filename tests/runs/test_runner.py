@@ -68,7 +68,7 @@ def test_a_failure_keeps_its_fidelity(tmp_path: Path) -> None:
 
 def test_the_incumbent_is_the_best_of_the_highest_fidelity() -> None:
     result = run(hyperband(), Timed(), 9 + 3)
-    assert result.best.evaluation.fidelity == 3.0
+    assert result.best_observed.evaluation.fidelity == 3.0
     assert result.best.score == max(t.score for t in result.trials[9:])
     result = run(hyperband(), Timed(), 40)
     full = [trial for trial in result.trials if trial.evaluation.fidelity is None]
@@ -79,8 +79,8 @@ def test_failed_full_trainings_do_not_hide_the_shorter_ones() -> None:
     (architecture,) = SPACE.architectures(SPACE.enumerate()[:1])
     short = Trial(0, 0, architecture, Evaluation(1.0, fidelity=3.0))
     failed = Trial(1, 1, architecture, Evaluation.failure("failed", "no"))
-    assert Trials((short, failed)).best is short
-    assert Trials((failed,)).best is None
+    assert Trials((short, failed)).best_observed is short
+    assert Trials((failed,)).best_observed is None
 
 
 @pytest.mark.parametrize("seconds", [0.5, 9.0, 9.1, 18.0, 27.0, 100.0])

@@ -4,20 +4,25 @@ from weaknas.evaluators._base import (
     Evaluation,
     Evaluator,
     FunctionEvaluator,
+    KnowsOptimum,
+    Optimum,
+    Repeatable,
     as_evaluator,
     evaluate_safely,
     evaluation_seed,
 )
 from weaknas.evaluators.ofa_predictor import OFAPredictor
-from weaknas.evaluators.tabular import LABELS, Optimum, TabularBenchmark
+from weaknas.evaluators.tabular import LABELS, TabularBenchmark
 
 __all__ = [
     "LABELS",
     "Evaluation",
     "Evaluator",
     "FunctionEvaluator",
+    "KnowsOptimum",
     "OFAPredictor",
     "Optimum",
+    "Repeatable",
     "TabularBenchmark",
     "as_evaluator",
     "evaluate_safely",

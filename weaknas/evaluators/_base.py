@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from weaknas.errors import DeviceLost, InputError
 from weaknas.files import is_disk_full
@@ -51,6 +55,24 @@ class Evaluation:
         return cls(math.nan, {}, cost, None, status, " ".join(message.split())[:500])
 
 
+@dataclass(frozen=True)
+class Optimum:
+    """The best architecture of a table.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    score : float
+        Its mean over all trainings.
+    fingerprints : ndarray of int64
+        All architectures that reach this score.
+    """
+
+    architecture: Architecture
+    score: float
+    fingerprints: npt.NDArray[np.int64]
+
+
 @runtime_checkable
 class Evaluator(Protocol):
     """Turns an architecture into an `Evaluation`.
@@ -68,6 +90,34 @@ class Evaluator(Protocol):
         """Return what distinguishes this evaluator from another, as plain JSON types."""
 
 
+@runtime_checkable
+class Repeatable(Protocol):
+    """An evaluator that says whether another training of an architecture differs.
+
+    One that does not say it is never asked twice for the same architecture.
+    """
+
+    def trainings(self, architecture: Architecture) -> float:
+        """Return how many different trainings there are.
+
+        1 where the score does not depend on the seed, infinity where every seed is
+        another training.
+        """
+
+
+@runtime_checkable
+class KnowsOptimum(Protocol):
+    """An evaluator that knows the truth, for reports: no search ever sees it."""
+
+    def optimum(self, target: str | None = None) -> Optimum:
+        """Return the architecture with the best mean score."""
+
+    def true_scores(
+        self, genotypes: npt.NDArray[np.integer], target: str | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Return the mean score over all trainings of genotypes, shape (n, d); shape (n,)."""
+
+
 class FunctionEvaluator:
     """A plain callable as evaluator.
 
@@ -75,16 +125,24 @@ class FunctionEvaluator:
     ----------
     function : callable
         Takes an `Architecture`, returns a float (larger is better) or an `Evaluation`.
+        One with a parameter ``seed`` is given the seed of the evaluation, and may be
+        called again for the same architecture.
     """
 
-    def __init__(self, function: Callable[[Architecture], float | Evaluation]) -> None:
+    def __init__(self, function: Callable[..., float | Evaluation]) -> None:
         self.function = function
+        self._takes_seed = _takes_seed(function)
+
+    def trainings(self, architecture: Architecture) -> float:
+        """Return infinity where the function takes a seed, else 1."""
+        return math.inf if self._takes_seed else 1.0
 
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None
     ) -> Evaluation:
         """Call the function."""
-        value = self.function(architecture)
+        given = {"seed": seed} if self._takes_seed else {}
+        value = self.function(architecture, **given)
         return value if isinstance(value, Evaluation) else Evaluation(float(value))
 
     def describe(self) -> dict[str, Any]:
@@ -111,17 +169,26 @@ def as_evaluator(evaluator: Any) -> Evaluator:
     )
 
 
-def evaluation_seed(seed: int, architecture: Architecture) -> int:
-    """Return the seed of the evaluation of one architecture in one run.
+def _takes_seed(function: Callable[..., Any]) -> bool:
+    try:
+        return "seed" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some that are written in C have none
+        return False
 
-    It depends on the run's seed and the architecture alone, so that every
-    strategy that is run with this seed sees the same label for it, in any
-    process and after any restart.
+
+def evaluation_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
+    """Return the seed of one training of an architecture in one run.
+
+    It depends on the run's seed, the architecture and the number of trainings
+    before alone, so that every strategy that is run with this seed sees the same
+    labels for it, in any process and after any restart. Repeats count on from the
+    first: a table that shows the training ``seed % n`` of n shows each once before
+    any again.
     """
     digest = hashlib.blake2b(
         f"{seed}:{architecture.space}:{architecture.id}".encode(), digest_size=8
     )
-    return int.from_bytes(digest.digest(), "little") >> 1
+    return (int.from_bytes(digest.digest(), "little") >> 1) + repeat
 
 
 def evaluate_safely(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 from collections import namedtuple
 from functools import cached_property
@@ -69,6 +70,10 @@ class NASBench301:
     def describe(self) -> dict[str, Any]:
         """Return name and labels as plain JSON types."""
         return {"benchmark": self.name, "labels": self.labels, "models": _ACCURACY}
+
+    def trainings(self, architecture: Architecture) -> float:
+        """Return infinity where labels have noise, else 1."""
+        return 1.0 if self.labels == "mean" else math.inf
 
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None

@@ -113,6 +113,10 @@ class OFAPredictor:
         metrics = {name: float(cost(row)[0]) for name, cost in costs_of(self.space).items()}
         return Evaluation(float(self.scores(row)[0]), metrics)
 
+    def trainings(self, architecture: Architecture) -> float:
+        """Return 1: a prediction has no noise."""
+        return 1.0
+
     def scores(self, genotypes: npt.NDArray[np.integer]) -> Scores:
         """Return the predicted accuracy, a fraction, of each genotype, (n, d); shape (n,)."""
         rows = np.asarray(genotypes)

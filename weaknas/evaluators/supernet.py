@@ -154,6 +154,10 @@ class SupernetEvaluator:
             "skeleton": self.skeleton,
         }
 
+    def trainings(self, architecture: Architecture) -> float:
+        """Return 1: the weights are shared, and their scores have no noise."""
+        return 1.0
+
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None
     ) -> Evaluation:

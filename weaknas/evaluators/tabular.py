@@ -6,45 +6,33 @@ import hashlib
 import math
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.evaluators._base import Evaluation
+from weaknas.evaluators._base import Evaluation, Optimum
 from weaknas.evaluators._read_table import Values, read_table
 from weaknas.spaces import Architecture, ConstrainedSpace, Genotypes, SearchSpace, SubsetSpace
 
-Labels: TypeAlias = Literal["one-seed", "mean"]
-LABELS: tuple[Labels, ...] = ("one-seed", "mean")
+Labels: TypeAlias = Literal["one-seed", "resampled", "mean"]
+LABELS: tuple[Labels, ...] = get_args(Labels)
 
-
-@dataclass(frozen=True)
-class Optimum:
-    """The best architecture of a table.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    score : float
-        Its mean over all trainings.
-    fingerprints : ndarray of int64
-        All architectures that reach this score.
-    """
-
-    architecture: Architecture
-    score: float
-    fingerprints: npt.NDArray[np.int64]
+_NEIGHBOURS = 100  # on either side by score, whose trainings tell the noise at a score
 
 
 class TabularBenchmark:
     """Scores looked up in a table, as if the architecture had been trained.
 
     Isomorphic architectures are one: the trainings of all their rows are
-    trainings of it. A query shows one of them, drawn with the seed of the
-    evaluation (``labels="one-seed"``), or their mean (``labels="mean"``).
+    trainings of it. What a training shows is said by `labels`:
+
+    - ``"one-seed"``: one of the trainings in the table, chosen by the seed of the
+      evaluation; repeats show the others, each once, until none is left.
+    - ``"resampled"``: their mean with normal noise of the size that the table's
+      trainings have at that score, without end: no architecture is ever known exactly.
+    - ``"mean"``: their mean, free of noise; never asked for twice.
 
     Parameters
     ----------
@@ -60,8 +48,8 @@ class TabularBenchmark:
         The column that a search is shown.
     maximize : bool
         Whether larger is better; if not, the score is the negated value.
-    labels : {"one-seed", "mean"}
-        What a query shows.
+    labels : {"one-seed", "resampled", "mean"}
+        What a training shows.
     cost : str, optional
         The column of seconds that a training took.
     test : str, optional
@@ -101,6 +89,8 @@ class TabularBenchmark:
         self.maximize, self.cost, self.test = maximize, cost, test
         self._rows = _Trainings(space, genotypes, columns, objective)
         self._fidelities = _read_fidelities(objective, columns)
+        self._deviation: float | None = None
+        self._noise = self._rows.noise(objective) if labels == "resampled" else None
         if cost and not np.isfinite(self._rows.columns[cost]).all():
             raise InputError(f"the column {cost!r} of costs lacks numbers where there are scores")
         missing = _count_missing(space, self._rows.fingerprints)
@@ -123,6 +113,39 @@ class TabularBenchmark:
         part.space = space
         return part
 
+    def with_noise(self, deviation: float) -> TabularBenchmark:
+        """Return this benchmark with labels that are resampled with a noise of one size.
+
+        Parameters
+        ----------
+        deviation : float
+            Standard deviation of a training, in units of the objective.
+
+        Raises
+        ------
+        InputError
+            When it is not a number above 0.
+        """
+        if not (math.isfinite(deviation) and deviation > 0):
+            raise InputError(f"the noise of a training must be above 0, not {deviation}")
+        noisy = copy(self)
+        noisy.labels, noisy._deviation = "resampled", float(deviation)
+        noisy._noise = np.full(len(self._rows.fingerprints), float(deviation))
+        return noisy
+
+    def trainings(self, architecture: Architecture) -> float:
+        """Return how many different trainings of an architecture there are.
+
+        Raises
+        ------
+        InputError
+            When the table does not hold the architecture.
+        """
+        if self.labels == "one-seed":
+            genotype = self.space.genotypes([architecture])
+            return self._rows.count(int(self._rows.locate(self.space.fingerprint(genotype))[0]))
+        return math.inf if self.labels == "resampled" else 1.0
+
     def describe(self) -> dict[str, Any]:
         """Return what decides the scores that are shown, as plain JSON types."""
         return {
@@ -132,7 +155,9 @@ class TabularBenchmark:
             "labels": self.labels,
             "architectures": len(self._rows.fingerprints),
             "checksum": self._rows.checksum(self.objective),
-        } | ({"constraints": self._constraints} if self._constraints else {})
+            **({} if self._deviation is None else {"noise": self._deviation}),
+            **({"constraints": self._constraints} if self._constraints else {}),
+        }
 
     @property
     def _constraints(self) -> list[str]:
@@ -149,7 +174,7 @@ class TabularBenchmark:
         ----------
         architecture : Architecture
         seed : int
-            Chooses the training that is shown when ``labels="one-seed"``.
+            Of the training that is shown, unless ``labels="mean"``.
         fidelity : float, optional
             One of `fidelities`; default: full training.
 
@@ -161,8 +186,11 @@ class TabularBenchmark:
         suffix = self._suffix(fidelity)
         genotype = self.space.genotypes([architecture])
         row = int(self._rows.locate(self.space.fingerprint(genotype))[0])
-        shown = self._rows.means(row) if self.labels == "mean" else self._rows.training(row, seed)
+        single = self.labels == "one-seed"
+        shown = self._rows.training(row, seed) if single else self._rows.means(row)
         score = shown[self.objective + suffix] * self._sign
+        if self._noise is not None:
+            score += float(np.random.default_rng(seed).normal(0.0, self._noise[row]))
         cost = shown.get(f"{self.cost}{suffix}", 0.0) if self.cost else 0.0
         measured = {name: shown[column] for name, column in self._visible(suffix).items()}
         metrics = {name: value for name, value in measured.items() if math.isfinite(value)}
@@ -290,6 +318,39 @@ class _Trainings:
         digest.update(self._starts.tobytes())
         digest.update(self.columns[column].tobytes())
         return digest.hexdigest()
+
+    def count(self, row: int) -> int:
+        """Return the number of trainings of one class."""
+        return int(self._counts[row])
+
+    def noise(self, column: str) -> Values:
+        """Return the standard deviation of one training of each class, shape (n,).
+
+        The pooled deviation within the classes whose mean is near: single classes have
+        two or three trainings, too few to tell it.
+
+        Raises
+        ------
+        InputError
+            When no class has two trainings.
+        """
+        means = self.mean_of(column)
+        errors = (self.columns[column] - np.repeat(means, self._counts)) ** 2
+        squares, freedom = np.add.reduceat(errors, self._starts), self._counts - 1
+        if not freedom.any():
+            raise InputError(
+                f"the column {column!r} has one training of each architecture, which does not"
+                " tell its noise; say it as a standard deviation"
+            )
+        order = np.argsort(means, kind="stable")
+        ends = np.arange(len(order))[:, None] + [-_NEIGHBOURS, _NEIGHBOURS + 1]
+        sums = np.zeros((2, len(order) + 1))
+        np.cumsum([squares[order], freedom[order]], axis=1, out=sums[:, 1:])
+        low, high = ends.clip(0, len(order)).T
+        near, count = sums[:, high] - sums[:, low]
+        deviations = np.empty(len(order))
+        deviations[order] = np.sqrt(near / np.maximum(count, 1))
+        return deviations
 
     def means(self, row: int) -> dict[str, float]:
         """All columns of one class, averaged."""

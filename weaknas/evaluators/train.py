@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 import weakref
@@ -165,6 +166,10 @@ class TrainEvaluator:
             "shorten": self.shorten,
             "stop": None if self.stop is None else _describe_stop(self.stop),
         }
+
+    def trainings(self, architecture: Architecture) -> float:
+        """Return infinity: every seed is another training."""
+        return math.inf
 
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ class ZeroCostEvaluator:
         ZeroCostEncoder(space)  # says what is missing
         self.space, self.proxy, self.cache = space, proxy, cache
         self.name = f"{space.name}/digits"
+
+    def trainings(self, architecture: Architecture) -> float:
+        """Return infinity: every seed draws other weights and images."""
+        return math.inf
 
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None

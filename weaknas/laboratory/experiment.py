@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
@@ -15,15 +16,14 @@ import pyarrow as pa
 
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import InputError, check_whole, unknown
-from weaknas.evaluators import TabularBenchmark
-from weaknas.evaluators.tabular import Optimum
+from weaknas.evaluators import Optimum, TabularBenchmark
 from weaknas.laboratory.statistics import incumbents
 from weaknas.registry import STRATEGIES, get_strategy
 from weaknas.runs.problem import Problem, as_problem
 from weaknas.runs.runner import Budget, run
 from weaknas.runs.trials import Trial
 from weaknas.spaces import SearchSpace
-from weaknas.strategies import Strategy
+from weaknas.strategies import Contender, Strategy
 
 Target: TypeAlias = Literal["validation", "test"]
 #: A benchmark, or a callable without arguments that loads it.
@@ -255,7 +255,8 @@ def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth)
     result = run(strategy, problem.evaluator, experiment.budget, budget_cost=experiment.budget_cost)
     key = {"dataset": task.dataset, "strategy": task.strategy, "run": task.run, "seed": seed}
     seconds = building + result.seconds_strategy
-    return query_table(key | {"seconds": seconds}, list(result.trials), problem.space, truth)
+    constants = key | {"seconds": seconds}
+    return query_table(constants, list(result.trials), problem.space, truth, result.returned)
 
 
 #: The columns of `query_table`; by the last a run that was cut short is told from one that ended.
@@ -270,6 +271,7 @@ QUERIES = pa.schema(
             ("seconds", pa.float64()),
             ("query", pa.int32()),
             ("round", pa.int32()),
+            ("repeat", pa.int32()),
             ("architecture", pa.string()),
             ("id", pa.string()),
             ("status", pa.string()),
@@ -279,8 +281,9 @@ QUERIES = pa.schema(
             ("mean_score", pa.float64()),
             ("top", pa.float64()),
             ("is_optimum", pa.bool_()),
-            ("incumbent_score", pa.float64()),
+            ("returned_score", pa.float64()),
             ("regret", pa.float64()),
+            ("optimum_returned", pa.bool_()),
             ("is_last", pa.bool_()),
         )
     ]
@@ -288,36 +291,44 @@ QUERIES = pa.schema(
 
 
 def query_table(
-    constants: Mapping[str, Any], trials: list[Trial], space: SearchSpace, truth: Truth
+    constants: Mapping[str, Any],
+    trials: list[Trial],
+    space: SearchSpace,
+    truth: Truth,
+    returned: Sequence[tuple[int, Contender]],
 ) -> pa.Table:
-    """Return the queries of one run with what they were worth.
+    """Return the trainings of one run with what they were worth.
 
-    Columns: ``dataset, strategy, run, seed, query`` (from 1), ``round`` (from 0),
-    ``architecture, id, status, score`` (what the search saw), ``cost`` (training
-    seconds), ``fidelity``, ``mean_score`` (over all trainings), ``top`` (share of
-    the space that is at least as good), ``is_optimum`` (and at full training),
-    ``incumbent_score`` and ``regret`` (of the incumbent, by mean score), ``seconds``
-    (of the strategy in the whole run), ``is_last`` (whether the run ended with it).
-    Where the truth is not known the mean score is the observed one, and ``top`` and
-    ``regret`` are NaN.
+    Columns: ``dataset, strategy, run, seed, query`` (the training, from 1), ``round``
+    and ``repeat`` (from 0), ``architecture, id, status, score`` (what the search saw),
+    ``cost`` (training seconds), ``fidelity``, ``mean_score`` (over all trainings),
+    ``top`` (share of the space that is at least as good), ``is_optimum`` (and at full training),
+    ``returned_score`` and ``regret`` (of the architecture that would be returned after
+    this training, by mean score; of the best label before a first round is complete),
+    ``optimum_returned`` (whether it is the optimum),
+    ``seconds`` (of the strategy in the whole run), ``is_last`` (whether the run ended
+    with it). Where the truth is not known the mean score is the observed one, the score
+    of what is returned the expected one, and ``top`` and ``regret`` are NaN.
     """
     genotypes = np.array([trial.architecture.genotype for trial in trials])
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
     true = truth.scores(genotypes) if truth.is_known else observed
     levels = np.array([trial.level for trial in trials])
-    chosen = incumbents(observed, levels)
-    incumbent = np.where(chosen >= 0, true[chosen], np.nan)
-    hits = np.zeros(len(trials), dtype=bool)
+    chosen, expected = _returned(trials, returned)
+    some = chosen >= 0
+    worth = np.where(some, true[chosen] if truth.is_known else expected, np.nan)
+    hits = is_best = np.zeros(len(trials), dtype=bool)
     top = regret = np.full(len(trials), np.nan)
     if truth.optimum is not None:
         found = np.isin(space.fingerprint(genotypes), truth.optimum.fingerprints)
         hits, top = found & np.isinf(levels), truth.top(true)
-        regret = truth.optimum.score - incumbent
+        is_best, regret = hits[chosen] & some, truth.optimum.score - worth
     numbers = np.arange(1, len(trials) + 1, dtype=np.int32)
     columns: dict[str, Any] = {
         **{name: [value] * len(trials) for name, value in constants.items()},
         "query": numbers,
         "round": np.array([trial.round for trial in trials], dtype=np.int32),
+        "repeat": np.array([trial.repeat for trial in trials], dtype=np.int32),
         "architecture": [trial.architecture.text for trial in trials],
         "id": [trial.architecture.id for trial in trials],
         "status": [trial.evaluation.status for trial in trials],
@@ -327,11 +338,31 @@ def query_table(
         "mean_score": true,
         "top": top,
         "is_optimum": hits,
-        "incumbent_score": incumbent,
+        "returned_score": worth,
         "regret": regret,
+        "optimum_returned": is_best,
         "is_last": numbers == len(trials),
     }
     return pa.table(columns, schema=QUERIES)
+
+
+def _returned(
+    trials: Sequence[Trial], returned: Sequence[tuple[int, Contender]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return what would be returned after each training: the index of a trial of it, its score.
+
+    As long as the first round is not complete that is the best label so far; the index
+    is -1 where there is none.
+    """
+    observed = np.array([trial.score for trial in trials], dtype=np.float64)
+    chosen = incumbents(observed, np.array([trial.level for trial in trials]))
+    expected = observed[chosen]
+    places = {(t.architecture.id, t.level): index for index, t in reversed([*enumerate(trials)])}
+    highest = np.maximum.accumulate([t.level if t.is_ok else -math.inf for t in trials])
+    for count, leader in returned:
+        chosen[count - 1 :] = places[leader.architecture.id, highest[count - 1]]
+        expected[count - 1 :] = leader.score
+    return chosen, expected
 
 
 def parse_strategy(label: str) -> StrategyFactory:

@@ -88,8 +88,8 @@ def values_at(times: npt.ArrayLike, values: npt.ArrayLike, grid: npt.ArrayLike) 
     ndarray of float, shape (m,)
         NaN before the first of `times`.
     """
-    steps = np.searchsorted(np.asarray(times), np.asarray(grid), side="right") - 1
-    return np.where(steps >= 0, np.asarray(values, dtype=np.float64)[steps], np.nan)
+    steps = np.searchsorted(np.asarray(times), np.asarray(grid), side="right")
+    return np.append(np.nan, np.asarray(values, dtype=np.float64))[steps]
 
 
 def queries_to_optimum(is_optimum: npt.ArrayLike) -> int | None:

@@ -39,18 +39,20 @@ class StrategyRuns:
     budget : int
     runs : ndarray of int, shape (runs,)
     regret : ndarray of float, shape (runs, budget)
-        After each query; a run that ended early keeps its last value.
+        Of what would be returned after each training; a run that ended early keeps its last value.
     to_optimum : ndarray of float, shape (runs,)
-        Queries until the optimum was queried; NaN where it was not.
+        Trainings until the optimum was first trained; NaN where it was not.
     cost : ndarray of float, shape (runs, budget)
-        Training seconds spent up to each query; NaN after the end of a run.
+        Training seconds spent up to each training; NaN after the end of a run.
     seconds : ndarray of float, shape (runs,)
         Time of the strategy itself.
     top : ndarray of float, shape (runs, budget)
         Share of the space that is at least as good as each query; NaN after the end.
     best : ndarray of float, shape (runs, budget)
-        Mean score of the incumbent after each query; a run that ended early keeps
-        its last value.
+        Mean score of what would be returned after each training; a run that ended
+        early keeps its last value.
+    returned : ndarray of float, shape (runs, budget)
+        1 where that is the optimum, else 0; kept alike.
     is_known : bool
         Whether the optimum is; if not, `regret`, `to_optimum` and `top` are NaN.
     """
@@ -65,20 +67,21 @@ class StrategyRuns:
     top: Floats
     seconds: Floats
     best: Floats
+    returned: Floats
     is_known: bool = True
 
     @property
-    def incumbent(self) -> Floats:
-        """Mean score of the last incumbent, shape (runs,)."""
+    def last(self) -> Floats:
+        """Mean score of what is returned at the end, shape (runs,)."""
         return np.asarray(self.best[:, -1])
 
     @property
     def loss(self) -> Floats:
         """What runs are tested by, smaller is better, shape (runs,).
 
-        Queries to the optimum; where it is not known, the negated last incumbent.
+        Trainings to the optimum; where it is not known, the negated score at the end.
         """
-        return self.queries if self.is_known else -self.incumbent
+        return self.queries if self.is_known else -self.last
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:
@@ -107,7 +110,8 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
             "cost",
             "top",
             "seconds",
-            "incumbent_score",
+            "returned_score",
+            "optimum_returned",
         )
     }
     starts = np.flatnonzero(column["query"] == 1)
@@ -123,8 +127,9 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
         _rows(parts, np.concatenate([column["cost"][part].cumsum() for part in parts]), budget),
         _rows(parts, column["top"], budget),
         column["seconds"][starts],
-        _rows(parts, column["incumbent_score"], budget, extend=True),
-        not (np.isfinite(column["incumbent_score"]) & np.isnan(column["regret"])).any(),
+        _rows(parts, column["returned_score"], budget, extend=True),
+        _rows(parts, column["optimum_returned"].astype(np.float64), budget, extend=True),
+        not (np.isfinite(column["returned_score"]) & np.isnan(column["regret"])).any(),
     )
 
 
@@ -210,7 +215,7 @@ def _dataset(
 
 def _strategy(runs: StrategyRuns, random_score: float | None) -> dict[str, Any]:
     improvement = (
-        relative_improvement(float(runs.incumbent.mean()), random_score)
+        relative_improvement(float(runs.last.mean()), random_score)
         if random_score is not None and random_score > 0
         else math.nan
     )
@@ -227,7 +232,8 @@ def _strategy(runs: StrategyRuns, random_score: float | None) -> dict[str, Any]:
 def _by_optimum(runs: StrategyRuns) -> dict[str, Any]:
     """Return what is said by the optimum, None where it is not known."""
     if not runs.is_known:
-        return dict.fromkeys(("found_rate", "queries_to_optimum", "regret_at"))
+        names = ("found_rate", "queries_to_optimum", "regret_at", "optimum_returned_at")
+        return dict.fromkeys(names)
     queries = runs.queries
     return {
         "found_rate": _number(runs.found.mean()),
@@ -238,6 +244,10 @@ def _by_optimum(runs: StrategyRuns) -> dict[str, Any]:
             "ci95": _interval(queries),
         },
         "regret_at": _at_checkpoints(runs.regret),
+        "optimum_returned_at": {
+            str(mark): _number(runs.returned[:, mark - 1].mean())
+            for mark in checkpoints(runs.budget)
+        },
     }
 
 

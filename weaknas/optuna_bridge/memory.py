@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -146,11 +147,12 @@ class Proposer(WeakNAS):
         self.history = History(self.space)
         if self._rows:
             self.history.add(np.array(self._rows), self._scores())
-        self._pending = {self._code(row): row for row in pending}
+        self._pending_rows = {self._code(row): row for row in pending}
+        self._pending = Counter((None, code) for code in self._pending_rows)
         if self._grown is not None:
             self._grown.pending = self.pending
         self._seen.clear()
-        self._seen.update(self.closed, self._pending)
+        self._seen.update(self.closed, self._pending_rows)
         asked = self.ask(1)
         return np.array(asked[0].genotype, dtype=self.space.genotype_dtype) if asked else None
 

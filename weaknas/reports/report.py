@@ -28,6 +28,7 @@ from weaknas.runs.journal import read_journal
 from weaknas.runs.trials import Trial
 from weaknas.search.pareto import front
 from weaknas.spaces import ConstrainedSpace, SearchSpace
+from weaknas.strategies import Contender
 
 
 def report(folder: str | Path, output: str | Path | None = None) -> Path:
@@ -272,7 +273,8 @@ def search_page(folder: Path) -> Page:
         truth = Truth(benchmark)
         strategy = str(config["strategy"]["strategy"])
         constants = {"dataset": name, "strategy": strategy, "run": 0, "seed": 0, "seconds": 0.0}
-        queries = query_table(constants, trials, benchmark.space, truth)
+        returned = _read_returned(folder, trials)
+        queries = query_table(constants, trials, benchmark.space, truth, returned)
         true = queries["mean_score"].to_numpy()
         optimum = None if truth.optimum is None else truth.optimum.score
     _add_leaders(page, trials, queries)
@@ -296,6 +298,19 @@ def search_page(folder: Path) -> Page:
         architectures = [trial.architecture.text for trial in trials]
         _add_map(page, name, benchmark.space, truth, (architectures, observed, rounds))
     return page
+
+
+def _read_returned(folder: Path, trials: list[Trial]) -> list[tuple[int, Contender]]:
+    """Read what a finished search would have returned after so many trainings."""
+    path = folder / "result.json"
+    if not path.exists():
+        return []
+    known = {trial.architecture.id: trial.architecture for trial in trials}
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))["returned"]
+        return [(int(r["trainings_paid"]), Contender.from_dict(r, known[r["id"]])) for r in records]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged, or not of this run") from error
 
 
 def _add_leaders(page: Page, trials: list[Trial], queries: pa.Table | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from weaknas.runs.budget import Budget
 from weaknas.runs.journal import Journal
 from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture
-from weaknas.strategies import Strategy
+from weaknas.strategies import Contender, Strategy
 
 Progress: TypeAlias = Callable[[Trial], None]
 
@@ -24,6 +24,7 @@ Progress: TypeAlias = Callable[[Trial], None]
 class _Proposal:
     task: Task
     round: int
+    repeat: int
 
 
 class Loop:
@@ -76,12 +77,15 @@ class Loop:
         self.seconds_strategy = 0.0
         #: How many evaluations were made, those in the journal not included.
         self.evaluated = 0
+        #: What would have been returned after so many trainings, whenever the strategy was told.
+        self.returned: list[tuple[int, Contender]] = []
         self._recorded = deque(() if journal is None else journal.trials)
         self._retries_left = retry_failed
         self._results: dict[int, Trial] = {}  # by number, in the order in which they came back
         self._proposed: dict[int, _Proposal] = {}  # not back yet
         self._started: set[int] = set()  # of these, under way
         self._untold: dict[int, Trial] = {}
+        self._trainings: Counter[tuple[str, float | None]] = Counter()
         self._count = self._rounds = 0
 
     @property
@@ -125,15 +129,20 @@ class Loop:
         self.seconds_strategy += time.perf_counter() - begin
         index = self._rounds if self.pending is None else len(self._results)
         for number, architecture in enumerate(batch, start=self._count):
-            self._proposed[number] = _Proposal(self._task(number, architecture, fidelity), index)
+            repeat = self._trainings[architecture.id, fidelity]
+            self._trainings[architecture.id, fidelity] += 1
+            task = self._task(number, architecture, fidelity, repeat)
+            self._proposed[number] = _Proposal(task, index, repeat)
         self._count, self._rounds = self._count + len(batch), self._rounds + 1
         return bool(batch)
 
     def _may_ask(self) -> bool:
         return self.budget.allows(self._count, self.trials)
 
-    def _task(self, number: int, architecture: Architecture, fidelity: float | None) -> Task:
-        seed = evaluation_seed(self.strategy.seed, architecture)
+    def _task(
+        self, number: int, architecture: Architecture, fidelity: float | None, repeat: int
+    ) -> Task:
+        seed = evaluation_seed(self.strategy.seed, architecture, repeat)
         return Task(number, architecture, seed, fidelity)
 
     def _next(self) -> Trial | None:
@@ -152,7 +161,12 @@ class Loop:
         self._started.remove(task.number)
         return self._record(
             Trial(
-                task.number, proposal.round, task.architecture, outcome.evaluation, outcome.seconds
+                task.number,
+                proposal.round,
+                task.architecture,
+                outcome.evaluation,
+                outcome.seconds,
+                proposal.repeat,
             )
         )
 
@@ -161,7 +175,8 @@ class Loop:
         failed = [trial for trial in self.trials if not trial.is_ok]
         for trial in failed:
             level = trial.evaluation.fidelity
-            self.evaluations.add(self._task(trial.number, trial.architecture, level))
+            task = self._task(trial.number, trial.architecture, level, trial.repeat)
+            self.evaluations.add(task)
         for _ in failed:
             outcome = self.evaluations.next()
             if outcome is None:  # a stop is asked for
@@ -234,4 +249,5 @@ class Loop:
             [trial.score for trial in trials],
             trials[0].evaluation.fidelity,
         )
+        self.returned += [(len(self._results), leader) for leader in self.strategy.contenders(1)]
         self.seconds_strategy += time.perf_counter() - begin

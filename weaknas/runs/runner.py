@@ -6,28 +6,27 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from weaknas.errors import InputError, check_whole
-from weaknas.evaluators import as_evaluator
+from weaknas.evaluators import Evaluator, KnowsOptimum, Repeatable, as_evaluator
 from weaknas.execution.evaluations import Evaluations
 from weaknas.files import write_json
 from weaknas.runs.budget import Budget, check_fidelities
 from weaknas.runs.journal import Journal
 from weaknas.runs.loop import Loop, Progress
 from weaknas.runs.trials import Trial, Trials
-from weaknas.spaces import SearchSpace
-from weaknas.strategies import Strategy
+from weaknas.strategies import Contender, Strategy
 
 if TYPE_CHECKING:
     from weaknas.runs.front import Front
     from weaknas.search.objectives import Costs
 
-__all__ = ["Budget", "Progress", "Result", "regret", "run"]
+__all__ = ["Budget", "Progress", "Result", "run"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,10 @@ class Result:
     Parameters
     ----------
     trials : Trials
-        Every query, in order of proposal.
+        Every training, in order of proposal.
     regret : float, optional
-        Best possible mean score minus that of the incumbent; None where the best
-        is not known.
+        Best possible mean score minus that of the returned architecture; None where
+        the best is not known.
     seconds_strategy : float
         Time spent in the strategy.
     seconds_total : float
@@ -51,6 +50,10 @@ class Result:
         What no other query dominates, where there are objectives beside the score.
     evaluated : int
         How many evaluations this call made: 0 where the run was finished already.
+    contenders : tuple of Contender
+        The trained architectures that are expected to be the best, the best first.
+    returned : tuple of (int, Contender)
+        What would have been returned after so many trainings, in order.
     """
 
     trials: Trials
@@ -60,21 +63,39 @@ class Result:
     output: Path | None = None
     front: Front | None = None
     evaluated: int = 0
+    contenders: tuple[Contender, ...] = ()
+    returned: tuple[tuple[int, Contender], ...] = ()
 
     @property
-    def best(self) -> Trial:
-        """The incumbent: the trial with the best observed score.
+    def best(self) -> Contender:
+        """The returned architecture: of those trained the one with the best expected score.
 
         Raises
         ------
         InputError
             When no evaluation succeeded.
         """
-        best = self.trials.best
+        if not self.contenders:
+            raise self._no_score()
+        return self.contenders[0]
+
+    @property
+    def best_observed(self) -> Trial:
+        """The trial with the best observed score: the luckiest one, where trainings differ.
+
+        Raises
+        ------
+        InputError
+            When no evaluation succeeded.
+        """
+        best = self.trials.best_observed
         if best is None:
-            message = self.trials[-1].evaluation.message if self.trials else "no query was made"
-            raise InputError(f"no evaluation succeeded; the last one: {message}")
+            raise self._no_score()
         return best
+
+    def _no_score(self) -> InputError:
+        message = self.trials[-1].evaluation.message if self.trials else "no query was made"
+        return InputError(f"no evaluation succeeded; the last one: {message}")
 
     @property
     def cost(self) -> float:
@@ -87,18 +108,24 @@ class Result:
         return 1 + max((trial.round for trial in self.trials), default=-1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return queries, best, regret and times as plain JSON types."""
-        best = self.trials.best
+        """Return queries, trainings, best, regret and times as plain JSON types."""
+        observed = self.trials.best_observed
         return {
-            "queries": len(self.trials),
-            "best": None
-            if best is None
+            "queries": sum(trial.repeat == 0 for trial in self.trials),
+            "trainings": len(self.trials),
+            "best": self.contenders[0].to_dict() if self.contenders else None,
+            "best_observed": None
+            if observed is None
             else {
-                "architecture": best.architecture.text,
-                "id": best.architecture.id,
-                "score": best.score,
-                "metrics": dict(best.evaluation.metrics),
+                "architecture": observed.architecture.text,
+                "id": observed.architecture.id,
+                "score": observed.score,
             },
+            "contenders": [contender.to_dict() for contender in self.contenders],
+            "returned": [
+                {"trainings_paid": count} | contender.to_dict()
+                for count, contender in self.returned
+            ],
             "regret": self.regret,
             "rounds": self.rounds,
             "seconds_strategy": round(self.seconds_strategy, 4),
@@ -202,6 +229,8 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     """
     started = time.perf_counter()
     judge = as_evaluator(evaluator)
+    if isinstance(judge, Repeatable):
+        strategy.trainings = judge.trainings
     limit = Budget(budget, budget_cost)
     limit.check(strategy.space, len(strategy.fidelities))
     check_fidelities(strategy, judge)
@@ -241,15 +270,18 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
             progress=progress,
         )
         loop.run()
-    trials = tuple(sorted(loop.trials, key=lambda trial: trial.number))
+    trials = Trials(tuple(sorted(loop.trials, key=lambda trial: trial.number)))
+    contenders = tuple(_with_metrics(item, trials) for item in strategy.contenders())
     result = Result(
-        Trials(trials),
-        regret(judge, strategy.space, trials),
+        trials,
+        _regret(judge, contenders),
         loop.seconds_strategy,
         time.perf_counter() - started,
         folder,
         _front(trials, costs),
         loop.evaluated,
+        contenders,
+        tuple(loop.returned),
     )
     if folder is not None:
         write_json(folder / "result.json", result.to_dict())
@@ -305,10 +337,19 @@ def _pending(workers: int | None) -> int:
     return workers
 
 
-def regret(evaluator: Any, space: SearchSpace, trials: Sequence[Trial]) -> float | None:
-    """Return the optimum's mean score minus that of the incumbent, or None if unknown."""
-    best = Trials(tuple(trials)).best
-    if best is None or not hasattr(evaluator, "true_scores"):
+def _with_metrics(contender: Contender, trials: Trials) -> Contender:
+    """Return a contender with the means of the metrics of its trainings."""
+    ours = [t for t in trials if t.architecture.id == contender.architecture.id and t.is_ok]
+    level = max(trial.level for trial in ours)
+    measured = [trial.evaluation.metrics for trial in ours if trial.level == level]
+    names = [name for name in measured[0] if all(name in metrics for metrics in measured)]
+    means = {name: float(np.mean([metrics[name] for metrics in measured])) for name in names}
+    return replace(contender, metrics=means)
+
+
+def _regret(evaluator: Evaluator, contenders: Sequence[Contender]) -> float | None:
+    """Return the optimum's mean score minus that of what is returned, or None if unknown."""
+    if not contenders or not isinstance(evaluator, KnowsOptimum):
         return None
-    reached = evaluator.true_scores(np.array([best.architecture.genotype]))[0]
-    return float(evaluator.optimum().score - reached)
+    genotype = np.array([contenders[0].architecture.genotype])
+    return float(evaluator.optimum().score - evaluator.true_scores(genotype)[0])

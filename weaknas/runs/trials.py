@@ -18,7 +18,7 @@ from weaknas.spaces import Architecture
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One query.
+    """One training that was paid for.
 
     Parameters
     ----------
@@ -31,6 +31,9 @@ class Trial:
     evaluation : Evaluation
     seconds : float
         Wall time of the evaluation.
+    repeat : int
+        How many trainings of the architecture at this fidelity were asked for before:
+        0 for a query, the first one.
     """
 
     number: int
@@ -38,6 +41,7 @@ class Trial:
     architecture: Architecture
     evaluation: Evaluation
     seconds: float = 0.0
+    repeat: int = 0
 
     @property
     def score(self) -> float:
@@ -60,6 +64,7 @@ class Trial:
         return {
             "number": self.number,
             "round": self.round,
+            "repeat": self.repeat,
             "architecture": self.architecture.to_dict(),
             "status": evaluation.status,
             "score": evaluation.score if evaluation.is_ok else None,
@@ -89,6 +94,7 @@ class Trial:
                 Architecture.from_dict(record["architecture"]),
                 _evaluation(record),
                 _finite(record["seconds"], "seconds", 0),
+                _whole(record.get("repeat", 0), "repeat"),  # journals before 0.2 have none
             )
         except KeyError as error:
             raise InputError(f"not the record of a trial: it lacks the field {error}") from error
@@ -96,7 +102,7 @@ class Trial:
             raise InputError(f"not the record of a trial: {error}") from error
 
 
-_NUMBERS = {"number", "round", "score", "metrics", "cost", "fidelity", "seconds"}
+_NUMBERS = {"repeat", "number", "round", "score", "metrics", "cost", "fidelity", "seconds"}
 _FIELDS = _NUMBERS | {"architecture", "status", "message"}
 
 
@@ -169,7 +175,7 @@ class Trials(Sequence[Trial]):
         return np.array([trial.evaluation.cost for trial in self.items], dtype=np.float64)
 
     @property
-    def best(self) -> Trial | None:
+    def best_observed(self) -> Trial | None:
         """The trial with the best observed score (ties: the earlier); None if all failed.
 
         Where there are several fidelities, those of the highest one alone count:
@@ -182,7 +188,8 @@ class Trials(Sequence[Trial]):
         """Return the table by columns; ``pandas.DataFrame(trials.columns())`` reads it."""
         names = sorted({name for trial in self.items for name in trial.evaluation.metrics})
         rows = [trial.to_dict() for trial in self.items]
-        plain = ("number", "round", "status", "score", "cost", "fidelity", "message", "seconds")
+        texts = {"architecture", "metrics"}
+        plain = [name for name in rows[0] if name not in texts] if rows else []
         columns = {name: [row[name] for row in rows] for name in plain}
         columns["architecture"] = [trial.architecture.text for trial in self.items]
         columns["id"] = [trial.architecture.id for trial in self.items]

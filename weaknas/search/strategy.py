@@ -114,7 +114,7 @@ class WeakNAS(Strategy):
     @property
     def round_size(self) -> int:
         """The initial sample first, then `batch_size`."""
-        proposed = len(self.history) + len(self._pending)
+        proposed = len(self.history) + len(self.pending_fingerprints)
         return max(self.initial - proposed, 0) or self.batch_size
 
     @property
@@ -139,7 +139,7 @@ class WeakNAS(Strategy):
         # the same proposals, on any number of cores.
         with _thread_pools().limit(limits=1, user_api="blas"):
             _, scores = self.history.successful
-            if len(self.history) + len(self._pending) < self.initial or len(scores) < 2:
+            if len(self.history) + len(self.pending_fingerprints) < self.initial or len(scores) < 2:
                 return self._draw(n)
             evidence = self._evidence(scores)
             self._ranker.fit(evidence)
@@ -154,7 +154,7 @@ class WeakNAS(Strategy):
 
     def _evidence(self, scores: Scores) -> Evidence:
         """Return what is known in this round, with the scores of what did not fail."""
-        proposed = len(self.history) + len(self._pending)
+        proposed = len(self.history) + len(self.pending_fingerprints)
         return Evidence(
             history=self.history,
             targets=self._transform(scores),

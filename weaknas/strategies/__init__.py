@@ -5,6 +5,7 @@ Imports spaces alone.
 """
 
 from weaknas.strategies._base import Fidelity, History, Scores, Strategy
+from weaknas.strategies._contenders import Contender, Estimates
 from weaknas.strategies._stepwise import StepwiseStrategy
 from weaknas.strategies.bohb import BOHB
 from weaknas.strategies.hyperband import Hyperband, SuccessiveHalving
@@ -16,6 +17,8 @@ from weaknas.strategies.simulated_annealing import SimulatedAnnealing
 
 __all__ = [
     "BOHB",
+    "Contender",
+    "Estimates",
     "Fidelity",
     "History",
     "Hyperband",

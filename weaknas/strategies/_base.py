@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +13,12 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, check_whole, unknown
 from weaknas.spaces import Architecture, Fingerprints, Genotypes, SearchSpace
+from weaknas.strategies._contenders import (
+    Contender,
+    Estimates,
+    estimate_from_means,
+    rank_contenders,
+)
 
 Scores: TypeAlias = npt.NDArray[np.float64]
 #: Epochs (or data fraction) of an evaluation; None stands for full training.
@@ -20,69 +26,131 @@ Fidelity: TypeAlias = float | None
 
 
 class History:
-    """What a strategy was told, in order: canonical genotypes and scores."""
+    """What a strategy was told: architectures in the order in which they were first told.
+
+    An architecture that is told again at the same fidelity is a repeat: one more
+    training of it. Its score is then the mean of its labels.
+    """
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
-        self._rows: list[Genotypes] = []
-        self._scores: list[float] = []
-        self._codes: list[int] = []
+        self._entries: dict[tuple[int, Fidelity], int] = {}
         self._fidelities: list[Fidelity] = []
-        self._memory: dict[tuple[int, Fidelity], float] = {}
+        self._rows = _Column(np.empty((0, space.n_variables), dtype=space.genotype_dtype))
+        self._codes = _Column(np.empty(0, dtype=np.int64))
+        self._sums = _Column(np.empty(0))
+        self._counts = _Column(np.empty(0, dtype=np.int64))
+        self._owners = _Column(np.empty(0, dtype=np.int64))
+        self._labels = _Column(np.empty(0))
 
     def __len__(self) -> int:
-        return len(self._scores)
+        return len(self._entries)
 
     def add(self, genotypes: Genotypes, scores: Scores, fidelity: Fidelity = None) -> None:
         """Append a batch of canonical genotypes, shape (n, d), and scores, shape (n,)."""
-        codes, values = self._space.fingerprint(genotypes).tolist(), scores.tolist()
-        self._rows.extend(genotypes)
-        self._scores.extend(values)
-        self._codes.extend(codes)
-        self._fidelities.extend([fidelity] * len(codes))
-        self._memory.update(((c, fidelity), v) for c, v in zip(codes, values, strict=True))
+        codes = self._space.fingerprint(genotypes).tolist()
+        for row, code, score in zip(genotypes, codes, scores.tolist(), strict=True):
+            entry = self._entries.setdefault((code, fidelity), len(self._entries))
+            if entry == len(self._fidelities):
+                self._fidelities.append(fidelity)
+                self._rows.append(row)
+                self._codes.append(code)
+                self._sums.append(0.0)
+                self._counts.append(0)
+            if math.isfinite(score):
+                self._sums.values[entry] += score
+                self._counts.values[entry] += 1
+                self._owners.append(entry)
+                self._labels.append(score)
 
     def score_of(self, fingerprint: int, fidelity: Fidelity = None) -> float | None:
-        """Return the score that was told for one fingerprint, NaN for a failure, None if none."""
-        return self._memory.get((fingerprint, fidelity))
+        """Return the mean score told for one fingerprint, NaN for a failure, None if none."""
+        entry = self._entries.get((fingerprint, fidelity))
+        return None if entry is None else float(self.scores[entry])
 
     @property
     def worst(self) -> float | None:
         """The lowest score that was told, None before there is one."""
-        return min((score for score in self._scores if not math.isnan(score)), default=None)
+        return float(self._labels.values.min()) if len(self._labels.values) else None
 
     @property
     def genotypes(self) -> Genotypes:
         """Canonical genotypes, shape (n, d)."""
-        rows = np.array(self._rows, dtype=self._space.genotype_dtype)
-        return rows.reshape(-1, self._space.n_variables)
+        return np.asarray(self._rows.values)
 
     @property
     def scores(self) -> Scores:
-        """Scores, shape (n,); NaN where an evaluation failed."""
-        return np.array(self._scores, dtype=np.float64)
+        """Mean scores, shape (n,); NaN where every evaluation failed."""
+        counts = self._counts.values
+        return np.where(counts > 0, self._sums.values / np.maximum(counts, 1), np.nan)
 
     @property
     def fingerprints(self) -> Fingerprints:
         """Fingerprints, shape (n,)."""
-        return np.array(self._codes, dtype=np.int64)
+        return np.asarray(self._codes.values)
+
+    @property
+    def trainings(self) -> npt.NDArray[np.int64]:
+        """Trainings that brought a score, shape (n,); 0 where every evaluation failed."""
+        return np.asarray(self._counts.values)
 
     @property
     def successful_fingerprints(self) -> Fingerprints:
-        """Fingerprints without those of the failed ones, shape (n,)."""
-        return self.fingerprints[np.isfinite(self.scores)]
+        """Fingerprints without those of the failed ones, shape (m,)."""
+        return self.fingerprints[self.trainings > 0]
 
     @property
     def successful(self) -> tuple[Genotypes, Scores]:
-        """Genotypes and scores without the failed ones."""
-        good = np.isfinite(self.scores)
+        """Genotypes and mean scores without the failed ones."""
+        good = self.trainings > 0
         return self.genotypes[good], self.scores[good]
 
+    @property
+    def labels(self) -> tuple[npt.NDArray[np.int64], Scores]:
+        """Every score that was told, shape (t,), and its place in `successful`."""
+        place = np.cumsum(self.trainings > 0) - 1
+        return place[self._owners.values], np.asarray(self._labels.values)
+
+    @property
+    def leading(self) -> npt.NDArray[np.int64]:
+        """Indices of those that have a score of the highest fidelity so far, shape (k,)."""
+        levels = [math.inf if level is None else level for level in self._fidelities]
+        heights = np.where(self.trainings > 0, np.array(levels, dtype=np.float64), -math.inf)
+        return np.flatnonzero((self.trainings > 0) & (heights == heights.max(initial=-math.inf)))
+
+    @property
+    def noise_squares(self) -> float:
+        """Sum of the squared differences of all labels from the mean of their architecture."""
+        means = self.scores[self._owners.values]
+        return float(np.square(self._labels.values - means).sum())
+
     def successful_at(self, fidelity: Fidelity) -> tuple[Genotypes, Scores]:
-        """Return genotypes and scores of one fidelity without the failed ones."""
+        """Return genotypes and mean scores of one fidelity without the failed ones."""
         told = np.array([level == fidelity for level in self._fidelities], dtype=bool)
-        good = np.isfinite(self.scores) & told
+        good = (self.trainings > 0) & told
         return self.genotypes[good], self.scores[good]
+
+
+class _Column:
+    """An array that grows at its end."""
+
+    def __init__(self, empty: npt.NDArray[Any]) -> None:
+        self._room, self._length = empty, 0
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """What was appended, as a view."""
+        return self._room[: self._length]
+
+    def append(self, value: Any) -> None:
+        """Add one value or row."""
+        if self._length == len(self._room):
+            shape = (max(2 * self._length, 16), *self._room.shape[1:])
+            room = np.empty(shape, dtype=self._room.dtype)
+            room[: self._length] = self._room
+            self._room = room
+        self._room[self._length] = value
+        self._length += 1
 
 
 def check_seed(seed: int) -> None:
@@ -100,9 +168,11 @@ def check_seed(seed: int) -> None:
 class Strategy(ABC):
     """Proposes architectures and learns from their scores.
 
-    A strategy never calls an evaluator and never proposes an architecture twice at
-    the same fidelity, isomorphic ones counting as one. Given the seed and what it
-    was told it is deterministic in any process.
+    A strategy never calls an evaluator. It proposes an architecture once at a
+    fidelity, isomorphic ones counting as one, unless it decides to have it trained
+    again, which only happens where `run` has said by `trainings` that another
+    training may bring another score. Given the seed and what it was told it is
+    deterministic in any process.
 
     Parameters
     ----------
@@ -126,7 +196,11 @@ class Strategy(ABC):
         self.history = History(space)
         self._rng = np.random.default_rng(np.random.SeedSequence(seed))
         self._proposed: defaultdict[Fidelity, set[int]] = defaultdict(set)
-        self._pending: dict[int, Genotypes] = {}
+        self._pending: Counter[tuple[Fidelity, int]] = Counter()
+        self._pending_rows: dict[int, Genotypes] = {}
+        #: How many different trainings architectures have, where `run` has said it.
+        self.trainings: Callable[[Architecture], float] | None = None
+        self._limits: dict[int, float] = {}  # what it said, by fingerprint
 
     # -- what users call ----------------------------------------------------------------
 
@@ -146,7 +220,7 @@ class Strategy(ABC):
         return (None,)
 
     def ask(self, n: int | None = None) -> list[Architecture]:
-        """Propose architectures that were not proposed before at `round_fidelity`.
+        """Propose architectures to train at `round_fidelity`.
 
         Parameters
         ----------
@@ -167,7 +241,7 @@ class Strategy(ABC):
         count = self.round_size if n is None else n
         if count < 1:
             raise InputError(f"ask for at least 1 architecture, not {count}")
-        rows = self._unseen(self._propose(count))[:count]
+        rows = self._admit(self._propose(count))[:count]
         codes = self.space.fingerprint(rows).tolist()
         self._seen.update(codes)
         if len(rows) < count:
@@ -175,7 +249,8 @@ class Strategy(ABC):
             rows = np.vstack([rows, filled])
             codes += self.space.fingerprint(filled).tolist()
             self._seen.update(codes)
-        self._pending.update(zip(codes, rows, strict=True))
+        self._pending.update((self.round_fidelity, code) for code in codes)
+        self._pending_rows.update(zip(codes, rows, strict=True))
         return self.space.architectures(rows)
 
     def tell(
@@ -184,7 +259,7 @@ class Strategy(ABC):
         scores: Sequence[float] | Scores,
         fidelity: Fidelity = None,
     ) -> None:
-        """Learn the scores of architectures, asked for or not.
+        """Learn the scores of architectures, asked for or not; a known one is a repeat.
 
         Parameters
         ----------
@@ -209,10 +284,29 @@ class Strategy(ABC):
         rows = self.space.canonicalize(self.space.genotypes(architectures))
         codes = self.space.fingerprint(rows).tolist()
         self._proposed[fidelity].update(codes)
-        for code in codes:
-            self._pending.pop(code, None)
+        self._pending -= Counter((fidelity, code) for code in codes)
         self.history.add(rows, values, fidelity)
         self._learn(rows, values)
+
+    def contenders(self, n: int = 10) -> list[Contender]:
+        """Return the trained architectures that are expected to be the best, the best first.
+
+        The first one is what a search returns if it is stopped now. Asking does not
+        change what is proposed next.
+
+        Parameters
+        ----------
+        n : int
+            At most so many; none before there is a score.
+        """
+        leading = self.history.leading
+        if not len(leading):
+            return []
+        estimates = self._estimate(leading)
+        order = np.argsort(-estimates.mean, kind="stable")[:n]
+        chosen = leading[order]
+        architectures = self.space.architectures(self.history.genotypes[chosen])
+        return rank_contenders(architectures, self.history.trainings[chosen], estimates, order)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""
@@ -235,16 +329,43 @@ class Strategy(ABC):
     def _learn(self, genotypes: Genotypes, scores: Scores) -> None:  # noqa: B027
         """Learn what `history` was just given, NaN for failures; optional."""
 
+    def _estimate(self, entries: npt.NDArray[np.int64]) -> Estimates:
+        """Return what is known of the mean scores of entries of `history`, shape (k,)."""
+        history = self.history
+        return estimate_from_means(
+            history.scores[entries],
+            history.trainings[entries],
+            history.noise_squares,
+            self._exhausted(entries),
+        )
+
+    def _exhausted(self, entries: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell of which entries of `history`, shape (k,), there is no other training."""
+        if self.trainings is None:
+            return np.zeros(len(entries), dtype=bool)
+        codes = self.history.fingerprints[entries].tolist()
+        fresh = [index for index, code in enumerate(codes) if code not in self._limits]
+        rows = self.history.genotypes[entries[fresh]]
+        for index, architecture in zip(fresh, self.space.architectures(rows), strict=True):
+            self._limits[codes[index]] = self.trainings(architecture)
+        limits = np.array([self._limits[code] for code in codes])
+        return np.asarray(self.history.trainings[entries] >= limits)
+
+    def _admit(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Return which of the proposed genotypes are asked for, canonical: those that are new."""
+        return self._unseen(genotypes)
+
     @property
     def pending(self) -> Genotypes:
-        """What was asked and not told yet, canonical, shape (n, d)."""
-        rows = list(self._pending.values())
+        """What was asked and not told yet, canonical, each once; shape (n, d)."""
+        rows = [self._pending_rows[code] for code in self.pending_fingerprints.tolist()]
         return np.array(rows, dtype=self.space.genotype_dtype).reshape(-1, self.space.n_variables)
 
     @property
     def pending_fingerprints(self) -> Fingerprints:
         """Fingerprints of `pending`, shape (n,)."""
-        return np.fromiter(self._pending, dtype=np.int64)
+        codes = dict.fromkeys(code for _, code in self._pending)
+        return np.fromiter(codes, dtype=np.int64, count=len(codes))
 
     @property
     def _seen(self) -> set[int]:
