@@ -151,7 +151,7 @@ BAD = [
     (["search", "no.toml", "--evaluator", "tabular:x=1"], "takes no options, not 'tabular:x=1'"),
     (["search", "mobilenetv3:width=wide", "--evaluator", "train"], "width 'wide' is not between"),
     (["search", "mobilenetv3:classes=1.5", "--evaluator", "train"], "classes must be a whole"),
-    (["search", "mobilenetv3:latency=3", "--evaluator", "train"], "3: not a readable JSON file"),
+    (["search", "mobilenetv3:latency=3", "--evaluator", "train"], "3: no such file"),
     (["search", "--evaluator", "supernet"], "needs the file of its weights, checkpoint=FILE"),
     (["tune", "xgboost", "nasbench201", "--output", "."], "cannot write .: it is a folder"),
     (["report", os.path.dirname(__file__), "--output", "."], "cannot write .: it is a folder"),

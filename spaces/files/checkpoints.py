@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from weaknas.errors import InputError
+from weaknas.spaces.files.torch_files import View, read_tensors
 
 _COUNTER = "num_batches_tracked"  # of batch norms; old files lack it, and nothing depends on it
 _PREFIX = "module."  # of files saved from torch's data-parallel wrappers
+_DTYPES = {
+    "ComplexDouble": torch.complex128,
+    "ComplexFloat": torch.complex64,
+    "Double": torch.float64,
+    "Float": torch.float32,
+    "Half": torch.float16,
+    "BFloat16": torch.bfloat16,
+    "Long": torch.int64,
+    "Int": torch.int32,
+    "Short": torch.int16,
+    "Char": torch.int8,
+    "Byte": torch.uint8,
+    "Bool": torch.bool,
+}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -30,7 +46,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: holds no state dict")
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise InputError(f"{path}: no state dict, {name!r} is a {type(tensor).__name__}")
+            kind = type(tensor).__name__
+            raise InputError(f"{path}: no state dict, {str(name)[:60]!r} is a {kind}")
     return {name.removeprefix(_PREFIX): tensor for name, tensor in content.items()}
 
 
@@ -42,13 +59,14 @@ def load_plain(path: str | Path) -> Any:
     InputError
         When the file is missing or damaged, or asks for anything else.
     """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file") from error
-    except Exception as error:  # whatever damage leads to
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: not a readable file of weights ({reason})") from error
+    return read_tensors(path, _make_tensor)
+
+
+def _make_tensor(numbers: bytearray, view: View) -> Tensor:
+    dtype = _DTYPES[view.kind]
+    if not math.prod(view.shape):
+        return torch.empty(view.shape, dtype=dtype)
+    return torch.frombuffer(numbers, dtype=dtype).as_strided(view.shape, view.strides, view.offset)
 
 
 def load_weights(

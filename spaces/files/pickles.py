@@ -2,18 +2,18 @@
 
 A pickle is a program: the plain reader of Python imports and calls whatever the
 file names. The reader here knows a short list of names and refuses all others,
-and even those stand for harmless constructors of its own.
+and even those stand for harmless constructors of its own, which may make no more than
+the size of a pickle lets expect.
 """
 
 from __future__ import annotations
 
-import bz2
 import io
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, TypeAlias
@@ -21,12 +21,22 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 
 from weaknas.errors import InputError
+from weaknas.spaces.files.opcodes import CheckedPickles
+from weaknas.spaces.files.packed import (
+    check_archive,
+    check_size,
+    open_unpacked,
+    reporting,
+    unpacked,
+)
 
 #: ``"module.name"`` as a pickle spells it, to what is called in its place.
 AllowList: TypeAlias = Mapping[str, Callable[..., Any]]
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 TORCH_PROTOCOL = 1001
+ZIP = b"PK\3\4"
+_ORDERS = ("<", ">", "=", "|")
 
 
 class Opaque:
@@ -43,14 +53,25 @@ class Opaque:
         pass
 
 
+class _Dict(OrderedDict[Any, Any]):
+    """Takes no attributes, such as those of torch's state dicts."""
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 class _Dtype:
     """What a pickle says of a numpy type: its code and its byte order."""
 
     def __init__(self, code: str, *_flags: Any) -> None:
+        if not re.fullmatch("[a-zA-Z][0-9]{1,2}", code):
+            raise InputError("a type of numpy that is not read")
         self.code = code
         self.order = "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] not in _ORDERS:
+            raise InputError("a type of numpy that is not read")
         self.order = state[1]
 
 
@@ -68,10 +89,14 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    return b""  # so pickles of protocol 2 and below write it
+
+
 #: Containers of the standard library.
 PLAIN: AllowList = MappingProxyType(
     {
-        "collections.OrderedDict": OrderedDict,
+        "collections.OrderedDict": _Dict,
         "builtins.set": set,
         "builtins.frozenset": frozenset,
         "__builtin__.set": set,
@@ -87,6 +112,7 @@ PLAIN_AND_NUMBERS: AllowList = MappingProxyType(
         "numpy._core.multiarray.scalar": _scalar,
         "numpy.dtype": _Dtype,
         "_codecs.encode": _encode,
+        "__builtin__.bytes": _no_bytes,
     }
 )
 
@@ -109,29 +135,49 @@ PLAIN_AND_TENSORS: AllowList = MappingProxyType(
 )
 
 
+class _Made:
+    """Calls an allowed name, as long as what is made of a pickle is not too much."""
+
+    __slots__ = ("_make", "_pickles")
+
+    def __init__(self, make: Callable[..., Any], pickles: _RestrictedUnpickler) -> None:
+        self._make, self._pickles = make, pickles
+
+    def __call__(self, *args: Any) -> Any:
+        self._pickles.charge(sum(len(arg) for arg in args if isinstance(arg, Sized)))
+        return self._make(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise InputError("the pickle changes what it calls")
+
+
 class _RestrictedUnpickler(pickle.Unpickler):
     """Knows the allowed names only, and hands references to outside data on."""
 
     def __init__(
         self,
-        stream: IO[bytes],
-        name: str,
+        pickles: CheckedPickles,
         allow: AllowList,
         outside: Callable[[Any], Any],
         encoding: str,
     ) -> None:
-        super().__init__(stream, encoding=encoding)
-        self._name = name
+        super().__init__(pickles.next(), encoding=encoding)
+        self._pickles, self._made = pickles, 0
         self._allow = allow
         self._outside = outside
 
+    def charge(self, size: int) -> None:
+        """Count what is copied, be it the same again and again."""
+        self._made += size
+        check_size(self._made, self._pickles.passed)
+
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return self._allow[f"{module}.{name}"]
+            return _Made(self._allow[f"{module}.{name}"], self)
         except KeyError:
+            asked = f"{module}.{name}"[:100]
             raise InputError(
-                f"{self._name}: the pickle asks for {module}.{name}, which is not allowed;"
-                " nothing was run"
+                f"the pickle asks for {asked}, which is not allowed; nothing was run"
             ) from None
 
     def persistent_load(self, pid: Any) -> Any:
@@ -139,7 +185,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 def load_restricted(
-    file: Path | IO[bytes],
+    file: Path | CheckedPickles,
     allow: AllowList = PLAIN,
     *,
     name: str | None = None,
@@ -150,8 +196,8 @@ def load_restricted(
 
     Parameters
     ----------
-    file : Path or binary stream
-        A stream is left behind the pickle, so that a following one can be read.
+    file : Path or CheckedPickles
+        The latter is left behind the pickle, so that a following one can be read.
     allow : mapping of str to callable
         ``"module.name"`` to what is called in its place.
     name : str, optional
@@ -164,14 +210,14 @@ def load_restricted(
     Raises
     ------
     InputError
-        When a name is refused, or the file is missing or no whole pickle.
+        When a name is refused, the pickle asks for more memory or time than its size
+        lets expect, or the file is missing or no whole pickle.
     """
-    name = name or str(file if isinstance(file, Path) else getattr(file, "name", "pickle"))
-    with reporting(name):
-        if not isinstance(file, Path):
-            return _RestrictedUnpickler(file, name, allow, outside, encoding).load()
-        with file.open("rb") as stream:
-            return _RestrictedUnpickler(stream, name, allow, outside, encoding).load()
+    with reporting(name or (str(file) if isinstance(file, Path) else "pickle")):
+        if isinstance(file, Path):
+            with open_unpacked(file) as stream:
+                return _RestrictedUnpickler(CheckedPickles(stream), allow, outside, encoding).load()
+        return _RestrictedUnpickler(file, allow, outside, encoding).load()
 
 
 def load_container(stream: io.BufferedReader[Any], name: str) -> Any:
@@ -192,48 +238,39 @@ def load_container(stream: io.BufferedReader[Any], name: str) -> Any:
         As for `load_restricted`.
     """
     with reporting(name):
-        head = stream.peek(4)
-        if head.startswith(b"BZh"):
-            # The pickle reader is fast on streams that it can peek into.
-            stream = io.BufferedReader(bz2.BZ2File(stream), 1 << 20)
-        elif head.startswith(b"PK\3\4"):
+        if stream.peek(4).startswith(ZIP):
             return _load_zip(stream, name)
-        first = load_restricted(stream, PLAIN_AND_TENSORS, name=name)
-        return first if first != TORCH_MAGIC else _load_sequence(stream, name)
+        pickles = CheckedPickles(unpacked(stream))
+        first = load_restricted(pickles, PLAIN_AND_TENSORS, name=name)
+        return first if first != TORCH_MAGIC else _load_sequence(pickles, name)
 
 
-def _load_sequence(stream: IO[bytes], name: str) -> Any:
+def _load_sequence(pickles: CheckedPickles, name: str) -> Any:
     """Read what follows the magic number: protocol, byte order, the object; then come weights."""
-    protocol = load_restricted(stream, name=name)
+    check_protocol(load_restricted(pickles, name=name))
+    load_restricted(pickles, name=name)
+    return load_restricted(pickles, PLAIN_AND_TENSORS, name=name)
+
+
+def check_protocol(protocol: Any) -> None:
+    """Refuse another protocol of ``torch.save`` than the known one.
+
+    Raises
+    ------
+    InputError
+        When it is another one.
+    """
     if protocol != TORCH_PROTOCOL:
-        raise InputError(f"{name}: torch.save protocol {protocol!r} is not known")
-    load_restricted(stream, name=name)
-    return load_restricted(stream, PLAIN_AND_TENSORS, name=name)
+        # Of a value of another type the text may be endless.
+        shown = protocol if isinstance(protocol, int) else f"of type {type(protocol).__name__}"
+        raise InputError(f"torch.save protocol {shown} is not known")
 
 
 def _load_zip(stream: IO[bytes], name: str) -> Any:
     with zipfile.ZipFile(stream) as archive:
+        check_archive(archive)
         members = [m for m in archive.namelist() if m.split("/")[-1] == "data.pkl"]
         if len(members) != 1:
             raise InputError(f"{name}: a zip archive, but not of torch.save (no data.pkl)")
         with archive.open(members[0]) as member:
-            return load_restricted(member, PLAIN_AND_TENSORS, name=name)
-
-
-@contextmanager
-def reporting(name: str) -> Iterator[None]:
-    """Turn whatever reading a bad file raises into an error that names it."""
-    try:
-        yield
-    except InputError as error:
-        if str(error).startswith(name):
-            raise
-        raise InputError(f"{name}: {error}") from error
-    except FileNotFoundError as error:
-        raise InputError(f"{name}: no such file") from error
-    except MemoryError as error:
-        raise InputError(f"{name}: not enough memory to read it") from error
-    except Exception as error:
-        # A damaged pickle may raise nearly anything; Python's documentation says so.
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{name}: damaged, or not of a known format ({detail})") from error
+            return load_restricted(CheckedPickles(member), PLAIN_AND_TENSORS, name=name)

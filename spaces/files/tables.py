@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError
 from weaknas.files import write_atomically
+from weaknas.spaces.files.packed import check_parquet
 
 #: Name to numbers, shape (n,), (n, trainings) or (n, trainings, epochs); NaN where unknown.
 Columns: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -158,6 +159,7 @@ def _read(path: Path, select: Callable[[str], bool] | None) -> tuple[TableInfo, 
 
     try:
         with pq.ParquetFile(path) as file:
+            check_parquet(file, path)
             header = _header(file.schema_arrow.metadata, file.metadata.num_rows)
             names = [name for name in header["columns"] if select is None or select(name)]
             table = file.read(columns=names)

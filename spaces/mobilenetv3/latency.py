@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from weaknas.errors import InputError, unknown
 from weaknas.files import write_atomically
+from weaknas.spaces.files.packed import open_unpacked, reporting
 from weaknas.spaces.mobilenetv3.costs import CostTable, PartCost
 from weaknas.spaces.mobilenetv3.skeleton import EXPANSIONS, KERNELS, LAYERS, Block, Part, Skeleton
 
@@ -203,11 +204,8 @@ def _shape(size: int, channels: int) -> str:
 
 
 def _read_json(path: Path) -> Any:
-    try:
-        data = path.read_bytes()
-        return json.loads(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a readable JSON file ({error})") from error
+    with reporting(str(path)), open_unpacked(path) as file:
+        return json.load(file)
 
 
 def _mean(value: Any) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from weaknas.errors import InputError, unknown
 from weaknas.files import data_folders
+from weaknas.spaces.files.packed import read_arrays
 from weaknas.spaces.files.tables import Columns, describe_columns, read_columns, write_columns
 from weaknas.spaces.nasbench101 import cells
 from weaknas.spaces.nasbench101.enumeration import SIZE
@@ -140,9 +141,8 @@ def _file(folder: Path, kind: Literal["official", "sample"]) -> Path:
 
 
 def _read_sample(path: Path) -> Columns:
+    data = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {name: file[name] for name in file.files}
         kinds = np.array([cells.OPERATIONS.index(name) for name in data["op_names"]])
         rows = np.zeros((len(data["adj"]), NASBench101().n_variables), dtype=np.int16)
         for size in np.unique(data["n_vertices"]).tolist():

@@ -131,7 +131,7 @@ def test_devices_and_types_other_than_here(files) -> None:
         (SPACE, {"calibration": 0}, "calibration must be"),
         (SPACE, {"dataset": "digit"}, "did you mean 'digits'"),
         (SPACE, {"dataset": "imagenet-folder", "path": "/nowhere"}, "is not at /nowhere"),
-        (SPACE, {"checkpoint": "/nowhere.pt"}, "/nowhere.pt: there is no such file"),
+        (SPACE, {"checkpoint": "/nowhere.pt"}, "/nowhere.pt: no such file"),
         (SPACE, {"widht": 2.0}, "did you mean 'width'"),
     ],
 )

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
+from weaknas.spaces.files.opcodes import CheckedPickles
 from weaknas.spaces.files.pickles import (
     PLAIN_AND_NUMBERS,
     PLAIN_AND_TENSORS,
@@ -46,7 +47,7 @@ class Malicious:
 
 
 def load(content, **options):
-    return load_restricted(io.BytesIO(content), **options)
+    return load_restricted(CheckedPickles(io.BytesIO(content)), **options)
 
 
 def contain(content):
@@ -125,8 +126,9 @@ def test_numpy_numbers_must_be_allowed():
 
 
 def test_stream_is_left_behind_the_pickle():
-    stream = io.BufferedReader(io.BytesIO(pickle.dumps(1) + pickle.dumps([2])))
+    stream = CheckedPickles(io.BytesIO(pickle.dumps(1) + pickle.dumps([2]) + b"rest"))
     assert [load_restricted(stream), load_restricted(stream)] == [1, [2]]
+    assert stream.take(4) == b"rest"
 
 
 @pytest.mark.parametrize(

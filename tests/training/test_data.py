@@ -153,7 +153,7 @@ def test_damaged_gzip(tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
     for content in (b"no gzip", gzip.compress(idx(np.zeros((9, 9, 9))))[:-12]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"images\.gz: cannot be read"):
+        with pytest.raises(InputError, match=r"images\.gz: "):
             read_idx(path, 3)
 
 
@@ -298,7 +298,7 @@ def test_damaged_cifar(tmp_path: Path) -> None:
 def test_damaged_archives_and_records(tmp_path: Path) -> None:
     archive = tmp_path / "cifar-10-binary.tar.gz"
     archive.write_bytes(b"no archive")
-    with pytest.raises(InputError, match="no archive that can be read"):
+    with pytest.raises(InputError, match="damaged, or not of a known format"):
         load_dataset("cifar10", tmp_path)
     archive.unlink()
     write_cifar10(tmp_path, "binary")

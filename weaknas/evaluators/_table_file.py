@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weaknas.errors import InputError, unknown
+from weaknas.spaces.files.packed import check_parquet, reporting
 
 _NAMING = ("architecture", "genotype")
 
@@ -40,15 +41,8 @@ def read_table_file(
     }
     if path.suffix not in readers:
         raise unknown("type of table file", path.suffix, readers)
-    try:
+    with reporting(str(path)):
         columns = readers[path.suffix](path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except InputError:
-        raise
-    except Exception as error:
-        # The readers raise errors of their own for a damaged file.
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     if not columns or not next(iter(columns.values())):
         raise InputError(f"{path}: the table has no rows")
     naming = [name for name in _NAMING if name in columns] or list(choices)
@@ -79,6 +73,7 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
+        check_parquet(file, path)
         return dict(file.read().to_pydict())
 
 

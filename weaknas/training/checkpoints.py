@@ -14,6 +14,7 @@ import torch
 
 from weaknas.errors import InputError
 from weaknas.files import write_atomically
+from weaknas.spaces.files.checkpoints import load_plain
 
 _VERSION = 1
 
@@ -61,8 +62,8 @@ class Checkpoint:
             reason = f"cannot write the checkpoint: {error.strerror or error}"
             raise OSError(error.errno, reason, str(self.path)) from error
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the state, or None where there is none.
+    def load(self) -> dict[str, Any] | None:
+        """Return the state, its tensors on the CPU, or None where there is none.
 
         What cannot be read is no state either, with a warning: the training then begins
         anew.
@@ -75,7 +76,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+            state: dict[str, Any] = load_plain(self.path)
             version, identity = state["version"], state["identity"]
         except Exception as error:  # a damaged file may raise nearly anything
             detail = " ".join(str(error).split())[:200]

@@ -161,7 +161,7 @@ class _State:
         )
         self._build()
         if trainer.checkpoint is not None:
-            saved = trainer.checkpoint.load(self.device)
+            saved = trainer.checkpoint.load()
             if saved is not None:
                 self._restore(saved)
             team.check_epochs(len(self.training.losses), self.device)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from weaknas.errors import InputError
 from weaknas.files import data_folders
-
-# No file of these data sets is larger; what claims to be is damaged or not one of them.
-_LARGEST = 1 << 31
+from weaknas.spaces.files.packed import open_unpacked, reporting
 
 
 def candidate_paths(name: str, path: str | os.PathLike[str] | None) -> list[Path]:
@@ -48,18 +44,12 @@ def find(name: str, places: list[Path], names: Iterable[str], hint: str) -> Path
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file, unpacked where its name ends in ``.gz``.
+    """Return the content of a file, unpacked where it is packed.
 
     Raises
     ------
     InputError
-        When it cannot be read.
+        When it cannot be read, or unpacks to more than its size lets expect.
     """
-    opened: Callable[..., object] = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rb") as file:  # type: ignore[attr-defined]
-            content: bytes = file.read(_LARGEST)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read, perhaps damaged ({reason})") from error
-    return content
+    with reporting(str(path)), open_unpacked(path) as file:
+        return file.read()

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from weaknas.errors import InputError
-from weaknas.spaces.files.pickles import PLAIN_AND_NUMBERS, AllowList, load_restricted, reporting
+from weaknas.spaces.files.opcodes import CheckedPickles
+from weaknas.spaces.files.packed import reporting
+from weaknas.spaces.files.pickles import PLAIN_AND_NUMBERS, AllowList, load_restricted
 from weaknas.training.data._arrays import Labels, Pixels
 
 
@@ -19,15 +21,21 @@ class _Bytes:
 
     def __init__(self, *_args: Any) -> None:
         self.shape: tuple[int, ...] = ()
-        self.content = b""
+        self._content: str | bytes = b""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, content = state
         if dtype.code != "u1" or is_fortran:
             raise InputError(f"an array of {dtype.code!r} where bytes in C order are expected")
-        # Python 2 wrote bytes as text.
-        self.content = content.encode("latin1") if isinstance(content, str) else bytes(content)
-        self.shape = tuple(int(size) for size in shape)
+        if not isinstance(content, str | bytes):
+            raise InputError(f"an array whose content is a {type(content).__name__}")
+        self._content, self.shape = content, tuple(int(size) for size in shape)
+
+    @property
+    def content(self) -> bytes:
+        """The bytes, which Python 2 wrote as text."""
+        content = self._content
+        return content.encode("latin1") if isinstance(content, str) else content
 
 
 _ALLOW: AllowList = {
@@ -65,7 +73,8 @@ def read_batch(
     InputError
         When the pickle is damaged, asks for anything else, or holds something else.
     """
-    raw = load_restricted(io.BytesIO(content), _ALLOW, name=name, encoding="latin1")
+    pickles = CheckedPickles(io.BytesIO(content))
+    raw = load_restricted(pickles, _ALLOW, name=name, encoding="latin1")
     with reporting(name):
         batch = {_text(key): value for key, value in raw.items()}
         array, key = batch["data"], next(key for key in labels if key in batch)

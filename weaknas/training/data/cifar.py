@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tarfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from weaknas.errors import InputError
+from weaknas.spaces.files.packed import open_unpacked, reporting
 from weaknas.training.data._arrays import Labels, Pixels
 from weaknas.training.data._base import Dataset, Images, from_arrays
 from weaknas.training.data._files import candidate_paths, missing, read_bytes
@@ -19,8 +19,6 @@ from weaknas.training.data._pickles import read_batch
 
 SHAPE = (3, 32, 32)
 _PIXELS = 3072
-# The largest official file has 184 MB unpacked.
-_LARGEST = 1 << 28
 _HINT = "get the official archive, the python or the binary version"
 
 
@@ -136,19 +134,17 @@ def _open(place: Path, version: _Version) -> dict[str, bytes] | None:
 def _read_archive(path: Path, folder: str, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """Return the wanted files of an archive by name; nothing is unpacked to the disk."""
     found = {}
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                parent, _, name = member.name.removeprefix("./").rpartition("/")
-                if parent != folder or name not in wanted or not member.isfile():
-                    continue
-                if member.size > _LARGEST:
-                    raise InputError(f"{path}: {member.name} has {member.size} bytes, too many")
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    found[name] = stream.read()
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise InputError(f"{path}: no archive that can be read ({error})") from error
+    # As a stream: what is not wanted is unpacked as well, and counts.
+    with (
+        reporting(str(path)),
+        open_unpacked(path) as file,
+        tarfile.open(fileobj=file, mode="r|") as archive,
+    ):
+        for member in archive:
+            parent, _, name = member.name.removeprefix("./").rpartition("/")
+            stream = archive.extractfile(member) if member.isfile() else None
+            if stream is not None and parent == folder and name in wanted:
+                found[name] = stream.read()
     return found
 
 
