@@ -25,6 +25,10 @@ class MissingDependencyError(InputError, ImportError):
     """An optional package is needed; the message says which extra installs it."""
 
 
+class FaultyEvaluator(InputError):
+    """A fault of the evaluator that says nothing of an architecture: each would meet it."""
+
+
 class DeviceLost(OSError):
     """A GPU that this process can use no more; another process may."""
 

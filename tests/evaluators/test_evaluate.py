@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
 
 import weaknas
-from weaknas.errors import InputError
+from weaknas.errors import DeviceLost, FaultyEvaluator, InputError
 from weaknas.evaluators import (
     Evaluation,
     FunctionEvaluator,
@@ -56,16 +58,12 @@ def test_numbers(value):
         (returns(math.nan), "invalid", "the score is nan"),
         (returns(math.inf), "invalid", "the score is inf"),
         (returns(-math.inf), "invalid", "the score is -inf"),
-        (returns(None), "failed", "TypeError"),
-        (returns("good"), "failed", "ValueError"),
-        (returns(np.ones(3)), "failed", "TypeError"),
         (raises(ValueError("line one\nline two")), "failed", "ValueError: line one line two"),
         (raises(MemoryError()), "out-of-memory", "out of memory"),
         (raises(MemoryError("CUDA")), "out-of-memory", "CUDA"),
         (returns(Evaluation(1.0, cost=math.nan)), "invalid", "the cost is nan"),
         (returns(Evaluation(1.0, cost=-2.0)), "invalid", "the cost is -2.0"),
-        (returns(Evaluation(1.0, metrics={"a": "b"})), "failed", "ValueError"),
-        (returns(Evaluation(1.0, metrics=None)), "failed", "AttributeError"),
+        (returns(Evaluation(None, status="timeout", message="late")), "timeout", "late"),
         (returns(Evaluation.failure("timeout", "60 s", 60.0)), "timeout", "60 s"),
         # a score beside a failure is not one
         (returns(Evaluation(0.9, status="timeout", message="late")), "timeout", "late"),
@@ -110,10 +108,66 @@ class NotAnEvaluation:
         return {}
 
 
-def test_an_evaluator_that_returns_a_plain_number():
-    evaluation = evaluate_safely(NotAnEvaluation(), ONE, seed=0)
-    assert evaluation.status == "failed"
-    assert "AttributeError" in evaluation.message
+class Several:
+    """Like a tensor of several numbers."""
+
+    ndim = 1
+
+    def __float__(self):
+        raise RuntimeError("a Tensor with 3 elements cannot be converted to Scalar")
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "message"),
+    [
+        (returns(None), "returned None as a score, which is not a number"),
+        (returns("good"), "returned 'good' as a score"),
+        (returns("0.9"), "returned '0.9' as a score"),
+        (returns((0.9, 12.0)), "returned (0.9, 12.0) as a score"),
+        (returns({"accuracy": 0.9}), "returned {'accuracy': 0.9} as a score"),
+        (returns([0.9]), "returned [0.9] as a score"),
+        (returns(1j), "returned 1j as a score"),
+        (returns(10**400), "as a score"),
+        (returns(np.ones((2, 3))), "returned array([[1., 1...[1., 1., 1.]]) as a score"),
+        (returns(Several()), "as a score"),
+        (returns(Evaluation((1.0, 2.0))), "returned (1.0, 2.0) as a score"),
+        (returns(Evaluation(1.0, cost="long")), "returned 'long' as a cost"),
+        (returns(Evaluation(1.0, metrics={"a": "b"})), "returned 'b' as the metric 'a'"),
+        (returns(Evaluation(1.0, metrics=None)), "returned None as metrics"),
+        (returns(Evaluation(1.0, fidelity="all")), "returned 'all' as a fidelity"),
+        (NotAnEvaluation(), "returned 0.5, where an Evaluation is wanted"),
+    ],
+)
+def test_what_no_architecture_is_to_blame_for_ends_the_run(evaluator, message, tmp_path):
+    paid = []
+    with pytest.raises(FaultyEvaluator, match=re.escape(message)) as caught:
+        weaknas.run(weaknas.WeakNAS(SPACE), evaluator, 5, output=tmp_path, progress=paid.append)
+    assert "\n" not in str(caught.value)
+    assert paid == []
+    with ThreadPoolExecutor(2) as executor, pytest.raises(FaultyEvaluator):
+        weaknas.run(weaknas.WeakNAS(SPACE), evaluator, 5, executor=executor)
+
+
+def test_it_may_come_late_and_the_run_continue(tmp_path):
+    def objective(architecture):
+        return None if architecture == OTHER and is_faulty else 1.0
+
+    is_faulty = True
+    with pytest.raises(FaultyEvaluator):
+        weaknas.run(weaknas.WeakNAS(SPACE), objective, 6, output=tmp_path)
+    is_faulty = False
+    assert weaknas.run(weaknas.WeakNAS(SPACE), objective, 6, output=tmp_path).evaluated < 6
+
+
+def test_a_device_that_fails_on_reading_the_score_is_not_the_evaluators_fault():
+    class Lost(Several):
+        ndim = 0
+
+        def __float__(self):
+            raise RuntimeError("CUDA error: an illegal memory access")
+
+    with pytest.raises(DeviceLost):
+        evaluate_safely(as_evaluator(returns(Lost())), ONE, seed=0)
 
 
 @pytest.mark.parametrize("value", [3, None, "name", [1]])

@@ -150,6 +150,29 @@ def test_a_call_that_cannot_be_sent_is_refused(pool: ProcessPool) -> None:
         pool.submit(print, threading.Lock())
 
 
+SESSION = """
+import sys
+import weaknas
+from weaknas.execution import ProcessPool
+
+def train(architecture):
+    return 1.0
+
+space = weaknas.ChoiceSpace({"a": list("xyz"), "b": [1, 2]})
+with ProcessPool(1) as pool:
+    weaknas.run(weaknas.WeakNAS(space), train, 6, executor=pool, output=sys.argv[1])
+"""
+
+
+def test_a_function_of_a_session_ends_the_run_before_anything_is_paid(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SESSION, str(tmp_path)]  # like a notebook it has no file
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    *_, last = done.stderr.strip().splitlines()
+    assert last.startswith("weaknas.errors.FaultyEvaluator: cannot be found by a worker process")
+    assert "define functions and classes at the top of a module, not in a notebook" in last
+    assert (tmp_path / "journal.jsonl").read_bytes().count(b"\n") == 1
+
+
 def test_an_answer_that_cannot_be_sent_is_an_error_of_the_call() -> None:
     value, error = pickle.loads(answer(pickle.dumps((open, (os.devnull,), {}))))  # noqa: S301
     assert value is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import DeviceLost, InputError
+from weaknas.errors import DeviceLost, FaultyEvaluator, InputError
 from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
 
@@ -140,10 +141,16 @@ class FunctionEvaluator:
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None
     ) -> Evaluation:
-        """Call the function."""
+        """Call the function.
+
+        Raises
+        ------
+        FaultyEvaluator
+            When it returns neither a number nor an `Evaluation`.
+        """
         given = {"seed": seed} if self._takes_seed else {}
         value = self.function(architecture, **given)
-        return value if isinstance(value, Evaluation) else Evaluation(float(value))
+        return value if isinstance(value, Evaluation) else Evaluation(_number(value, "a score"))
 
     def describe(self) -> dict[str, Any]:
         """Return the name of the function."""
@@ -198,6 +205,9 @@ def evaluate_safely(
 
     Raises
     ------
+    FaultyEvaluator
+        When what is returned is no evaluation, or has anything but numbers where
+        numbers belong.
     OSError
         When the disk is full, which says nothing of the architecture.
     DeviceLost
@@ -207,6 +217,8 @@ def evaluate_safely(
         return _plain(evaluator.evaluate(architecture, seed=seed, fidelity=fidelity))
     except MemoryError as error:
         return Evaluation.failure("out-of-memory", str(error) or "out of memory")
+    except FaultyEvaluator:
+        raise
     except Exception as error:
         if is_disk_full(error):
             raise
@@ -225,18 +237,48 @@ def evaluate_safely(
 
 def _plain(evaluation: Evaluation) -> Evaluation:
     """Return the evaluation in plain numbers that a journal can hold, without a score if failed."""
-    score, cost = float(evaluation.score), float(evaluation.cost)
+    if not isinstance(evaluation, Evaluation):
+        raise FaultyEvaluator(
+            f"the evaluator returned {_short(evaluation)}, where an Evaluation is wanted"
+        )
+    cost = _number(evaluation.cost, "a cost")
     if not 0 <= cost < math.inf:
         return Evaluation.failure("invalid", f"the cost is {cost}")
     if not evaluation.is_ok:
         return Evaluation.failure(str(evaluation.status), str(evaluation.message), cost)
+    score = _number(evaluation.score, "a score")
     if not math.isfinite(score):
         return Evaluation.failure("invalid", f"the score is {score}", cost)
-    metrics = {str(name): float(value) for name, value in evaluation.metrics.items()}
+    if not isinstance(evaluation.metrics, Mapping):
+        raise FaultyEvaluator(f"the evaluator returned {_short(evaluation.metrics)} as metrics")
+    metrics = {
+        str(name): _number(value, f"the metric {name!r}")
+        for name, value in evaluation.metrics.items()
+    }
+    fidelity = evaluation.fidelity
     return replace(
         evaluation,
         score=score,
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
         cost=cost,
-        fidelity=None if evaluation.fidelity is None else float(evaluation.fidelity),
+        fidelity=None if fidelity is None else _number(fidelity, "a fidelity"),
     )
+
+
+def _number(value: Any, role: str) -> float:
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    except RuntimeError:  # of torch: several numbers, or a device that fails
+        if np.ndim(value) == 0:
+            raise
+    raise FaultyEvaluator(
+        f"the evaluator returned {_short(value)} as {role}, which is not a number; one that"
+        " cannot be had is NaN or an exception"
+    )
+
+
+def _short(value: object) -> str:
+    return " ".join(reprlib.repr(value).split())

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from weaknas.errors import DeviceLost
+from weaknas.errors import DeviceLost, FaultyEvaluator
 from weaknas.evaluators import Evaluation, Evaluator, evaluate_safely
 from weaknas.execution.errors import WorkerLost
 from weaknas.files import is_disk_full
@@ -96,6 +96,8 @@ class Evaluations:
         ------
         ChildProcessError
             When the executor can make no more evaluations.
+        FaultyEvaluator
+            When it is the evaluator that cannot be used, whatever the architecture.
         OSError
             When an evaluation finds the disk full, or its process can use the GPU no more
             and is not one that is replaced.
@@ -160,7 +162,7 @@ def _result(future: Future[tuple[Evaluation, float]]) -> tuple[Evaluation, float
     except WorkerLost as lost:
         return Evaluation.failure(lost.status, lost.reason, lost.seconds), lost.seconds
     except Exception as error:
-        if is_disk_full(error) or isinstance(error, DeviceLost):
+        if is_disk_full(error) or isinstance(error, DeviceLost | FaultyEvaluator):
             raise
         reason = f"the worker failed: {type(error).__name__}: {error}"
         return Evaluation.failure("worker-died", reason), 0.0

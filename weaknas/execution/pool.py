@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 from weaknas.errors import InputError, check_whole
 from weaknas.execution.placement import count_workers, environments, visible_gpus
 from weaknas.execution.slot import Call, Slot
-from weaknas.execution.worker import block_signals
+from weaknas.execution.worker import DEFINE, block_signals
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -94,10 +94,7 @@ class ProcessPool(Executor):
         try:
             payload = pickle.dumps((fn, args, kwargs))
         except Exception as error:
-            raise InputError(
-                f"cannot be sent to a worker process: {error}; define functions and classes at"
-                " the top of a module"
-            ) from error
+            raise InputError(f"cannot be sent to a worker process: {error}; {DEFINE}") from error
         call = Call(payload)
         with self._lock:
             if self._broken is not None:
@@ -191,7 +188,7 @@ class ProcessPool(Executor):
         if worst.failed_starts >= _MAX_FAILED_STARTS:
             raise BrokenExecutor(
                 f"worker processes do not start ({worst.last_end}); a script that uses them"
-                ' needs the line: if __name__ == "__main__":'
+                ' is a file that needs the line: if __name__ == "__main__":'
             )
 
     def _end(self, slots: list[Slot]) -> None:

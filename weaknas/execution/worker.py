@@ -11,13 +11,15 @@ import threading
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
-from weaknas.errors import DeviceLost
+from weaknas.errors import DeviceLost, FaultyEvaluator
 from weaknas.execution.errors import WorkerLost
 
 #: The first message of a worker: it is up and waits for calls.
 READY = b"ready"
 #: The message before an answer: the call has arrived and begins.
 BEGUN = b"begun"
+#: What to do about a call that worker processes cannot be given.
+DEFINE = "define functions and classes at the top of a module, not in a notebook or a session"
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -46,6 +48,9 @@ def answer(payload: bytes) -> bytes:
     """
     try:
         function, arguments, keywords = pickle.loads(payload)  # noqa: S301  # of our own making
+    except (AttributeError, ImportError) as error:  # defined in a notebook or a session
+        return _pickled(FaultyEvaluator(f"cannot be found by a worker process: {error}; {DEFINE}"))
+    try:
         return pickle.dumps((function(*arguments, **keywords), None))
     except DeviceLost:
         raise
