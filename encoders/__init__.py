@@ -1,4 +1,7 @@
-"""Encoders: genotypes to features, one file an encoder."""
+"""Encoders: genotypes to features, one file an encoder.
+
+`_base` is the contract. May import spaces; an encoder sees neither scores nor predictors.
+"""
 
 from weaknas.encoders._base import (
     Batch,

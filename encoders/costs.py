@@ -6,7 +6,6 @@ import numpy as np
 
 from weaknas.encoders._base import Encoder, Features
 from weaknas.spaces import Genotypes, SearchSpace
-from weaknas.spaces.limits.constraints import costs_of
 
 
 class CostsEncoder(Encoder):
@@ -18,8 +17,8 @@ class CostsEncoder(Encoder):
     @classmethod
     def supports(cls, space: SearchSpace) -> bool:
         """Tell whether the space has costs."""
-        return bool(costs_of(space))
+        return bool(space.costs())
 
     def _encode(self, canonical: Genotypes) -> Features:
-        columns = [cost(canonical) for cost in costs_of(self.space).values()]
+        columns = [cost(canonical) for cost in self.space.costs().values()]
         return np.asarray(np.log1p(np.stack(columns, axis=1)), dtype=np.float32)

@@ -13,7 +13,6 @@ import numpy as np
 import weaknas
 from weaknas.evaluators import OFAPredictor
 from weaknas.spaces import ConstrainedSpace
-from weaknas.spaces.limits.constraints import costs_of
 
 parser = argparse.ArgumentParser(description="MobileNets under a budget of multiply-adds.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
@@ -25,7 +24,7 @@ budget = 25 if parser.parse_args().quick else 200
 
 whole = weaknas.get_space("mobilenetv3", width=1.2)
 drawn = whole.sample(1000, np.random.default_rng(0))
-for name, cost in costs_of(whole).items():
+for name, cost in whole.costs().items():
     low, high = np.quantile(cost(drawn), [0.05, 0.95])
     print(f"{name}: 90 % of random networks have {low:.4g} to {high:.4g}")
 
@@ -33,7 +32,7 @@ for name, cost in costs_of(whole).items():
 # A constrained space is a space: sampling, mutation and crossover stay inside.
 
 space = ConstrainedSpace(whole, "550e6<=macs<=600e6")
-inside = costs_of(whole)["macs"](space.sample(200, np.random.default_rng(1)))
+inside = whole.costs()["macs"](space.sample(200, np.random.default_rng(1)))
 print(f"multiply-adds of 200 samples: {inside.min():.4g} to {inside.max():.4g}")
 
 # %%

@@ -1,4 +1,9 @@
-"""Search spaces: the sets of architectures that can be chosen, one folder a space."""
+"""Search spaces: the sets of architectures that can be chosen, one folder a space.
+
+`_base` is the contract, `architecture` and `graphs` are what it speaks in; `cells`,
+`choices`, `files` and `limits` are what several spaces share. May import no other wing: a
+space knows nothing of features, scores and searches. torch is for networks alone.
+"""
 
 from weaknas.spaces._base import LISTABLE_LIMIT, Fingerprints, Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture

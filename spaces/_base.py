@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Batches (n, d) or rows (d,), of the space's `genotype_dtype`.
 Genotypes: TypeAlias = npt.NDArray[np.integer]
 Fingerprints: TypeAlias = npt.NDArray[np.int64]
+#: Genotypes, shape (n, d), to numbers, shape (n,).
+CostFunction: TypeAlias = Callable[[npt.NDArray[np.integer]], npt.NDArray[Any]]
 
 #: Spaces up to this many genotypes are enumerated; larger ones are sampled.
 LISTABLE_LIMIT = 1_000_000
@@ -242,6 +244,12 @@ class SearchSpace(ABC):
             When the architectures of this space are not graphs.
         """
         raise InputError(f"the architectures of the space {self.name!r} are not graphs")
+
+    # -- costs --------------------------------------------------------------------
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return what can be told of an architecture without training it, e.g. ``macs``."""
+        return {}
 
     # -- networks -----------------------------------------------------------------
 

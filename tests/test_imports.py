@@ -1,19 +1,16 @@
-"""What is imported when, how fast, and in which direction."""
+"""What is imported when, and how fast; which file imports which is in test_house.py."""
 
 from __future__ import annotations
 
-import ast
 import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import weaknas
 
-ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 HEAVY = {
     "numpy", "scipy", "sklearn", "pandas", "pyarrow", "xgboost", "optuna", "torch", "matplotlib",
@@ -80,41 +77,3 @@ def test_public_names():
         assert getattr(weaknas, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = weaknas.nothing
-
-
-def imports_of(file):
-    """Modules of weaknas that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file} imports relatively"
-            yield node.module or ""
-
-
-LEAVES = ("weaknas.errors", "weaknas.files")
-ALLOWED = {
-    "spaces": ("weaknas.spaces", *LEAVES),
-    "encoders": ("weaknas.encoders", "weaknas.spaces", *LEAVES),
-    "predictors": ("weaknas.predictors", *LEAVES),
-}
-
-
-@pytest.mark.parametrize("folder", ALLOWED)
-def test_imports_run_one_way(folder):
-    for file in (ROOT / folder).rglob("*.py"):
-        for name in imports_of(file):
-            if name.split(".")[0] == "weaknas":
-                assert name.startswith(ALLOWED[folder]), f"{file} imports {name}"
-            assert name.split(".")[0] not in ALLOWED, f"{file} imports {name}"
-
-
-def test_nothing_imports_the_command_line():
-    for file in (ROOT / "weaknas").glob("**/*.py"):
-        inside = file.relative_to(ROOT / "weaknas").parts
-        if inside[0] in ("commands", "cli.py", "__main__.py", *ALLOWED):
-            continue
-        for name in imports_of(file):
-            assert not name.startswith(("weaknas.cli", "weaknas.commands")), (
-                f"{file} imports {name}"
-            )

@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-from weaknas import __version__
 from weaknas.errors import InputError
+from weaknas.version import __version__
 
 app = App(
     name="weaknas",

@@ -1,7 +1,8 @@
-"""Layers that the networks of several cell spaces are made of (torch)."""
+"""Layers that the networks of several spaces are made of (torch)."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -27,3 +28,10 @@ class Zero(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return zeros."""
         return x * 0
+
+
+def drop_path(x: Tensor, probability: float) -> Tensor:
+    """Blank whole samples with a probability and scale the others up (arXiv:1605.07648)."""
+    # Compared with, not given to a sampler: torch.compile need not compile for each value.
+    kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= probability
+    return x * kept / (1 - probability)

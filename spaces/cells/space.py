@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import optional_import
-from weaknas.spaces._base import SearchSpace
+from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.skeleton import Skeleton
-from weaknas.spaces.limits.constraints import CostFunction
 
 if TYPE_CHECKING:
     from torch.nn import Module

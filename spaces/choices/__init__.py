@@ -1,4 +1,7 @@
-"""A user's own space: a product of choices, some of which exist under conditions, or a file."""
+"""A user's own space: a product of choices, some of which exist under conditions, or a file.
+
+Imports the contract of spaces alone.
+"""
 
 from weaknas.spaces.choices.space import ChoiceSpace
 

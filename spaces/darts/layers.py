@@ -75,10 +75,3 @@ class FactorizedReduction(nn.Module):
         padded = nn.functional.pad(x, (0, width % 2, 0, height % 2))
         reduced: Tensor = self.norm(torch.cat([self.even(x), self.odd(padded[:, :, 1:, 1:])], 1))
         return reduced
-
-
-def drop_path(x: Tensor, probability: float) -> Tensor:
-    """Blank whole samples with a probability and scale the others up (arXiv:1605.07648)."""
-    # Compared with, not given to a sampler: torch.compile need not compile for each value.
-    kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= probability
-    return x * kept / (1 - probability)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from weaknas.spaces.cells.layers import Head, relu_conv_norm
-from weaknas.spaces.darts.layers import FactorizedReduction, drop_path, operation
+from weaknas.spaces.cells.layers import Head, drop_path, relu_conv_norm
+from weaknas.spaces.darts.layers import FactorizedReduction, operation
 from weaknas.spaces.darts.skeleton import DARTSSkeleton, Place
 
 #: (operation, predecessor) of both inputs of each node, in order.

@@ -1,4 +1,7 @@
-"""Parts of a space: below limits on costs, with some choices fixed, or a list of architectures."""
+"""Parts of a space: below limits on costs, with some choices fixed, or a list of architectures.
+
+Imports the contract of spaces; no single space: whatever has costs can be limited.
+"""
 
 from weaknas.spaces.limits.constrained import ConstrainedSpace
 from weaknas.spaces.limits.subset import SubsetSpace

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import Genotypes, SearchSpace
-from weaknas.spaces.limits.constraints import Constraint, CostFunction, costs_of, parse_constraints
+from weaknas.spaces._base import CostFunction, Genotypes, SearchSpace
+from weaknas.spaces.limits.constraints import Constraint, parse_constraints
 from weaknas.spaces.limits.feasible import Chains, Limits, approach, feasible_range
 from weaknas.spaces.limits.part import PartOfSpace
 
@@ -62,7 +62,7 @@ class ConstrainedSpace(PartOfSpace):
         self.constraints = parse_constraints(constraints)
         rng = np.random.default_rng(0)
         probe = whole.enumerate() if whole.is_listable else whole.sample(_PROBE, rng)
-        self._limits = Limits(whole, self.constraints, {**costs_of(whole), **(costs or {})}, probe)
+        self._limits = Limits(whole, self.constraints, {**whole.costs(), **(costs or {})}, probe)
         #: All members of a space that is listed, else some.
         self._members: Genotypes = probe[self._limits.distance(probe) == 0]
         self._share = len(self._members) / len(probe)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, refuse_set
-from weaknas.spaces._base import SearchSpace
-
-#: Genotypes, shape (n, d), to numbers, shape (n,).
-CostFunction: TypeAlias = Callable[[npt.NDArray[np.integer]], npt.NDArray[Any]]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ONE = re.compile(rf"([A-Za-z_]\w*)\s*(<=|>=)\s*({_NUMBER})")
@@ -97,12 +93,3 @@ def parse_constraints(
     if not given:
         raise InputError(f"no constraint is given; {_FORM}")
     return tuple(item if isinstance(item, Constraint) else parse_constraint(item) for item in given)
-
-
-def costs_of(space: SearchSpace) -> dict[str, CostFunction]:
-    """Return what a space can tell of its architectures: what its method ``costs`` returns.
-
-    A space that has none has no such method.
-    """
-    costs: dict[str, CostFunction] = getattr(space, "costs", dict)()
-    return costs

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import unknown
-from weaknas.spaces._base import Genotypes, SearchSpace
-from weaknas.spaces.limits.constraints import Constraint, CostFunction
+from weaknas.spaces._base import CostFunction, Genotypes, SearchSpace
+from weaknas.spaces.limits.constraints import Constraint
 
 Values = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._base import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces._base import CostFunction, Fingerprints, Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.graphs import GraphBatch
 
@@ -96,6 +96,10 @@ class PartOfSpace(SearchSpace):
     ) -> Module:
         """Return the network of an architecture, as in the whole space."""
         return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return the costs that the whole space tells."""
+        return self.whole.costs()
 
     # -- moves that stay inside ---------------------------------------------------------
 

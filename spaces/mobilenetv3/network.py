@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-from weaknas.spaces.darts.layers import drop_path
+from weaknas.spaces.cells.layers import drop_path
 from weaknas.spaces.mobilenetv3.skeleton import Block, Skeleton
 
 DROPOUT = 0.1

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, check_whole, optional_import
-from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces._base import CostFunction, Genotypes, SearchSpace
 from weaknas.spaces.architecture import Architecture
-from weaknas.spaces.limits.constraints import CostFunction
 from weaknas.spaces.mobilenetv3 import moves
 from weaknas.spaces.mobilenetv3.coding import decision_values, decode, encode
 from weaknas.spaces.mobilenetv3.costs import (

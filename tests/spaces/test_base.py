@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
-from weaknas.spaces import Architecture, SearchSpace
+from weaknas.spaces import Architecture, SearchSpace, SubsetSpace
 from weaknas.spaces.nasbench201 import NASBench201
 
 
@@ -162,6 +162,14 @@ def test_batches_that_are_no_architectures(batch):
 def test_architecture_of_another_space():
     with pytest.raises(InputError, match="of the space 'nasbench201', not of 'product'"):
         SMALL.genotypes([NASBench201().architecture([0] * 6)])
+
+
+def test_costs():
+    assert Product((2, 3)).costs() == {}
+    space = NASBench201()
+    assert set(space.costs()) == {"macs", "params"}
+    part = SubsetSpace(space, space.enumerate()[:4])
+    assert part.costs()["macs"](part.enumerate()).tolist() == space.macs(part.enumerate()).tolist()
 
 
 def test_no_graphs():

@@ -1,4 +1,8 @@
-"""Evaluators: architecture to score, by table, training, supernet or any callable."""
+"""Evaluators: architecture to score, by table, training, supernet or any callable.
+
+`_base` is the contract, `benchmarks` names the tables. May import spaces, encoders,
+training and supernets; an evaluator knows neither the strategy nor the journal.
+"""
 
 from weaknas.evaluators._base import (
     Evaluation,

@@ -14,7 +14,6 @@ from weaknas.evaluators._base import Evaluation
 from weaknas.files import data_folders
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.spaces.files.torch_files import read_state_dict
-from weaknas.spaces.limits.constraints import costs_of
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.mobilenetv3.encoding import (
     FEATURES,
@@ -110,7 +109,7 @@ class OFAPredictor:
         if fidelity is not None:
             raise InputError(f"ofa-predictor has no fidelities, and {fidelity:g} was asked for")
         row = self.space.genotypes([architecture])
-        metrics = {name: float(cost(row)[0]) for name, cost in costs_of(self.space).items()}
+        metrics = {name: float(cost(row)[0]) for name, cost in self.space.costs().items()}
         return Evaluation(float(self.scores(row)[0]), metrics)
 
     def trainings(self, architecture: Architecture) -> float:

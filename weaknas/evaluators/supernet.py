@@ -14,7 +14,6 @@ import numpy.typing as npt
 from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.evaluators._base import Evaluation
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.spaces.limits.constraints import costs_of
 from weaknas.training.data import Dataset, check_dataset, load_dataset
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ class SupernetEvaluator:
         begin = time.perf_counter()
         row = self.space.genotypes([architecture])
         score = float(self.scores(row)[0])
-        metrics = {name: float(cost(row)[0]) for name, cost in costs_of(self.space).items()}
+        metrics = {name: float(cost(row)[0]) for name, cost in self.space.costs().items()}
         return Evaluation(score, metrics, time.perf_counter() - begin)
 
     def scores(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:

@@ -1,5 +1,5 @@
-"""Experiments of many runs: compare strategies, rank predictors, tune them; statistics.
+"""Experiments of many runs: compare, rank, tune; their folders and statistics.
 
-Imports runs and all below; draws nothing (that is `weaknas.reports`) and does not know
-the command line.
+May import spaces, predictors, registry, strategies, search, evaluators and runs; it
+draws nothing (that is `weaknas.reports`) and does not know the command line.
 """

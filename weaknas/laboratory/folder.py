@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from weaknas import __version__
 from weaknas.errors import InputError
 from weaknas.files import (
     checksum,
@@ -30,6 +29,7 @@ from weaknas.files import (
     write_json,
 )
 from weaknas.laboratory.workers import Outcome, run_tasks
+from weaknas.version import __version__
 
 _Task = TypeVar("_Task", bound=Hashable)
 Design: TypeAlias = dict[str, Any]

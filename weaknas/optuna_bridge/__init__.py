@@ -1,4 +1,5 @@
-"""Both ways between weaknas and Optuna: `WeakNASSampler`, and runs exported as studies.
+"""Both ways between weaknas and Optuna: a sampler, and runs as studies.
 
-The baselines that are samplers of Optuna are in `weaknas.strategies.optuna`.
+The baselines that are samplers of Optuna are in `weaknas.strategies.optuna`. May import
+spaces, registry, encoders, strategies, search and runs; nothing else knows this bridge.
 """

@@ -1,5 +1,5 @@
 """Pages and figures of finished runs, comparisons and rankings.
 
-`plots` has the figures, the other files the pages. Reads what runs and the laboratory
-wrote; nothing but the command line imports it.
+`plots` has the figures, the other files the pages. May import spaces, registry, search,
+runs and laboratory; what is reported has been measured before, and only commands ask.
 """

@@ -1,5 +1,5 @@
 """The loop between a strategy and an evaluator: journal, budget, resume, result.
 
-`runner.run` is what most people need. Imports strategies, evaluators and execution;
-nothing of the laboratory, of reports or of the command line.
+`runner.run` is what most people need. May import spaces, registry, strategies, search,
+evaluators and execution; one run knows nothing of others, of reports and of commands.
 """

@@ -13,7 +13,7 @@ from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated
 from weaknas.search.pareto import MOST_COSTS, DominatedVolume, Floats
 from weaknas.spaces import Genotypes, SearchSpace
-from weaknas.spaces.limits.constraints import CostFunction, costs_of
+from weaknas.spaces._base import CostFunction
 from weaknas.spaces.limits.feasible import descend, feasible_range
 
 _SAMPLE = 2000  # architectures from which the ends of a cost are looked for
@@ -35,7 +35,7 @@ class Costs:
     """
 
     def __init__(self, space: SearchSpace, names: Sequence[str]) -> None:
-        known = costs_of(space)
+        known = space.costs()
         for name in names:
             if name not in known:
                 raise unknown(f"cost of the space {space.name!r}", name, known)

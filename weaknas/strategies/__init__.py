@@ -1,7 +1,7 @@
-"""Search strategies behind one contract: `ask` and `tell`.
+"""Search strategies behind one contract: ask and tell.
 
-The contract and the baselines; WeakNAS itself and its relatives are in `weaknas.search`.
-Imports spaces alone.
+`_base` is the contract, the other files are baselines; WeakNAS and its relatives are in
+`weaknas.search`. May import spaces; a strategy knows neither who evaluates nor the journal.
 """
 
 from weaknas.strategies._base import Fidelity, History, Scores, Strategy

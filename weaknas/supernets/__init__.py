@@ -1,7 +1,8 @@
 """Supernets: networks that share weights among all architectures of a space.
 
-What is named here needs no torch. The rest is imported from its module, e.g.
-`weaknas.supernets.trainer`.
+What is named here needs no torch; the rest is imported from its file, e.g.
+`weaknas.supernets.trainer`. May import spaces and training; the networks themselves are
+beside their spaces, and who asks for scores is not known here.
 """
 
 from weaknas.supernets.schedule import METHODS, Phase, make_phases

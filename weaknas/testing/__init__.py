@@ -2,6 +2,7 @@
 
 ``check_*`` runs every check and raises AssertionError with the first promise that
 is broken; ``*_checks`` returns them one by one for ``pytest.mark.parametrize``.
+May import spaces and evaluators; it needs neither pytest nor what weaknas is tested with.
 """
 
 from weaknas.testing._check import Check, CheckSkippedWarning

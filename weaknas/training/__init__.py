@@ -1,7 +1,8 @@
-"""Training of networks: data sets, protocols, and, with torch, the trainer.
+"""Training of networks: data sets, protocols and, with torch, the trainer.
 
-What is named here needs no torch. The rest is imported from its module, e.g.
-`weaknas.training.trainer`.
+What is named here needs no torch; the rest is imported from its file, e.g.
+`weaknas.training.trainer`. May import spaces and registry; a training knows neither
+trials nor searches.
 """
 
 from weaknas.training.data import DATASETS, Dataset, load_dataset

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from weaknas import __version__
 from weaknas.errors import InputError, optional_import
 from weaknas.files import lock, prepare_folder, write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
@@ -25,6 +24,7 @@ from weaknas.training.export import CARD, export, read_card
 from weaknas.training.measure import Examination, costs
 from weaknas.training.protocol import Protocol
 from weaknas.training.trainer import Trainer, Training
+from weaknas.version import __version__
 
 
 def train_final(

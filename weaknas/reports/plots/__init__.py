@@ -1,7 +1,8 @@
 """Figures of comparisons, single searches and rankings, as a paper would use them.
 
 Every function returns a ``matplotlib.figure.Figure``, made without pyplot, so
-that nothing global changes. `save` writes it as PNG and SVG.
+that nothing global changes. `save` writes it as PNG and SVG. Imports statistics of the
+laboratory; a figure reads no files.
 """
 
 from weaknas.reports.plots._drawing import save

@@ -2,7 +2,7 @@
 
 Whatever a data set has no official split for is held out of its training images, each
 class alike, by a rule that is the same for ever (`stratified`). The test split is for
-one number at the end.
+one number at the end. One file a data set; imports nothing else of training.
 """
 
 from __future__ import annotations
