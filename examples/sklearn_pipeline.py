@@ -16,7 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import weaknas
-from weaknas.laboratory.ranking import Contestant, Measurer, Ranking, Task
+from weaknas.laboratory.contestants import Contestant
+from weaknas.laboratory.ranking import Measurer, Ranking
+from weaknas.laboratory.ranking_results import Task
 from weaknas.testing import check_predictor
 
 parser = argparse.ArgumentParser(description="A scikit-learn pipeline as predictor.")

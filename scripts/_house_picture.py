@@ -13,7 +13,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -27,10 +27,10 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
 
 # Inches: widths of rooms and of arrows that pass, heights, and what is kept free.
-ROOM, PASSAGE = 2.9, 0.45
-HEIGHT, GAP, AISLE, DOOR = 0.78, 0.6, 0.3, 0.4
+ROOM, PASSAGE = 3.15, 0.45
+HEIGHT, GAP, AISLE, DOOR = 0.84, 0.48, 0.3, 0.4
 STARTS, SWEEPS = 200, 30
-CHARACTERS = 44  # of a line in a room
+CHARACTERS = 43  # of a line in a room
 
 INK, PALE, ARROW, WALL = "#1f2a44", "#55607a", "#7d89a6", "#b9c3d8"
 TINTS = ("#dbe7fb", "#e3f1e4", "#fdebcd")  # from the lowest floor to the highest
@@ -124,13 +124,18 @@ def find_routes(arrows: Mapping[str, Sequence[str]]) -> list[list[Place]]:
 
 
 def arrange(routes: Sequence[Sequence[Place]]) -> dict[Place, float]:
-    """Return where across the house each place has its middle, so that arrows are short."""
+    """Return where across the house each place has its middle: few arrows cross, all are short."""
     pairs = [pair for places in routes for pair in pairwise(places)]
 
-    def length(across: Mapping[Place, float]) -> float:
-        return sum(abs(across[upper] - across[lower]) for upper, lower in pairs)
+    def quality(across: Mapping[Place, float]) -> tuple[int, float]:
+        crossings = sum(
+            first[0].floor == second[0].floor
+            and (across[first[0]] - across[second[0]]) * (across[first[1]] - across[second[1]]) < 0
+            for first, second in combinations(pairs, 2)
+        )
+        return crossings, sum(abs(across[upper] - across[lower]) for upper, lower in pairs)
 
-    return min((_settle(pairs, Random(start)) for start in range(STARTS)), key=length)
+    return min((_settle(pairs, Random(start)) for start in range(STARTS)), key=quality)
 
 
 def _settle(pairs: Iterable[tuple[Place, Place]], rng: Random) -> dict[Place, float]:
@@ -203,6 +208,6 @@ def _box(
     box = FancyBboxPatch(corner, width, HEIGHT, shape, fc=color, ec=WALL, linewidth=1)
     axes.add_patch(box)
     x, y = corner[0] + width / 2, corner[1] + HEIGHT
-    axes.text(x, y - 0.2, title, size=11, weight="bold", color=INK, ha="center", va="center")
+    axes.text(x, y - 0.21, title, size=12.5, weight="bold", color=INK, ha="center", va="center")
     lines = textwrap.fill(text, int(CHARACTERS * width / ROOM))
-    axes.text(x, y - 0.51, lines, size=8, color=PALE, ha="center", va="center", linespacing=1.25)
+    axes.text(x, y - 0.55, lines, size=9, color=PALE, ha="center", va="center", linespacing=1.25)

@@ -50,7 +50,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "laboratory": (
         "spaces", "predictors", "registry", "strategies", "search", "evaluators", "runs",
     ),
-    "reports": ("spaces", "registry", "search", "runs", "laboratory"),
+    "reports": ("spaces", "registry", "strategies", "search", "runs", "laboratory"),
     "commands": (
         "spaces", "registry", "strategies", "training", "supernets", "execution", "runs",
         "optuna_bridge", "laboratory", "reports",
@@ -148,6 +148,11 @@ class House:
             chains[module] = [module, *below]
         return max(chains.values(), key=len)
 
+    def summary(self, wing: str) -> str:
+        """Return what a wing is, in a few words."""
+        docstring = self.docstrings["weaknas" if wing == "weaknas" else f"weaknas.{wing}"]
+        return docstring.partition(".\n")[0].removeprefix(f"{wing.capitalize()}: ")
+
     def _imported(self, module: str) -> Iterator[str]:
         for origin, name, _ in self._statements[module]:
             if origin in self.files:
@@ -208,11 +213,10 @@ def main() -> None:
     if options.svg:
         from _house_picture import draw
 
-        arrows = house.arrows()
         draw(
             options.svg,
-            arrows,
-            {wing: house.docstrings[f"weaknas.{wing}"].partition(".\n")[0] for wing in arrows},
+            house.arrows(),
+            {wing: house.summary(wing) for wing in wings},
             f"{' · '.join(FOUNDATION)}\nwhat every file may import",
             f"{' · '.join(ROOF)}\nwhat a user calls: imports the wings when they are used",
         )

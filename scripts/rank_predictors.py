@@ -18,8 +18,8 @@ from _shared import command, parser, save, start
 
 from weaknas.commands.rank import RankingProgress, print_ranking
 from weaknas.errors import InputError
-from weaknas.laboratory.ranking import REGIMES, Contestant, Ranking, parse_contestant
-from weaknas.laboratory.ranking_results import rank
+from weaknas.laboratory.contestants import Contestant, parse_contestant
+from weaknas.laboratory.ranking import REGIMES, Ranking, rank
 from weaknas.registry import get_benchmark, get_space, list_predictors
 from weaknas.reports import plots
 from weaknas.spaces import SearchSpace

@@ -16,9 +16,10 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import Experiment
-from weaknas.laboratory.ranking import Contestant, Ranking
-from weaknas.laboratory.ranking_results import RankingFolder, rank, read_ranking
+from weaknas.laboratory.ranking import Ranking, rank
+from weaknas.laboratory.ranking_results import RankingFolder, read_ranking
 from weaknas.laboratory.results import ComparisonFolder, compare, read_comparison
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch

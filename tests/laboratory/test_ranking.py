@@ -20,17 +20,16 @@ from weaknas import WeakNAS, run
 from weaknas.components import fresh_predictor, parse_label, run_seed
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.contestants import Contestant, parse_contestant
 from weaknas.laboratory.ranking import (
-    Contestant,
     Measurer,
     Ranking,
-    Task,
     measure,
-    parse_contestant,
+    rank,
     top_size,
     training_set,
 )
-from weaknas.laboratory.ranking_results import rank, summarize_ranking
+from weaknas.laboratory.ranking_results import Task, summarize_ranking
 from weaknas.laboratory.statistics import bootstrap_interval, spearman_rho, wilcoxon
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.random_forest import RandomForest

@@ -15,9 +15,9 @@ from sklearn.neighbors import KNeighborsRegressor
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import Experiment
-from weaknas.laboratory.ranking import Contestant, Ranking
-from weaknas.laboratory.ranking_results import rank
+from weaknas.laboratory.ranking import Ranking, rank
 from weaknas.laboratory.results import compare
 from weaknas.registry import BENCHMARKS
 from weaknas.reports.report import report

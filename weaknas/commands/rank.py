@@ -15,8 +15,10 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError, MissingDependencyError, unknown
-from weaknas.laboratory.ranking import Ranking, Task, parse_contestant
-from weaknas.laboratory.ranking_results import rank as run_ranking
+from weaknas.laboratory.contestants import parse_contestant
+from weaknas.laboratory.ranking import Ranking
+from weaknas.laboratory.ranking import rank as run_ranking
+from weaknas.laboratory.ranking_results import Task
 from weaknas.laboratory.workers import Outcome
 from weaknas.registry import SPACES, get_benchmark, is_space_file
 

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
 from weaknas.files import lock, prepare_file
+from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.folder import versions
-from weaknas.laboratory.ranking import Contestant
 from weaknas.laboratory.tuning import (
     Tuning,
     best_config,

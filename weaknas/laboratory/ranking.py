@@ -4,97 +4,34 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from weaknas.components import describe, fresh_predictor, parse_label, run_seed
+from weaknas.components import describe, fresh_predictor, run_seed
 from weaknas.errors import InputError, check_whole, unknown
 from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import BenchmarkSource
+from weaknas.laboratory.folder import complete, versions
+from weaknas.laboratory.ranking_results import MEASUREMENTS, RankingFolder, Task
 from weaknas.laboratory.statistics import Floats, kendall_tau, spearman_rho, top_precision
 from weaknas.laboratory.workers import Outcome, attempt
 from weaknas.predictors.pool import for_pool
 from weaknas.predictors.regressor import check_predictions
-from weaknas.registry import get_encoder, get_predictor
 from weaknas.runs.runner import run
-from weaknas.search.evolution import default_candidates
-from weaknas.search.pool import Pool
-from weaknas.search.presets import get_preset
 from weaknas.search.strategy import WeakNAS
 from weaknas.search.targets import get_transform
-from weaknas.spaces import SearchSpace
-from weaknas.strategies import History
 
 Regime: TypeAlias = Literal["uniform", "progressive"]
 REGIMES: tuple[Regime, ...] = get_args(Regime)
 Rows: TypeAlias = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A predictor with the encoder it is given.
-
-    Parameters
-    ----------
-    predictor : estimator
-        Any scikit-learn regressor, unfitted.
-    encoder : str or transformer, optional
-        A registered name, several joined by ``+``, or any transformer of genotypes;
-        default: that of a search with the default settings.
-    """
-
-    predictor: Any
-    encoder: Any = None
-
-    def encoder_name(self, space: SearchSpace) -> str:
-        """Return the name of the encoder for a space."""
-        chosen = self.encoder
-        if chosen is None:
-            chosen = get_preset("default", space).encoder_for(self.predictor)
-        return chosen if isinstance(chosen, str) else type(chosen).__name__
-
-    def build_encoder(self, space: SearchSpace) -> Any:
-        """Return the encoder for a space.
-
-        Raises
-        ------
-        InputError
-            When it is unknown or does not fit the space.
-        """
-        if self.encoder is None or isinstance(self.encoder, str):
-            return get_encoder(self.encoder_name(space), space)
-        return self.encoder
-
-    def pool(self, space: SearchSpace) -> Pool:
-        """Return the whole space, each architecture once, as this contestant sees it."""
-        candidates = default_candidates(space, self.build_encoder(space))
-        return candidates.pool(History(space), np.random.default_rng(0))
-
-
-def parse_contestant(label: str, encoder: str | None = None) -> Contestant:
-    """Return the contestant of a label such as ``xgboost:max-depth=3:encoder=one-hot``.
-
-    Parameters
-    ----------
-    label : str
-        Name of a predictor, and its options; ``encoder`` is one of them.
-    encoder : str, optional
-        Where the label names none.
-
-    Raises
-    ------
-    InputError
-        When the predictor or an option is unknown.
-    """
-    name, options = parse_label(label)
-    return Contestant(
-        encoder=options.pop("encoder", encoder), predictor=get_predictor(name, **options)
-    )
+Progress: TypeAlias = Callable[[Outcome[Task]], None]
 
 
 @dataclass(frozen=True)
@@ -220,33 +157,49 @@ class Ranking:
         }
 
 
-@dataclass(frozen=True)
-class Task:
-    """One predictor in one run, at all training sizes; `run` counts from 0."""
+def rank(
+    design: Ranking,
+    output: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    command: str = "",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure how well predictors rank, or what is left of it, and summarize.
 
-    predictor: str
-    run: int
+    With `output`, every finished task is on the disk before the next is waited for;
+    the same design with the same folder continues, and one with more or other
+    predictors, or more runs, adds to it. What raised is reported and tried again by
+    the next call.
 
+    Parameters
+    ----------
+    design : Ranking
+    output : path, optional
+        Folder; gets ``rankings.parquet`` (one row a predictor, run and training
+        size, see `measure`), ``summary.json`` and ``config.json``.
+    jobs : int
+        Processes; apart from the seconds they do not change the results.
+    command : str
+        Noted in ``config.json``.
+    progress : callable, optional
+        Called with the `Outcome` of every task, those of an earlier call included.
 
-#: The columns of what is measured.
-MEASUREMENTS = pa.schema(
-    [
-        pa.field(name, kind, nullable=False)
-        for name, kind in (
-            ("predictor", pa.string()),
-            ("encoder", pa.string()),
-            ("run", pa.int64()),
-            ("seed", pa.int64()),
-            ("train_size", pa.int64()),
-            ("kendall_tau", pa.float64()),
-            ("spearman", pa.float64()),
-            ("top_precision", pa.float64()),
-            ("regret", pa.float64()),
-            ("seconds_fit", pa.float64()),
-            ("seconds_predict", pa.float64()),
-        )
-    ]
-)
+    Returns
+    -------
+    dict
+        The summary of all that is in the folder, see
+        `weaknas.laboratory.ranking_results.summarize_ranking`.
+
+    Raises
+    ------
+    InputError
+        When the design cannot be run, or the folder holds something else, is in use or
+        cannot be written.
+    """
+    described = design.describe() | {"versions": versions()}
+    with RankingFolder.open(output, described, command) as folder:
+        return complete(folder, design.tasks(), Measurer(design), jobs, progress)
 
 
 class Measurer:

@@ -1,9 +1,10 @@
-"""The folder of a ranking of predictors, its summary, and the loop that fills them."""
+"""The folder of a ranking of predictors, its tasks and its summary."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,57 +12,39 @@ import numpy as np
 import pyarrow as pa
 
 from weaknas.components import run_seed
-from weaknas.laboratory.folder import Design, Folder, complete, versions
-from weaknas.laboratory.ranking import MEASUREMENTS, Measurer, Ranking, Task
+from weaknas.laboratory.folder import Design, Folder
 from weaknas.laboratory.statistics import Floats, bootstrap_interval, holm, wilcoxon
-from weaknas.laboratory.workers import Outcome
 
 QUALITIES = ("kendall_tau", "spearman", "top_precision", "regret")
-Progress: TypeAlias = Callable[[Outcome[Task]], None]
 
 
-def rank(
-    design: Ranking,
-    output: str | Path | None = None,
-    *,
-    jobs: int = 1,
-    command: str = "",
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Measure how well predictors rank, or what is left of it, and summarize.
+@dataclass(frozen=True)
+class Task:
+    """One predictor in one run, at all training sizes; `run` counts from 0."""
 
-    With `output`, every finished task is on the disk before the next is waited for;
-    the same design with the same folder continues, and one with more or other
-    predictors, or more runs, adds to it. What raised is reported and tried again by
-    the next call.
+    predictor: str
+    run: int
 
-    Parameters
-    ----------
-    design : Ranking
-    output : path, optional
-        Folder; gets ``rankings.parquet`` (one row a predictor, run and training
-        size, see `weaknas.laboratory.ranking.measure`), ``summary.json`` and ``config.json``.
-    jobs : int
-        Processes; apart from the seconds they do not change the results.
-    command : str
-        Noted in ``config.json``.
-    progress : callable, optional
-        Called with the `Outcome` of every task, those of an earlier call included.
 
-    Returns
-    -------
-    dict
-        The summary of all that is in the folder, see `summarize_ranking`.
-
-    Raises
-    ------
-    InputError
-        When the design cannot be run, or the folder holds something else, is in use or
-        cannot be written.
-    """
-    described = design.describe() | {"versions": versions()}
-    with RankingFolder.open(output, described, command) as folder:
-        return complete(folder, design.tasks(), Measurer(design), jobs, progress)
+#: The columns of what is measured.
+MEASUREMENTS = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in (
+            ("predictor", pa.string()),
+            ("encoder", pa.string()),
+            ("run", pa.int64()),
+            ("seed", pa.int64()),
+            ("train_size", pa.int64()),
+            ("kendall_tau", pa.float64()),
+            ("spearman", pa.float64()),
+            ("top_precision", pa.float64()),
+            ("regret", pa.float64()),
+            ("seconds_fit", pa.float64()),
+            ("seconds_predict", pa.float64()),
+        )
+    ]
+)
 
 
 def summarize_ranking(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from weaknas.components import run_seed
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark, evaluation_seed
-from weaknas.laboratory.ranking import Contestant
+from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.statistics import Floats
 from weaknas.runs.journal import read_journal
 from weaknas.search.evolution import default_candidates
