@@ -1,4 +1,4 @@
-"""Locks of folders and files: one writer at a time, and nobody kept out for good."""
+"""Files that people give are read within limits; locks keep one writer at a time."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from weaknas.errors import InputError
-from weaknas.files import lock
+from weaknas.files import MOST_DEEP, lock, read_bytes, read_csv, read_json, read_toml
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks of the system")
 
@@ -24,6 +25,129 @@ HOLD = (
 @pytest.fixture(params=["folder", "file"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path if request.param == "folder" else tmp_path / "made.json"
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+
+def nested(depth: int, form: str = "json") -> bytes:
+    text = "[" * depth + "1" + "]" * depth
+    return (text if form == "json" else f"a = {text}").encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "is damaged: Expecting property name"),
+        (b"\xff", "is damaged: 'utf-8' codec can't decode"),
+        (nested(MOST_DEEP + 1), "is damaged: it is nested more than 100 deep"),
+        (b'{"a": ' * 101 + b"1" + b"}" * 101, "is damaged: it is nested more than 100 deep"),
+        (nested(10**6), "is damaged: it is nested too deeply"),
+        (b"1" * 5000, "is damaged: Exceeds the limit"),
+        (b"", "is damaged: Expecting value"),
+    ],
+    ids=range(7),
+)
+def test_json_that_is_none_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_json(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a = [", "cannot be read: "),
+        (b"\xff", "cannot be read: 'utf-8' codec can't decode"),
+        (nested(MOST_DEEP, "toml"), "cannot be read: it is nested more than 100 deep"),
+        (nested(10**5, "toml"), "cannot be read: it is nested too deeply"),
+        (b"a = " + b"1" * 5000, "cannot be read: Exceeds the limit"),
+        (b"a = 1\na = 2", "cannot be read: Cannot overwrite"),
+    ],
+    ids=range(6),
+)
+def test_toml_that_is_none_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_toml(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1\n", "row 2 has 1 cells where the first has 2"),
+        (b"a,a\n1,2\n", "a column name is there twice: a"),
+        (b"a,b\n1,\xff\n", "codec can't decode"),
+        (b'a,b\n1,"2\n', "unexpected end of data"),
+        (b"a,b\n1," + b"2" * 200_000, "field larger than field limit"),
+    ],
+    ids=range(5),
+)
+def test_csv_that_is_none_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_csv(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_csv_by_hand(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    text = '\ufeff\na, b ,"c,;|x"\r\n\r\n1,"2,;|\n3", \r\n'
+    path.write_text(text.replace(",", mark).replace(f"{mark};|", ",;|"), encoding="utf-8")
+    assert read_csv(path) == {"a": ["1"], "b": ["2,;|\n3"], "c,;|x": [""]}
+    path.write_text("a,b\n", encoding="utf-8")
+    assert read_csv(path) == {"a": [], "b": []}
+    path.write_text("", encoding="utf-8")
+    assert read_csv(path) == {}
+
+
+def test_the_deepest_that_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(nested(MOST_DEEP))
+    value = read_json(path)
+    for _ in range(MOST_DEEP):
+        (value,) = value
+    assert value == 1
+
+
+@pytest.mark.parametrize("read", [read_bytes, read_csv, read_json, read_toml])
+def test_what_is_no_file_that_ends_is_refused(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place, message in (
+        ("/dev/zero", "it is no regular file"),
+        (tmp_path / "pipe", "it is no regular file"),  # nobody writes to it: it would wait
+        (tmp_path, "it is a folder"),
+        (tmp_path / "none", "no such file"),
+        (tmp_path / "pipe" / "none", "no such file"),
+        (tmp_path / ("n" * 300), "File name too long"),
+        ("a\0b", "null byte"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            read(Path(place))
+        assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_too_large_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    with path.open("wb") as file:
+        file.truncate(10**12)  # takes no room
+    with pytest.raises(InputError, match=r"it has 1,000,000,000,000 bytes; at most 67,108,864"):
+        read_json(path)
+    with pytest.raises(InputError, match="at most 10 are read"):
+        read_bytes(path, most=10)
+
+
+# -- locks ------------------------------------------------------------------------------------
 
 
 def test_one_at_a_time(target: Path, tmp_path: Path) -> None:

@@ -1,20 +1,168 @@
-"""Writing files that are either whole or absent, and where caches live."""
+"""Reading files that people give, writing files whole or not at all, and where caches live."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
+import stat
+import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, listed
+
+#: Bytes of a file of settings or records, and how deep lists and tables in it are nested.
+MOST_BYTES = 2**26
+MOST_DEEP = 100
+#: Bytes of a table of texts.
+MOST_TABLE_BYTES = 2**28
+_SEPARATORS = ",;\t|"
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+# -- files that people give -----------------------------------------------------------------
+
+
+def check_regular(path: Path, most: int | None = None) -> None:
+    """Refuse what is no file that ends: a folder, a device, a pipe, or nothing.
+
+    Parameters
+    ----------
+    path : Path
+    most : int, optional
+        Bytes that it may have.
+
+    Raises
+    ------
+    InputError
+        One line with the path and what is wrong.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        raise unreadable(path, error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: cannot be read (it is a folder)")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path}: cannot be read (it is no regular file)")
+    if most is not None and status.st_size > most:
+        raise InputError(
+            f"{path}: cannot be read (it has {status.st_size:,} bytes; at most {most:,} are read)"
+        )
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Read a file that is not too large.
+
+    Raises
+    ------
+    InputError
+        When it is missing, too large, no regular file or cannot be read.
+    """
+    check_regular(path, most)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def read_json(path: Path, most: int = MOST_BYTES) -> Any:
+    """Read a JSON file, as programs write them.
+
+    Raises
+    ------
+    InputError
+        As for `read_bytes`, and when it is damaged: no JSON, or nested too deeply.
+    """
+    return _parse(path, read_bytes(path, most), json.loads, "is damaged")
+
+
+def read_toml(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
+    """Read a TOML file, as people write them.
+
+    Raises
+    ------
+    InputError
+        As for `read_bytes`, and when it is no TOML or nested too deeply.
+    """
+    text = read_bytes(path, most)
+    content: dict[str, Any] = _parse(path, text, tomllib.loads, "cannot be read")
+    return content
+
+
+def read_csv(path: Path, most: int = MOST_TABLE_BYTES) -> dict[str, list[str]]:
+    """Read a table of texts with the names of the columns in its first line.
+
+    Cells are separated by commas, semicolons, tabs or ``|``, whichever makes the most
+    names; blanks around them do not count, empty lines neither.
+
+    Raises
+    ------
+    InputError
+        As for `read_bytes`, and when lines differ in length or names repeat.
+    """
+    try:
+        text = read_bytes(path, most).decode("utf-8-sig")
+        first = text.lstrip("\r\n").partition("\n")[0]
+        widths = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in _SEPARATORS}
+        separator = max(widths, key=lambda mark: widths[mark])
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        rows = [[cell.strip() for cell in line] for line in lines if line]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from error
+    names = rows.pop(0) if rows else []
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(names):
+            raise InputError(
+                f"{path}: row {number} has {len(row)} cells where the first has {len(names)}"
+            )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: a column name is there twice: {listed(twice)}")
+    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    return {name: list(cells) for name, cells in zip(names, columns, strict=True)}
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Build the error for a file that cannot be read, in one line."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return InputError(f"{path}: cannot be read ({' '.join(reason.split())})")
+
+
+def _parse(path: Path, content: bytes, parse: Callable[[str], Any], fault: str) -> Any:
+    try:
+        value = parse(content.decode("utf-8"))
+    except RecursionError as error:
+        raise InputError(f"{path} {fault}: it is nested too deeply") from error
+    except ValueError as error:  # integers of thousands of digits, too
+        raise InputError(f"{path} {fault}: {' '.join(str(error).split())}") from error
+    if _is_deeper(value, MOST_DEEP):
+        raise InputError(f"{path} {fault}: it is nested more than {MOST_DEEP} deep")
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Tell whether lists and tables are nested deeper; without recursion, which has a limit."""
+    level = [value]
+    for _ in range(depth + 1):
+        lists = [item for item in level if isinstance(item, list)]
+        tables = [item.values() for item in level if isinstance(item, dict)]
+        level = [item for inner in (*lists, *tables) for item in inner]
+    return bool(level)
+
+
+# -- writing ----------------------------------------------------------------------------------
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

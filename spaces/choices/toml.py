@@ -22,15 +22,16 @@ The file has a ``[choices]`` table with the values of each choice, optionally a
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weaknas.errors import InputError, unknown
+from weaknas.files import read_toml
 from weaknas.spaces.choices.space import ChoiceSpace
 
+_MOST_BYTES = 2**24
 _KEYS = ("name", "choices", "conditions", "table")
 _TABLE_KEYS = {"path": str, "objective": str, "maximize": bool, "cost": str, "test": str}
 
@@ -92,15 +93,11 @@ def read_space_file(path: str | Path) -> SpaceFile:
         that is not known; one line that names the file.
     """
     path = Path(path)
+    content = read_toml(path, _MOST_BYTES)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
         return _interpret(path, content)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
 
 
 def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:

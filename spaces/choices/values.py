@@ -96,10 +96,8 @@ class ChoiceValues:
 
     def is_absent(self, value: Any) -> bool:
         """Tell whether a cell of a table says that there is no value."""
-        if isinstance(value, str):
-            return value.strip().lower() in _NOTHING and value not in self._index
-        # pandas' NA is no number and compares as NA.
-        return value is None or str(value).lower() in _NOTHING
+        is_own = isinstance(value, str) and value in self._index
+        return is_nothing(value) and not is_own
 
     @cached_property
     def _by_key(self) -> dict[Hashable, int]:
@@ -112,6 +110,14 @@ class ChoiceValues:
                 _unambiguous(_rounded(kind, value) for value in self.values)
                 for kind in (np.float32, np.float16)
             ]
+
+
+def is_nothing(value: Any) -> bool:
+    """Tell whether a cell of a table is empty: None, NaN, pandas' NA, or a text for them."""
+    is_pandas = type(value).__name__ in ("NAType", "NaTType")  # imported by who has them
+    if is_pandas or isinstance(value, str | float | Decimal | np.generic | None):
+        return str(value).strip().lower() in _NOTHING
+    return False
 
 
 def _list(name: str, values: Iterable[Any]) -> list[Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from weaknas.errors import InputError
+from weaknas.files import read_csv
 from weaknas.spaces.darts.space import CELLS, DARTS
 from weaknas.spaces.files.tables import Columns
 
@@ -38,15 +38,18 @@ def read_random_sample(path: Path) -> Columns:
     space = DARTS()
     rows = []
     accuracies: list[list[float]] = []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        for line in reader:
-            try:
-                rows.append(space.from_cells([_cell(line[name]) for name in CELLS]))
-                accuracies.append([float(line[name]) for name in _ACCURACIES])
-            except (InputError, KeyError, TypeError, ValueError) as error:
-                where = f"{path}, line {reader.line_num}"
-                raise InputError(f"{where}: not a measured genotype ({error})") from error
+    columns = read_csv(path)
+    missing = [name for name in (*CELLS, *_ACCURACIES) if name not in columns]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
+    lines = zip(*(columns[name] for name in (*CELLS, *_ACCURACIES)), strict=True)
+    for number, line in enumerate(lines, start=2):
+        try:
+            rows.append(space.from_cells([_cell(text) for text in line[: len(CELLS)]]))
+            accuracies.append([float(text) for text in line[len(CELLS) :]])
+        except ValueError as error:
+            where = f"{path}, line {number}"
+            raise InputError(f"{where}: not a measured genotype ({error})") from error
     if not rows:
         raise InputError(f"{path}: no line has a genotype")
     values = np.array(accuracies)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from weaknas.errors import InputError
-from weaknas.files import data_folders
+from weaknas.files import data_folders, read_csv
 from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.mobilenetv3.space import MobileNetV3
 
@@ -58,18 +57,16 @@ def read_table(space: MobileNetV3, path: Path) -> Columns:
         as with another width; the message has the line.
     """
     rows, values = [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
-        for line in reader:
-            try:
-                rows.append(space.parse(",".join(line[name] for name in _COLUMNS[:4])))
-                values.append([float(line[name]) for name in _COLUMNS[4:]])
-            except (TypeError, ValueError) as error:
-                where = f"{path}, line {reader.line_num}"
-                raise InputError(f"{where}: not a measured subnet ({error})") from error
+    columns = read_csv(path)
+    missing = [name for name in _COLUMNS if name not in columns]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}")
+    for number, line in enumerate(zip(*(columns[name] for name in _COLUMNS), strict=True), start=2):
+        try:
+            rows.append(space.parse(",".join(line[:4])))
+            values.append([float(text) for text in line[4:]])
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: not a measured subnet ({error})") from error
     if not rows:
         raise InputError(f"{path}: no line has a subnet")
     genotypes = np.stack(rows)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from datetime import date, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -94,6 +96,133 @@ def test_keys_of_integers_are_values_or_genotypes():
         np.testing.assert_array_equal(benchmark.true_scores(NUMBERS.enumerate()), SCORES)
     with pytest.raises(InputError, match=r"row of \(1, 1\) could be"):
         weaknas.TabularBenchmark(NUMBERS, {(1, 1): 0.5, (2, 1): 0.7}, partial=True)
+
+
+# -- types of columns -----------------------------------------------------------------------
+
+CONDITIONAL = ChoiceSpace(
+    {"op": ["skip", "conv"], "rate": [0.1, 0.01], "wide": [True, False]},
+    conditions={"rate": {"op": ["conv"]}, "wide": {"op": ["conv"]}},
+)
+RESULTS = {
+    "op": ["skip", "conv", "conv", "conv", "conv"],
+    "rate": [None, 0.1, 0.1, 0.01, 0.01],
+    "wide": [None, True, False, True, False],
+    "score": [1.0, 2.0, 3.0, 5.0, 4.0],
+    "seconds": [60, 120, 180, 240, 300],
+}
+BEST = "op=conv,rate=0.01,wide=True"
+
+
+def frames():
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(RESULTS)
+    yield "mapping", RESULTS
+    yield "frame", frame
+    yield "nullable", frame.convert_dtypes()
+    yield "backed by pyarrow", frame.convert_dtypes(dtype_backend="pyarrow")
+    yield "single precision", frame.astype({"rate": "float32", "score": "float32"})
+    yield "half precision", frame.astype({"rate": "float16"})
+    yield "nullable and single", frame.convert_dtypes().astype({"rate": "Float32"})
+    yield "categories", frame.astype({"op": "category", "rate": "category", "wide": "category"})
+    yield "texts", frame.astype({"op": "string", "rate": "string", "wide": "string"})
+    yield "NA", frame.assign(rate=[pd.NA, 0.1, 0.1, 0.01, 0.01])
+    yield "NaT", frame.assign(rate=[pd.NaT, 0.1, 0.1, 0.01, 0.01])
+    yield "truth as numbers", frame.assign(wide=["NA", "true", "FALSE", "True", "false"])
+    yield "decimals", frame.assign(score=[Decimal(number) for number in RESULTS["score"]])
+    yield "pyarrow", pa.table(RESULTS)
+    yield "pyarrow batch", pa.RecordBatch.from_pydict(RESULTS)
+    single = pa.array(RESULTS["rate"], pa.float32())
+    yield "pyarrow and single", pa.table(RESULTS | {"rate": single})
+    words = pa.array(RESULTS["op"]).dictionary_encode()
+    yield "pyarrow and dictionary", pa.table(RESULTS | {"op": words})
+    choices = zip(RESULTS["op"], RESULTS["rate"], RESULTS["wide"], strict=True)
+    rows = [
+        CONDITIONAL.encode(dict(zip(CONDITIONAL.variables, values, strict=True))).tolist()
+        for values in choices
+    ]
+    texts = [CONDITIONAL.format(np.array(row)) for row in rows]
+    measured = {"score": RESULTS["score"], "seconds": RESULTS["seconds"]}
+    yield "pyarrow and string forms", pa.table({"architecture": texts} | measured)
+    yield "pyarrow and genotypes", pa.table({"genotype": rows} | measured)
+
+
+def test_every_type_of_column_is_the_same_table():
+    for name, table in frames():
+        benchmark = weaknas.TabularBenchmark(CONDITIONAL, table, cost="seconds")
+        best = benchmark.optimum().architecture
+        assert best.text == BEST, name
+        evaluation = benchmark.evaluate(best, seed=0)
+        assert (evaluation.score, evaluation.cost) == (5.0, 240.0), name
+
+
+def durations():
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    minutes = range(1, 6)
+    yield "pandas", pd.to_timedelta(minutes, unit="min")
+    yield "list of pandas", [pd.Timedelta(minutes=number) for number in minutes]
+    yield "Python", [timedelta(minutes=number) for number in minutes]
+    yield "numpy", np.array(minutes, dtype="m8[m]")
+    yield "list of numpy", list(np.array(minutes, dtype="m8[m]"))
+    yield "milliseconds", np.array([60_000 * number for number in minutes], dtype="m8[ms]")
+    yield "pyarrow", pa.array([60 * number for number in minutes], pa.duration("s"))
+    yield "text", [str(60 * number) for number in minutes]
+    yield "column of pandas", pd.Series(pd.to_timedelta(minutes, unit="min"))
+    yield (
+        "backed by pyarrow",
+        pd.Series(pd.to_timedelta(minutes, unit="min")).astype(pd.ArrowDtype(pa.duration("ns"))),
+    )
+
+
+def test_durations_are_seconds():
+    for name, seconds in durations():
+        benchmark = weaknas.TabularBenchmark(
+            CONDITIONAL, RESULTS | {"seconds": seconds}, cost="seconds"
+        )
+        best = benchmark.optimum().architecture
+        assert benchmark.evaluate(best, seed=0).cost == 240.0, name
+
+
+def other_columns():
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    times = pd.to_datetime(["2020-01-01"] * 5)
+    yield "times", times
+    yield "times with a zone", times.tz_localize("UTC")
+    yield "list of times", list(times)
+    yield "times of numpy", times.to_numpy()
+    yield "list of times of numpy", list(times.to_numpy())
+    yield "times of pyarrow", pa.array([1] * 5, pa.timestamp("ns"))
+    yield "dates", [date(2020, 1, 1)] * 5
+    yield "periods", pd.period_range("2020", periods=5)
+    yield "complex", np.array([1 + 2j] * 5)
+    yield "complex numbers", [1 + 2j] * 5
+    yield "complex objects", np.array([np.complex128(1 + 2j)] * 5, dtype=object)
+    yield "words", ["good"] * 5
+    yield "bytes", [b"1"] * 5
+    yield "huge", [10**400] * 5
+    yield "records", [{"a": 1}] * 5
+    yield "ragged", [[1.0], [1.0, 2.0], [1.0], [1.0], [1.0]]
+
+
+def test_what_is_no_number_is_refused_where_one_is_needed():
+    for name, column in other_columns():
+        table = RESULTS | {"seconds": column}
+        for options in ({"cost": "seconds"}, {"objective": "seconds"}, {"test": "seconds"}):
+            with pytest.raises(InputError, match="'seconds' is not numeric") as caught:
+                weaknas.TabularBenchmark(CONDITIONAL, table, **options)
+            assert "\n" not in str(caught.value), name
+
+
+def test_what_is_no_number_is_left_out_elsewhere():
+    for name, column in other_columns():
+        benchmark = weaknas.TabularBenchmark(CONDITIONAL, RESULTS | {"note": column})
+        best = benchmark.optimum().architecture
+        assert benchmark.evaluate(best, seed=0).metrics == {"seconds": 240.0}, name
+
+
+def test_choices_beside_string_forms_are_no_measurements():
+    table = FORMS["choices"] | {"architecture": TEXTS}
+    assert shown(weaknas.TabularBenchmark(SPACE, table), 0).metrics == {}
 
 
 # -- what is no table -----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -345,14 +346,24 @@ def test_config_there_and_back(data, tmp_path):
     assert read.made == {"by": "hand"}
 
 
+FILE = '{"weaknas_predictor": 1, "predictor": "svr", "made": {}, %s}'
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot read"),
-        ("{", "is no JSON file"),
+        (None, "no such file"),
+        ("{", "is damaged: Expecting"),
         ("{}", "is no file of a predictor of format 1"),
-        ('{"weaknas_predictor": 1, "predictor": "svr"}', "is damaged: KeyError"),
+        ('{"weaknas_predictor": 1, "predictor": "svr"}', "is damaged: options is None"),
+        (FILE % '"options": [["C", 1]]', "is damaged: options is"),
+        (FILE % '"options": {}, "encoder": 5', "is damaged: encoder is 5"),
+        (FILE % '"options": {}, "predictor": null', "is damaged: predictor is None"),
+        (FILE % ('"options": ' + "[" * 100_000), "is damaged: it is nested too deeply"),
+        (FILE % ('"options": ' + "[" * 300 + "]" * 300), "nested more than 100 deep"),
+        (FILE % ('"options": {}, "made": ' + "1" * 5000), "is damaged: Exceeds the limit"),
     ],
+    ids=itertools.count(),
 )
 def test_other_files_are_refused(content, message, tmp_path):
     path = tmp_path / "config.json"

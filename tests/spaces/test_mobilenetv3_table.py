@@ -55,7 +55,8 @@ def test_found_in_a_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (HEAD, "no line has a subnet"),
         (HEAD + ROW + ROW.replace("5300", "9300"), r"line 3: .*kernel '9'"),
         (HEAD + ROW.replace("72.1360", "high"), "line 2: not a measured subnet"),
-        (HEAD + "3300\n", "line 2: not a measured subnet"),
+        (HEAD + "3300\n", "row 2 has 1 cells where the first has 7"),
+        ("\0" * 10, "lacks the columns"),
         (HEAD + ROW.replace("142539072", "1"), "row 1 has 1 macs, where .* has 142539072"),
     ],
 )

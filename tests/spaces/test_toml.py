@@ -102,6 +102,70 @@ def test_parquet_with_repeated_trainings(write: Any, tmp_path: Path) -> None:
     assert seen == {-value for value in errors[0]}
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_cells_are_separated_by_any_of_the_usual_marks(mark: str, write: Any) -> None:
+    benchmark = weaknas.get_benchmark(write(rows=ROWS.replace(",", mark)), labels="mean")
+    assert benchmark.optimum().architecture.text == "op=conv5,width=32"
+    assert (
+        benchmark.evaluate(benchmark.space.architecture("op=conv3,width=16"), seed=0).score == 61.0
+    )
+
+
+def test_names_in_quotes_may_hold_other_marks(write: Any) -> None:
+    table = TABLE.replace('"accuracy"', "'accuracy, mean'")
+    path = write(SPACE + table, ROWS.replace(",accuracy,", ',"accuracy, mean",'))
+    assert weaknas.get_benchmark(path).optimum().score == 80
+
+
+def test_cells_as_other_programs_write_them(write: Any) -> None:
+    """Truth values in capitals, whole numbers with a point or without, and what is missing."""
+    space = """
+[choices]
+deep = [true, false]
+rate = [1.0, 0.5]
+width = [16, 32]
+[conditions]
+width = { deep = [true] }
+[table]
+path = "results.csv"
+objective = "accuracy"
+"""
+    rows = """deep,rate,width,accuracy,converged,when,note,loss
+TRUE,1,16.0,1,TRUE,2020-01-01,a,0.5
+true,0.50,32,2,FALSE,2020-01-01,b,NA
+True,1.00,32.0,3,true,2020-01-01,c,nan
+true,5e-1,16,4,false,2020-01-01,,
+FALSE,1,NA,5,TRUE,,d,1
+false,0.5,NaN,6,TRUE,,e,2
+"""
+    benchmark = weaknas.get_benchmark(write(space, rows))
+    assert benchmark.space.size == 6
+    shown = benchmark.evaluate(benchmark.optimum().architecture, seed=0)
+    assert (shown.score, shown.metrics) == (6.0, {"converged": 1.0, "loss": 2.0})
+    third = benchmark.evaluate(benchmark.space.architecture("deep=True,rate=1.0,width=32"), seed=0)
+    assert (third.score, third.metrics) == (3.0, {"converged": 1.0})
+
+
+def test_many_columns(write: Any) -> None:
+    names = [f"metric{number}" for number in range(5000)]
+    lines = [line + ",1" * 5000 for line in ROWS.replace("note", "other").splitlines()[1:]]
+    rows = "\n".join([ROWS.splitlines()[0] + "," + ",".join(names), *lines])
+    benchmark = weaknas.get_benchmark(write(rows=rows))
+    shown = benchmark.evaluate(benchmark.space.architecture("op=skip"), seed=0)
+    assert set(names) < set(shown.metrics)
+
+
+def test_what_is_no_file_that_ends_is_refused(write: Any, tmp_path: Path) -> None:
+    for suffix in ("csv", "tsv", "parquet"):
+        path = write(SPACE + TABLE.replace("results.csv", f"device.{suffix}"))
+        (tmp_path / f"device.{suffix}").symlink_to("/dev/zero")
+        with pytest.raises(InputError, match=r"device.*it is no regular file"):
+            weaknas.get_benchmark(path)
+    (tmp_path / "device.toml").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"device\.toml: cannot be read .it is no regular file"):
+        weaknas.get_space(str(tmp_path / "device.toml"))
+
+
 def test_a_partial_table_is_searched_and_said(write: Any) -> None:
     with pytest.warns(RuntimeWarning, match="partial, 2 of 7 architectures"):
         benchmark = weaknas.get_benchmark(write(rows="\n".join(ROWS.splitlines()[:3])))
@@ -139,6 +203,10 @@ def test_command_line_says_what_is_wrong_in_one_line(write: Any) -> None:
         ("[choices]\na = [[2020-01-01]]", "the values of 'a' must be a list"),
         ("[choices]\na = [1, 1]", "empty or repeat"),
         ("[choices]\na = [1", "cannot be read"),
+        ("[choices]\na = " + "[" * 100_000, "nested too deeply"),
+        ("[choices]\na = [[" + "[" * 200 + "]" * 200 + "]]", "nested more than 100 deep"),
+        ("[choices]\na = [" + "[" * 30 + "]" * 30 + ", 1]", "nested more than 20 deep"),
+        ("[choices]\na = [" + "1" * 5000 + "]", "Exceeds the limit"),
         ("name = 3\n[choices]\na = [1, 2]", "name must be a text"),
         (SPACE.replace('conv5"] }', 'conv7"] }'), "unknown value of 'op' in the condition"),
         (SPACE + "[table]\npath = 'x.csv'", r"\[table\] lacks objective"),

@@ -2,38 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.errors import InputError
+from weaknas.evaluators._columns import NotNumbersError, Values, cells, numbers
 from weaknas.spaces import Genotypes, SearchSpace
 
-Values: TypeAlias = npt.NDArray[np.float64]
+
+@runtime_checkable
+class _ArrowTable(Protocol):
+    column_names: list[str]
+
+    def column(self, number: int) -> Any:
+        """Return a column."""
 
 
-def read_table(space: SearchSpace, table: Any) -> tuple[Genotypes, dict[str, Values]]:
+@runtime_checkable
+class _Frame(Protocol):
+    """A data frame of pandas or polars."""
+
+    columns: Any
+
+    def __getitem__(self, name: Any) -> Any:
+        """Return a column."""
+
+
+def read_table(
+    space: SearchSpace, table: Any, needed: Collection[str | None] = ()
+) -> tuple[Genotypes, dict[str, Values]]:
     """Return the genotypes, shape (n, d), and the columns, each (n, repeats), of a table.
+
+    Columns of something else than numbers are left out.
 
     Parameters
     ----------
     space : SearchSpace
     table : mapping or DataFrame-like
         See `TabularBenchmark`.
+    needed : collection of str
+        Columns that must be numbers, at all fidelities.
 
     Raises
     ------
     InputError
         When there is no column to tell the architectures by, a value is not of
-        the space, or a column is no array of numbers of the right length.
+        the space, or a column that is needed is no array of numbers of the right length.
     """
     columns = _columns(space, table)
     genotypes = _take_genotypes(space, columns)
+    for name in space.variables:  # where another column tells the architectures
+        if name not in needed:
+            columns.pop(name, None)
     if len(genotypes) == 0:
         raise InputError("the table has no rows")
-    values = {str(name): _numbers(name, column) for name, column in columns.items()}
+    values: dict[str, Values] = {}
+    for name, column in columns.items():
+        try:
+            values[name] = numbers(name, column)
+        except NotNumbersError:
+            if name in needed or name.partition("@")[0] in needed:
+                raise
     for name, column in values.items():
         if len(column) != len(genotypes):
             raise InputError(
@@ -43,7 +75,11 @@ def read_table(space: SearchSpace, table: Any) -> tuple[Genotypes, dict[str, Val
 
 
 def _columns(space: SearchSpace, table: Any) -> dict[str, Any]:
-    if hasattr(table, "columns"):  # pandas, polars
+    if isinstance(table, _ArrowTable):
+        names = list(table.column_names)
+        _refuse_twice(names)
+        return {name: table.column(number) for number, name in enumerate(names)}
+    if isinstance(table, _Frame) and not isinstance(table, Mapping):
         return _named_columns(table, list(table.columns))
     if not isinstance(table, Mapping):
         raise InputError(f"a table is a mapping or has columns; {type(table).__name__} is neither")
@@ -57,10 +93,14 @@ def _columns(space: SearchSpace, table: Any) -> dict[str, Any]:
 
 def _named_columns(table: Any, names: list[Any]) -> dict[str, Any]:
     texts = [str(name) for name in names]
-    for text in texts:
-        if texts.count(text) > 1:
-            raise InputError(f"the table has {texts.count(text)} columns named {text!r}")
+    _refuse_twice(texts)
     return {text: table[name] for text, name in zip(texts, names, strict=True)}
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"the table has {count} columns named {name!r}")
 
 
 def _columns_of_rows(space: SearchSpace, rows: Mapping[Any, Any]) -> dict[str, Any]:
@@ -114,16 +154,16 @@ def _take_genotypes(space: SearchSpace, columns: dict[str, Any]) -> Genotypes:
     """Take the columns that tell the architectures out of the table."""
     if "genotype" in columns:
         columns.pop("architecture", None)
-        return space.genotypes(np.asarray(columns.pop("genotype")))
+        return space.genotypes(_rows(columns.pop("genotype")))
     if "architecture" in columns:
-        return space.genotypes([str(text) for text in columns.pop("architecture")])
+        return space.genotypes([str(text) for text in cells(columns.pop("architecture"))])
     missing = [name for name in space.variables if name not in columns]
     if missing:
         raise InputError(
             "a table tells its architectures by a column 'architecture', a column 'genotype' or"
             f" one column a choice; it lacks {', '.join(missing)}"
         )
-    chosen = [list(columns.pop(name)) for name in space.variables]
+    chosen = [cells(columns.pop(name)) for name in space.variables]
     lengths = {name: len(values) for name, values in zip(space.variables, chosen, strict=True)}
     if len(set(lengths.values())) > 1:
         raise InputError(f"the columns of the choices have different lengths: {lengths}")
@@ -133,11 +173,10 @@ def _take_genotypes(space: SearchSpace, columns: dict[str, Any]) -> Genotypes:
     return space.genotypes(rows)
 
 
-def _numbers(name: str, column: Any) -> npt.NDArray[np.float64]:
+def _rows(column: Any) -> Any:
+    """Return genotypes as an array where they have one length; others are refused one by one."""
+    rows = column if isinstance(column, np.ndarray) else cells(column)
     try:
-        values = np.asarray(column if hasattr(column, "dtype") else list(column), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the column {name!r} is not numeric: {error}") from error
-    if values.ndim not in (1, 2):
-        raise InputError(f"the column {name!r} has {values.ndim} dimensions; 1 or 2 are read")
-    return values.reshape(len(values), -1)
+        return np.asarray(rows)
+    except ValueError:
+        return rows

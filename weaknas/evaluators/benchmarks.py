@@ -265,9 +265,7 @@ def from_file(
             f"{path} describes no [table] to look scores up in; a space without one is searched"
             " from Python with an evaluator"
         )
-    columns = read_table_file(
-        table.path, space.variables, (table.objective, table.cost, table.test)
-    )
+    columns = read_table_file(table.path)
     try:
         benchmark = TabularBenchmark(
             space,

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators._base import Evaluation, Optimum
-from weaknas.evaluators._read_table import Values, read_table
+from weaknas.evaluators._columns import Values
+from weaknas.evaluators._read_table import read_table
 from weaknas.spaces import Architecture, ConstrainedSpace, Genotypes, SearchSpace, SubsetSpace
 
 Labels: TypeAlias = Literal["one-seed", "resampled", "mean"]
@@ -37,11 +38,12 @@ class TabularBenchmark:
     Parameters
     ----------
     space : SearchSpace
-    table : mapping or DataFrame-like
+    table : mapping, data frame or pyarrow.Table
         Either columns by name: an ``architecture`` column of string forms, a
         ``genotype`` column of shape (n, d), or one column a decision of the
         space, and beside it any number of columns of shape (n,) or, for repeated
-        trainings, (n, repeats). Or a mapping from architecture (string form,
+        trainings, (n, repeats). Durations count in seconds; columns of something else
+        than numbers are left out. Or a mapping from architecture (string form,
         genotype or tuple of values) to a score or to a mapping of named values.
         Lower fidelities of a column stand in columns named ``column@epochs``.
     objective : str
@@ -81,7 +83,7 @@ class TabularBenchmark:
     ) -> None:
         if labels not in LABELS:
             raise unknown("labels", labels, LABELS)
-        genotypes, columns = read_table(space, table)
+        genotypes, columns = read_table(space, table, (objective, cost, test))
         for column in (objective, *([cost] if cost else []), *([test] if test else [])):
             if column not in columns:
                 raise unknown("column", column, columns)

@@ -24,6 +24,7 @@ from weaknas.files import (
     differences,
     lock,
     prepare_folder,
+    read_json,
     remove_parts,
     write_atomically,
     write_json,
@@ -227,7 +228,7 @@ class Folder(ABC, Generic[_Task]):
         folder._read()
         file = path / "summary.json"
         if file.exists():  # only there it is written what failed
-            summary = _read_json(file)
+            summary = read_json(file)
             try:
                 folder.errors = {task: str(error) for task, error in cls.failures(summary)}
                 sorted(folder.errors, key=folder.position)
@@ -247,7 +248,7 @@ class Folder(ABC, Generic[_Task]):
         file = path / "config.json"
         if not file.is_file():
             raise InputError(f"{path} holds no {cls.kind}: it has no config.json")
-        record = _read_json(file)
+        record = read_json(file)
         if not isinstance(record, dict) or record.get(f"weaknas_{cls.kind}") != cls.version:
             raise InputError(f"{path} holds no {cls.kind} of this version of weaknas")
         design = record.get(cls.section)
@@ -325,13 +326,6 @@ def complete(
         outcomes.close()
         summary = folder.finish()
     return summary
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, RecursionError, ValueError) as error:
-        raise InputError(f"{file} is damaged: {error}") from error
 
 
 def _read_table(file: Path, schema: pa.Schema) -> pa.Table:

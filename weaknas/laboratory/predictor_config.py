@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from weaknas.errors import InputError
-from weaknas.files import write_json
+from weaknas.files import read_json, write_json
 from weaknas.registry import get_predictor
 
 FORMAT_VERSION = 1
+#: What a file says, and of which types.
+_FIELDS: Mapping[str, Any] = {
+    "predictor": str,
+    "options": dict,
+    "encoder": str | None,
+    "made": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -81,23 +87,14 @@ class PredictorConfig:
         InputError
             When there is none or it is another kind of file.
         """
-        try:
-            record = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise InputError(f"{path} is no JSON file: {error}") from error
+        record = read_json(Path(path))
         if not isinstance(record, dict) or record.get("weaknas_predictor") != FORMAT_VERSION:
             raise InputError(
                 f"{path} is no file of a predictor of format {FORMAT_VERSION}, as `weaknas tune`"
                 " writes it"
             )
-        try:
-            return cls(
-                str(record["predictor"]),
-                dict(record["options"]),
-                record.get("encoder"),
-                dict(record.get("made", {})),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is damaged: {error!r}") from error
+        fields: dict[str, Any] = {name: record.get(name) for name in _FIELDS}
+        for name, kind in _FIELDS.items():
+            if not isinstance(fields[name], kind):
+                raise InputError(f"{path} is damaged: {name} is {fields[name]!r}")
+        return cls(**fields)

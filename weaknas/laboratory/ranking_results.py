@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from weaknas.components import run_seed
+from weaknas.files import read_bytes
 from weaknas.laboratory.folder import Design, Folder
 from weaknas.laboratory.statistics import Floats, bootstrap_interval, holm, wilcoxon
 
@@ -202,7 +203,7 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
 def is_ranking(folder: Path) -> bool:
     """Tell whether a folder holds a ranking, rather than other results or nothing."""
     path = folder / "config.json"
-    return path.is_file() and b'"weaknas_ranking"' in path.read_bytes()
+    return path.is_file() and b'"weaknas_ranking"' in read_bytes(path)
 
 
 def read_ranking(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from weaknas.errors import InputError, optional_import
-from weaknas.files import write_atomically
+from weaknas.files import read_json, write_atomically
 from weaknas.spaces import SearchSpace
 
 WEIGHTS, PROGRAM, ONNX = "weights.safetensors", "program.pt2", "network.onnx"
@@ -142,10 +141,10 @@ def read_card(folder: Path) -> dict[str, Any] | None:
     InputError
         When it is damaged.
     """
-    try:
-        card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    path = folder / CARD
+    if not path.exists():
         return None
-    except ValueError as error:
-        raise InputError(f"{folder / CARD} is damaged ({error})") from error
+    card: Any = read_json(path)
+    if not isinstance(card, dict):
+        raise InputError(f"{path} is damaged: it is no model card")
     return card
