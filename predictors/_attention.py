@@ -53,8 +53,9 @@ class _Layer(nn.Module):
 
     def forward(self, states: Tensor, related: Tensor, present: Tensor) -> Tensor:
         *batch, nodes, hidden = states.shape
-        parts = self.project(self.norm(states)).reshape(*batch, nodes, 3, self.heads, -1)
-        query, key, value = parts.movedim(-3, 0).transpose(-3, -2)  # each (m, b, heads, v, h')
+        projected = self.project(self.norm(states)).reshape(*batch, nodes, 3, self.heads, -1)
+        # each (m, b, heads, v, h')
+        query, key, value = projected.movedim(-3, 0).transpose(-3, -2)
         logits = query @ key.transpose(-1, -2) / math.sqrt(hidden / self.heads)
         logits = logits + self.bias(related).movedim(-1, -3)
         absent = present[..., None, :, 0][..., None, :] == 0

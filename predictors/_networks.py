@@ -142,8 +142,8 @@ class Relation(Scorer):
         super().__init__()
         hidden, self.count = sizes
         self.embed = embed
-        self.first = Linear(members, hidden, hidden, rng)
-        self.second = Linear(members, hidden, hidden, rng)
+        self.home = Linear(members, hidden, hidden, rng)
+        self.guest = Linear(members, hidden, hidden, rng)
         self.judge = Linear(members, hidden, 1, rng)
 
     def forward(self, adjacency: Tensor, operations: Tensor, plain: Tensor) -> Tensor:
@@ -152,11 +152,11 @@ class Relation(Scorer):
 
     def margins(self, one: Tensor, other: Tensor) -> Tensor:
         """Log-odds that rows, (m, b, h), are better than others, (m, c, h); shape (m, b, c)."""
-        forward = self._judged(self.first(one), self.second(other))
-        return forward - self._judged(self.first(other), self.second(one)).transpose(1, 2)
+        forward = self._compare(self.home(one), self.guest(other))
+        return forward - self._compare(self.home(other), self.guest(one)).transpose(1, 2)
 
-    def _judged(self, first: Tensor, second: Tensor) -> Tensor:
-        pairs = nn.functional.silu(first[:, :, None, :] + second[:, None, :, :])
+    def _compare(self, home: Tensor, guest: Tensor) -> Tensor:
+        pairs = nn.functional.silu(home[:, :, None, :] + guest[:, None, :, :])
         return self.judge(pairs).squeeze(-1)
 
     def loss(self, name: str, rows: list[Tensor], labels: Tensor, weights: Tensor) -> Tensor:
@@ -167,14 +167,14 @@ class Relation(Scorer):
     def finish(self, rows: list[Tensor], labels: Tensor) -> None:
         """Keep rivals that are spread evenly over the ranks."""
         places = np.linspace(0, labels.shape[-1] - 1, min(self.count, labels.shape[-1]))
-        chosen = torch.from_numpy(places.round().astype(np.int64)).to(labels.device)
-        self.register_buffer("rivals", self(*(part[:, chosen] for part in rows)))
+        spread = torch.from_numpy(places.round().astype(np.int64)).to(labels.device)
+        self.register_buffer("rivals", self(*(block[:, spread] for block in rows)))
 
     def scores(self, *rows: Tensor) -> Tensor:
         """Return the expected share of wins, shape (m, b)."""
         embedded = self(*rows)
-        parts = embedded.split(_PAIRED, dim=1)
-        wins = [self.margins(part, self.rivals).sigmoid().mean(dim=-1) for part in parts]
+        chunks = embedded.split(_PAIRED, dim=1)
+        wins = [self.margins(chunk, self.rivals).sigmoid().mean(dim=-1) for chunk in chunks]
         return torch.cat(wins, dim=1)
 
 

@@ -86,7 +86,7 @@ class Training:
             rate = 0.5 * (1.0 + math.cos(math.pi * step / self.steps))
             optimizer.param_groups[0]["lr"] = self.learning_rate * rate
             drawn = torch.from_numpy(next(batches)).to(labels.device)
-            batch = [part[drawn] for part in inputs]
+            batch = [block[drawn] for block in inputs]
             optimizer.zero_grad(set_to_none=True)
             network.loss(self.loss, batch, labels[drawn], weights[drawn]).backward()
             optimizer.step()
@@ -99,15 +99,15 @@ class Training:
     def scores(self, network: Scorer, rows: tuple[Singles, ...]) -> Floats:
         """Return the scores of every member, shape (m, n), for rows of shape (n, ...)."""
         device = choose_device(self.device)
-        parts = []
+        scores = []
         with _one_thread(device), torch.no_grad():
             network.to(device)
             for start in range(0, len(rows[0]), _CHUNK):
-                chunk = _tensors(tuple(part[start : start + _CHUNK] for part in rows), device)
-                wide = [part.expand(self.members, *part.shape) for part in chunk]
-                parts.append(network.scores(*wide).double().cpu().numpy())
+                chunk = _tensors(tuple(block[start : start + _CHUNK] for block in rows), device)
+                wide = [block.expand(self.members, *block.shape) for block in chunk]
+                scores.append(network.scores(*wide).double().cpu().numpy())
             network.to("cpu")
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(scores, axis=1)
 
 
 def _tensors(rows: tuple[Singles, ...], device: torch.device) -> list[Tensor]:

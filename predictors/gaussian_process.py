@@ -43,6 +43,16 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     hyperparameters_ : Hyperparameters
         For scaled features and standardised targets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from weaknas.predictors.gaussian_process import GaussianProcess
+    >>> X = np.linspace(0, 3, 20)[:, None]
+    >>> process = GaussianProcess().fit(X, np.sin(X[:, 0]))
+    >>> mean, std = process.predict([[1.5], [9.0]], return_std=True)
+    >>> float(mean[0].round(2)), bool(std[0] < 0.1 < std[1])
+    (1.0, True)
     """
 
     def __init__(

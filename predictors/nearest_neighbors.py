@@ -41,8 +41,8 @@ class _Neighbors(KNeighborsRegressor):  # type: ignore[misc]
         with np.errstate(divide="ignore"):
             weights = np.where(exact.any(axis=1)[:, None], exact, 1.0 / distances)
         weights /= weights.sum(axis=1, keepdims=True)
-        near = self._targets[rows]
-        mean = (weights * near).sum(axis=1)
+        targets = self._targets[rows]
+        mean = (weights * targets).sum(axis=1)
         if not return_std:
             return np.asarray(mean)
-        return mean, np.sqrt((weights * (near - mean[:, None]) ** 2).sum(axis=1))
+        return mean, np.sqrt((weights * (targets - mean[:, None]) ** 2).sum(axis=1))

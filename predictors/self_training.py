@@ -115,7 +115,7 @@ class SelfTrainingPool(PoolModel):
         count = min(self._parameters.unlabelled, len(others))
         drawn = rng.choice(others, size=count, replace=False)
         repeats = max(1, round(count / len(rows)))
-        every = np.concatenate([np.tile(rows, repeats), drawn])
+        training_rows = np.concatenate([np.tile(rows, repeats), drawn])
         labels = [np.tile(targets, repeats)]
         if count:
             labels.append(predict_mean(teacher, self._features[drawn]))
@@ -123,7 +123,7 @@ class SelfTrainingPool(PoolModel):
         weights = None
         if counts is not None:
             weights = np.concatenate([np.tile(counts, repeats), np.ones(len(drawn))])
-        self._model.fit(every, np.concatenate(labels), weights)
+        self._model.fit(training_rows, np.concatenate(labels), weights)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row of the pool."""

@@ -25,6 +25,17 @@ class Acquisition(ABC):
 
     Subclasses write `values`. One object may serve any number of searches: all that
     changes from round to round is in the belief. Parameters are public attributes.
+
+    Examples
+    --------
+    >>> import weaknas
+    >>> from weaknas.search.acquisition import Acquisition
+    >>> class Optimist(Acquisition):
+    ...     def values(self, belief):
+    ...         return belief.mean + 2 * belief.std
+    >>> search = weaknas.WeakNAS(weaknas.ChoiceSpace({"width": range(9)}), acquisition=Optimist())
+    >>> search.describe()["acquisition"]
+    {'name': 'Optimist'}
     """
 
     #: Whether a batch is spread by what the predictor says of the candidates' covariance.

@@ -102,14 +102,8 @@ class GrownCandidates(Candidates):
         best = genotypes[np.argsort(-scores, kind="stable")[: self.parents]]
         drawn = [history.genotypes, self.space.sample(self.size // 2, rng)]
         if len(best):
-            first, second = best[rng.integers(len(best), size=(2, self.size // 2))]
-            cross = (rng.random(len(first)) < 0.5)[:, None]
-            offspring = np.where(cross, self.space.crossover(first, second, rng), first)
-            mutations = rng.geometric(0.5, size=len(offspring))
-            for depth in range(1, int(mutations.max()) + 1):
-                again = mutations >= depth
-                offspring[again] = self.space.mutate(offspring[again], rng)
-            drawn.append(offspring.astype(self.space.genotype_dtype))
+            mothers, fathers = best[rng.integers(len(best), size=(2, self.size // 2))]
+            drawn.append(breed(self.space, mothers, fathers, rng))
         genotypes, codes = self.space._distinct_with_codes(np.vstack(drawn))
         return encode_pool(genotypes, codes, self.encoder)
 
@@ -146,11 +140,32 @@ class SampledCandidates(Candidates):
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return the same pool as long as nothing was told that is not in it."""
-        told = history.fingerprints
-        if len(self._pool.locate(told)) < len(told):
+        evaluated = history.fingerprints
+        if len(self._pool.locate(evaluated)) < len(evaluated):
             rows = np.vstack([self._pool.genotypes, history.genotypes])
             self._pool = encode_pool(*self.space._distinct_with_codes(rows), self.encoder)
         return self._pool
+
+
+def breed(
+    space: SearchSpace,
+    mothers: Genotypes,
+    fathers: Genotypes,
+    rng: np.random.Generator,
+    most_mutations: int | None = None,
+) -> Genotypes:
+    """Return a child of each pair, shape (n, d): crossed or like the mother, then mutated.
+
+    The number of mutations in a row is geometric, 1 in half of the cases, 2 in a
+    quarter, so that near and far children are there.
+    """
+    crossed = (rng.random(len(mothers)) < 0.5)[:, None]
+    children = np.where(crossed, space.crossover(mothers, fathers, rng), mothers)
+    mutations = np.minimum(rng.geometric(0.5, size=len(children)), most_mutations or np.inf)
+    for depth in range(1, int(mutations.max()) + 1):
+        again = mutations >= depth
+        children[again] = space.mutate(children[again], rng)
+    return children.astype(space.genotype_dtype)
 
 
 # Pools of listed spaces by encoder: an experiment runs many searches of one space.
@@ -165,8 +180,8 @@ def listed_candidates(space: SearchSpace, encoder: Transformer) -> ListedCandida
     """
     if not type(encoder).__module__.startswith("weaknas."):
         return ListedCandidates(space, encoder)
-    known = _LISTED.setdefault(space, {})
+    listed = _LISTED.setdefault(space, {})
     key = json.dumps(describe(encoder))
-    if key not in known:
-        known[key] = ListedCandidates(space, encoder)
-    return known[key]
+    if key not in listed:
+        listed[key] = ListedCandidates(space, encoder)
+    return listed[key]

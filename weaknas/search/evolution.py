@@ -14,7 +14,7 @@ from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
 from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated, Floats
-from weaknas.search.candidates import Candidates, listed_candidates
+from weaknas.search.candidates import Candidates, breed, listed_candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.pool import Pool
 from weaknas.search.ranker import Evidence, Ranker, naming, pool_belief
@@ -28,6 +28,7 @@ _INCUMBENTS = 50  # of what was told, to begin with
 _MOST_NEIGHBORS = 500  # of one architecture, drawn where there are more
 _EXPANDED = 3  # architectures a generation whose neighbours are all looked at
 _MOST_MUTATIONS = 4  # in a row
+_STALE = 2  # generations without something better, after which an evolution ends
 _PRESSURE = 2.0  # exponent: how much likelier the better are to be parents
 
 
@@ -94,35 +95,35 @@ class EvolvedCandidates(Candidates):
         return EvolvingRanker(self, predictor)
 
     def evolve(
-        self, history: History, known: Genotypes, value: Valuation, rng: np.random.Generator
+        self, history: History, proposed: Genotypes, value: Valuation, rng: np.random.Generator
     ) -> Pool:
         """Return the candidates of a round.
 
         Parameters
         ----------
         history : History
-        known : ndarray of int, shape (k, d)
+        proposed : ndarray of int, shape (k, d)
             Canonical; what was told or asked for. All of it is in the pool.
         value : callable
             What is wanted of candidates, by genotypes and features.
         rng : Generator
         """
         self._notice(history)
-        told = np.sort(self.space.fingerprint(known))
+        seen = np.sort(self.space.fingerprint(proposed))
         start, codes = self.space._distinct_with_codes(self._start(history, rng))
         living = _Population(start, codes, self.encoder.transform(start), value)
-        best, tried = -np.inf, 0
+        record, stale = -np.inf, 0
         for _ in range(self.generations):
             living.add(*self._others(self._breed(living, rng), living.codes), value)
             living.keep(self.size)
-            new = living.values[~np.isin(living.codes, told)]
+            new = living.values[~np.isin(living.codes, seen)]
             top = float(np.sort(new)[-10:].sum()) if len(new) else -np.inf
-            tried = 0 if top > best else tried + 1
-            best = max(best, top)
-            if tried == 2:
+            stale = 0 if top > record else stale + 1
+            record = max(record, top)
+            if stale == _STALE:
                 break
         self.narrowing.learn(living.rows[living.ranked[: self.parents]])
-        living.add(*self._others(known, living.codes), value)
+        living.add(*self._others(proposed, living.codes), value)
         return Pool(living.rows, living.codes, living.features, self.layout)
 
     def _others(
@@ -143,15 +144,10 @@ class EvolvedCandidates(Candidates):
     def _breed(self, living: _Population, rng: np.random.Generator) -> Genotypes:
         order = living.ranked[: self.parents]
         draws = rng.random((2, self.offspring)) ** _PRESSURE * len(order)
-        first, second = living.rows[order[draws.astype(np.int64)]]
-        crossed = (rng.random(self.offspring) < 0.5)[:, None]
-        children = np.where(crossed, self.space.crossover(first, second, rng), first)
-        mutations = np.minimum(rng.geometric(0.5, size=self.offspring), _MOST_MUTATIONS)
-        for depth in range(1, int(mutations.max()) + 1):
-            again = mutations >= depth
-            children[again] = self.space.mutate(children[again], rng)
-        near = [self._neighbors(row, rng) for row in living.unexpanded(_EXPANDED)]
-        return np.vstack([children, *near]).astype(self.space.genotype_dtype)
+        mothers, fathers = living.rows[order[draws.astype(np.int64)]]
+        children = breed(self.space, mothers, fathers, rng, _MOST_MUTATIONS)
+        neighbors = [self._neighbors(row, rng) for row in living.unexpanded(_EXPANDED)]
+        return np.vstack([children, *neighbors]).astype(self.space.genotype_dtype)
 
     def _neighbors(self, genotype: Genotypes, rng: np.random.Generator) -> Genotypes:
         if (self.space.cardinalities - 1).sum() > _MOST_NEIGHBORS:
@@ -257,8 +253,8 @@ class EvolvingRanker(Ranker):
             )
             return acquisition.values(belief)
 
-        known = np.vstack([history.genotypes, evidence.pending])
-        pool = self._candidates.evolve(history, known, value, evidence.rng)
+        proposed = np.vstack([history.genotypes, evidence.pending])
+        pool = self._candidates.evolve(history, proposed, value, evidence.rng)
         return pool_belief(self._predictor, pool, OpenPool(model, pool.features), evidence)
 
     def _predict(self, features: Any) -> tuple[Floats, Floats]:

@@ -35,17 +35,17 @@ class Costs:
     """
 
     def __init__(self, space: SearchSpace, names: Sequence[str]) -> None:
-        known = space.costs()
+        functions = space.costs()
         for name in names:
-            if name not in known:
-                raise unknown(f"cost of the space {space.name!r}", name, known)
+            if name not in functions:
+                raise unknown(f"cost of the space {space.name!r}", name, functions)
         if len(set(names)) < len(names) or not 1 <= len(names) <= MOST_COSTS:
             raise InputError(
                 f"a search has 1 to {MOST_COSTS} different costs as objectives beside the score,"
                 f" not {', '.join(names) or 'none'}"
             )
         self.space, self.names = space, tuple(names)
-        self._functions: list[CostFunction] = [known[name] for name in names]
+        self._functions: list[CostFunction] = [functions[name] for name in names]
 
     def __call__(self, genotypes: npt.NDArray[np.integer]) -> Floats:
         """Return the costs of the canonical forms of genotypes, (n, d); shape (n, k)."""

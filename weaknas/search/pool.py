@@ -60,9 +60,9 @@ def encode_pool(genotypes: Genotypes, fingerprints: Fingerprints, encoder: Trans
     """Return the pool of canonical genotypes with an encoder that is fitted."""
     features = encoder.transform(genotypes[:_CHUNK])
     if len(genotypes) > _CHUNK:
-        first = np.asarray(features)
-        features = _allocate((len(genotypes), first.shape[1]), first.dtype)
-        features[:_CHUNK] = first
+        head = np.asarray(features)
+        features = _allocate((len(genotypes), head.shape[1]), head.dtype)
+        features[:_CHUNK] = head
         for start in range(_CHUNK, len(genotypes), _CHUNK):
             rows = slice(start, start + _CHUNK)
             features[rows] = encoder.transform(genotypes[rows])

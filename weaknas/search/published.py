@@ -48,8 +48,8 @@ class MutatedCandidates(Candidates):
             else self.space.sample(self.parents * self.offspring, rng)
         )
         rows = self.space.canonicalize(np.vstack([history.genotypes, drawn]))
-        codes, first = np.unique(self.space.fingerprint(rows), return_index=True)
-        return Pool(rows[first], codes, self.encoder.transform(rows[first]))
+        codes, places = np.unique(self.space.fingerprint(rows), return_index=True)
+        return Pool(rows[places], codes, self.encoder.transform(rows[places]))
 
 
 def bananas(

@@ -64,6 +64,21 @@ class WeakNAS(Strategy):
         When a name is unknown, a number is out of range, the encoder does not fit
         the space, or both an acquisition and objectives are given; by ``ask`` when the
         predictor cannot be fitted or does not predict one finite number an architecture.
+
+    Examples
+    --------
+    >>> import weaknas
+    >>> choices = {"block": ["conv", "attention"], "width": [16, 32, 64], "depth": [2, 4, 8]}
+    >>> space = weaknas.ChoiceSpace(choices)
+    >>> def train(architecture):
+    ...     choice = space.decode(architecture)
+    ...     return choice["width"] / choice["depth"] + (choice["block"] == "conv")
+    >>> search = weaknas.WeakNAS(space, initial=4, batch_size=2, seed=0)
+    >>> for _ in range(4):
+    ...     architectures = search.ask()
+    ...     search.tell(architectures, [train(each) for each in architectures])
+    >>> len(search.history), float(search.history.scores.max())
+    (10, 33.0)
     """
 
     def __init__(
