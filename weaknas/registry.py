@@ -15,6 +15,7 @@ import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
+from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -245,6 +246,19 @@ def list_benchmarks(pattern: str = "*") -> list[str]:
 def is_space_file(name: str) -> bool:
     """Tell whether a name stands for a TOML file, rather than for something registered."""
     return name.endswith(".toml")
+
+
+def parse_space(label: str) -> tuple[str, dict[str, Any]]:
+    """Split a label such as ``mobilenetv3:width=1.2`` into name and options.
+
+    The path of a TOML file is a name without options.
+
+    Raises
+    ------
+    InputError
+        When an option is not of this form.
+    """
+    return (label, {}) if is_space_file(label) else parse_label(label)
 
 
 def get_space(name: str, **options: Any) -> SearchSpace:

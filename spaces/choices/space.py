@@ -159,11 +159,16 @@ class ChoiceSpace(SearchSpace):
         return np.asarray(genotype[0])
 
     def decode(
-        self, architecture: Architecture | Sequence[int] | npt.NDArray[np.integer]
+        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
     ) -> dict[str, Any]:
-        """Return the value of each variable of one architecture or genotype that exists."""
-        genotype = architecture.genotype if isinstance(architecture, Architecture) else architecture
-        row, active = self._settled(np.asarray(genotype))
+        """Return the value of each variable of one architecture or genotype that exists.
+
+        Raises
+        ------
+        InputError
+            When it is no architecture of this space.
+        """
+        row, active = self._settled(self.genotypes([architecture])[0])
         pairs = zip(self.variables, self.choices, row, active, strict=True)
         return {name: values[int(index)] for name, values, index, exists in pairs if exists}
 

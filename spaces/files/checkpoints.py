@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, optional_import
+from weaknas.spaces.files.packed import open_unpacked, reporting
 from weaknas.spaces.files.torch_files import View, read_tensors
 
 _COUNTER = "num_batches_tracked"  # of batch norms; old files lack it, and nothing depends on it
@@ -32,14 +33,19 @@ _DTYPES = {
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Return the state dict in a file of ``torch.save``, on the CPU; nothing in it is run.
+    """Return the state dict in a file, on the CPU; nothing in it is run.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of safetensors where its name ends so, else of ``torch.save``.
 
     Raises
     ------
     InputError
         When the file is missing or damaged, or holds no state dict.
     """
-    content = load_plain(path)
+    content = _load_safetensors(Path(path)) if _is_safetensors(path) else load_plain(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not content:
@@ -60,6 +66,17 @@ def load_plain(path: str | Path) -> Any:
         When the file is missing or damaged, or asks for anything else.
     """
     return read_tensors(path, _make_tensor)
+
+
+def _is_safetensors(path: str | Path) -> bool:
+    return Path(path).suffix == ".safetensors"
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    load = optional_import("safetensors.torch", "train").load
+    with reporting(str(path)), open_unpacked(path) as file:
+        state: dict[str, Tensor] = load(file.read())
+    return state
 
 
 def _make_tensor(numbers: bytearray, view: View) -> Tensor:

@@ -76,13 +76,73 @@ def test_the_definition_of_timm_needs_no_weights(capsys, tmp_path: Path) -> None
     assert len(json.loads((tmp_path / "timm.json").read_text())["arch_def"]) == 7
 
 
+def test_a_network_that_timm_does_not_have_is_a_program(capsys, tmp_path: Path) -> None:
+    space = "mobilenetv3:width=0.1:resolution=16"
+    code, out, err = run(capsys, "export", space, TEXT, "--output", str(tmp_path), "--json")
+    assert code == 0, err
+    files = json.loads(out)["files"]
+    assert files["program"] == "program.pt2"
+    assert not {"weights", "timm"} & set(files)
+    assert "no definition of timm" in err
+    program = torch.export.load(tmp_path / "program.pt2").module()
+    assert program(torch.zeros(5, 3, 16, 16)).shape == (5, 1000)
+    assert not (tmp_path / "card.json").exists()  # there are no weights to load
+
+
+def test_weights_are_exported_by_the_card_beside_them(capsys, tmp_path: Path) -> None:
+    from weaknas.training.export import load_network
+
+    cell = "|none~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|none~1|none~2|"
+    protocol = ["--protocol", "small:epochs=1:channels=2", "--device", "cpu"]
+    trained, first, second = (tmp_path / name for name in ("trained", "first", "second"))
+    code, _, err = run(capsys, "train", "nasbench201", cell, *protocol, "--output", str(trained))
+    assert code == 0, err
+    for given, made in ((trained, first), (first, second)):
+        weights = ["--weights", str(given / "weights.safetensors"), "--output", str(made)]
+        code, _, err = run(capsys, "export", "nasbench201", cell, *weights)
+        assert code == 0, err
+        torch.testing.assert_close(
+            load_network(made)(images(2, 8)), load_network(trained)(images(2, 8))
+        )
+    other = cell.replace("1x1", "3x3")
+    code, _, err = run(capsys, "export", "nasbench201", other, *weights)
+    assert (code, "holds another architecture" in err) == (2, True)
+    weights[-1] = str(tmp_path / "third")
+    code, _, err = run(capsys, "export", "nasbench201", other, *weights)
+    assert (code, f"has weights of {cell}, not of {other}" in err) == (2, True)
+    code, _, err = run(capsys, "export", "nasbench101", "[[0, 1], [0, 0]], []", *weights)
+    assert code == 2
+
+
+def test_a_card_knows_the_options_of_its_space(capsys, tmp_path: Path) -> None:
+    from weaknas.training.export import load_network
+
+    space = ":".join(["mobilenetv3", "width=0.1", "resolution=16", *OPTIONS])
+    protocol = ["--protocol", "small:epochs=1:channels=None:cells=None", "--device", "cpu"]
+    code, _, err = run(capsys, "train", space, TEXT, *protocol, "--output", str(tmp_path))
+    assert code == 0, err
+    assert load_network(tmp_path)(images(2, 8)).shape == (2, 10)
+    code, _, err = run(
+        capsys, "train", space.replace("0.1", "0.2"), TEXT, *protocol, "--output", str(tmp_path)
+    )
+    assert (code, "whose settings differs" in err) == (2, True)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"architecture": 1, "classes": "x"}'])
+def test_damaged_cards(capsys, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "card.json").write_text(damage)
+    space = ["mobilenetv3:resolution=16", TEXT]
+    weights = ["--weights", str(tmp_path / "w.pt"), "--output", str(tmp_path / "made")]
+    code, _, err = run(capsys, "export", *space, *weights)
+    assert (code, f"{tmp_path / 'card.json'}" in err) == (2, True), err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["mobilenetv3", "k3"], "malformed architecture"),
-        (["mobilenetv3:resolution=16", TEXT], "whose stem has stride 2"),
         (["mobilenetv3:resolution=16", TEXT, "--weights", "/no.pt"], "no such file"),
-        (["mobilenetv3:resolution=16", TEXT, "--weights", "/no.safetensors"], "not a readable"),
+        (["mobilenetv3:resolution=16", TEXT, "--weights", "/no.safetensors"], "no such file"),
         (["mobilenetv3:resolution=16", TEXT, "--supernet", "/no", "--weights", "/no"], "not both"),
         (["mobilenetv3:resolution=16", TEXT, "--supernet", "/no"], "no such file"),
     ],

@@ -230,6 +230,46 @@ class GraphsHaveDeadEnds(NASBench201):
         return GraphBatch(adjacency, batch.operations, batch.vocabulary)
 
 
+class WithNetworks(Bits):
+    """As many linear layers as bits are set."""
+
+    def network(self, architecture: Any, *, classes: int = 10, shape: Any = (3, 32, 32)) -> Any:
+        torch = pytest.importorskip("torch")
+        layers = [torch.nn.Linear(8, 8) for _ in range(sum(self.chosen(architecture)))]
+        first = torch.nn.Linear(shape[0] * shape[1] * shape[2], 8)
+        return torch.nn.Sequential(
+            torch.nn.Flatten(), first, *layers, torch.nn.Linear(8, self.outputs(classes))
+        )
+
+    def chosen(self, architecture: Any) -> list[int]:
+        return list(self.decode(architecture).values())
+
+    def outputs(self, classes: int) -> int:
+        return classes
+
+
+class NetworksOfOneForm(WithNetworks):
+    def chosen(self, architecture: Any) -> list[int]:
+        return list(architecture.genotype)
+
+
+class NetworksOfTenClasses(WithNetworks):
+    def outputs(self, classes: int) -> int:
+        return 10
+
+
+class NetworksOfOwnSeed(WithNetworks):
+    def network(self, *arguments: Any, **options: Any) -> Any:
+        torch = pytest.importorskip("torch")
+        torch.seed()
+        return super().network(*arguments, **options)
+
+
+class NoModules(WithNetworks):
+    def network(self, architecture: Any, **options: Any) -> Any:
+        return super().network(architecture, **options).forward
+
+
 def nasbench201_reference(row: np.ndarray) -> str:
     """A canonical form of NAS-Bench-201 by another way: prune, then the smaller of both orders."""
     edges = {}
@@ -252,6 +292,7 @@ def test_nothing_is_found_in_sound_spaces(broken: Any) -> None:
     assert broken(space_checks(Bits())) == {}
     assert broken(space_checks(NASBench201(), reference=nasbench201_reference)) == {}
     check_space(Bits(), symmetric_neighbors=True)
+    check_space(WithNetworks(), shape=(1, 4, 4))
 
 
 @pytest.mark.parametrize(
@@ -293,6 +334,10 @@ def test_nothing_is_found_in_sound_spaces(broken: Any) -> None:
         (GraphsForget, "graphs_tell_architectures_apart"),
         (GraphsGoBackwards, "graphs_are_well_formed"),
         (GraphsHaveDeadEnds, "graphs_are_well_formed"),
+        (NetworksOfOneForm, "networks_are_the_same_however_they_are_named"),
+        (NetworksOfOwnSeed, "networks_are_the_same_however_they_are_named"),
+        (NetworksOfTenClasses, "networks_map_images_to_logits"),
+        (NoModules, "networks_map_images_to_logits"),
     ],
 )
 def test_faults_of_spaces_are_found(

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
-from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
-from weaknas.files import prepare_folder
-from weaknas.registry import get_space
-from weaknas.spaces import SearchSpace
+from weaknas.files import prepare_folder, write_json
+from weaknas.registry import get_space, parse_space
+from weaknas.spaces import Architecture, SearchSpace
 from weaknas.spaces.mobilenetv3 import MobileNetV3
+
+if TYPE_CHECKING:
+    from weaknas.training.export import Built
 
 
 @Parameter(name="*")
@@ -42,7 +44,8 @@ class Options:
 def export(space: str, architecture: str, /, *, options: Options) -> None:
     """Write an architecture as safetensors, torch.export, ONNX and a definition of timm.
 
-    Without weights the definition of timm alone is written, to be trained there.
+    Without weights the definition of timm alone is written, to be trained there; of a
+    network that timm does not have, torch's program, untrained.
 
     Parameters
     ----------
@@ -52,51 +55,74 @@ def export(space: str, architecture: str, /, *, options: Options) -> None:
         Its string form, as `weaknas search` prints it.
     """
     optional_import("torch", "train")
-    from weaknas.spaces.mobilenetv3.network import Network
-    from weaknas.supernets.export import cut_out, export_timm, with_weights
+    from weaknas.training.export import CARD, read_card
     from weaknas.training.export import export as write
 
     if options.supernet is not None and options.weights is not None:
         raise InputError("give --supernet or --weights, not both")
     prepare_folder(options.output)
-    name, setting = parse_label(space)
-    built = get_space(name, **setting)
-    text = built.architecture(architecture).text
+    name, setting = parse_space(space)
+    chosen = get_space(name, **setting)
+    text = chosen.architecture(architecture).text
+    card = read_card(options.output)
+    if card is not None and card.get("architecture") != text:
+        raise InputError(f"{options.output} holds another architecture; choose another folder")
+    built = _build(chosen, text, options)
+    trained = options.supernet is not None or options.weights is not None
+    files = _export_timm(built, options.output, trained)
+    if trained or not files:
+        named = {"space": space, "architecture": text} if trained else None
+        files = write(built.network, built.shape, options.output, named) | files
+    if trained and card is None:
+        write_json(options.output / CARD, built.card(space))
+    if options.json:
+        print_json({"architecture": text, "output": str(options.output), "files": files})
+    else:
+        for form, file in files.items():
+            print(f"{form}: {options.output / file}{'' if trained else ' (untrained)'}")
+
+
+def _build(space: SearchSpace, text: str, options: Options) -> Built:
+    from weaknas.supernets.export import cut_out
+    from weaknas.training.export import build, build_carded, load_built, read_card
+
+    architecture, path = space.architecture(text), options.weights
     if options.supernet is not None:
-        network, shape = cut_out(
-            built,
-            text,
+        return cut_out(
+            space,
+            architecture,
             options.supernet,
             dataset=options.dataset,
             data=options.data,
             calibration=options.calibration,
         )
+    card = None if path is None else read_card(path.parent)
+    if path is None or card is None:
+        classes = space.classes if isinstance(space, MobileNetV3) else 10
+        built = build(space, architecture, _shape(space, architecture), classes, {})
     else:
-        shape = _shape(built, text)
-        network = built.network(text, classes=getattr(built, "classes", 10), shape=shape)
-        if options.weights is not None:
-            network = with_weights(network, options.weights)
-    trained = options.supernet is not None or options.weights is not None
-    files: dict[str, str] = {}
-    if trained:
-        files |= write(network, shape, options.output, {"space": space, "architecture": text})
-    if isinstance(network, Network):
-        try:
-            files |= export_timm(network, options.output, weights=trained)
-        except InputError as error:
-            if not trained:
-                raise
-            print(f"no definition of timm: {error}", file=sys.stderr)
-    if not files:
-        raise InputError(f"without weights there is nothing to export of {built.name!r}")
-    if options.json:
-        print_json({"architecture": text, "output": str(options.output), "files": files})
-    else:
-        for form, file in files.items():
-            print(f"{form}: {options.output / file}")
+        built = build_carded(space, card, path.parent)
+        if built.architecture.text != text:
+            raise InputError(f"{path} has weights of {built.architecture.text}, not of {text}")
+    if path is not None:
+        load_built(built, path)
+    return built
 
 
-def _shape(space: SearchSpace, architecture: str) -> tuple[int, int, int]:
+def _export_timm(built: Built, folder: Path, trained: bool) -> dict[str, str]:
+    from weaknas.spaces.mobilenetv3.network import Network
+    from weaknas.supernets.export import export_timm
+
+    if not isinstance(built.network, Network):
+        return {}
+    try:
+        return export_timm(built.network, folder, weights=trained)
+    except InputError as error:
+        print(f"no definition of timm: {error}", file=sys.stderr)
+        return {}
+
+
+def _shape(space: SearchSpace, architecture: Architecture) -> tuple[int, int, int]:
     """Return the shape of the images that a space counts costs for."""
     if isinstance(space, MobileNetV3):
         size = space.decode(space.genotypes([architecture])[0])["r"][0]

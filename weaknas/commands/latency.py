@@ -11,11 +11,10 @@ import numpy as np
 from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
-from weaknas.components import parse_label
 from weaknas.errors import InputError
 from weaknas.files import prepare_file
 from weaknas.laboratory.statistics import spearman_rho
-from weaknas.registry import get_space
+from weaknas.registry import get_space, parse_space
 from weaknas.training.latency import measure_networks, measure_table
 
 
@@ -56,7 +55,7 @@ def latency(space: str, /, *, options: Options) -> None:
         raise InputError(f"--check must not be negative, it is {options.check}")
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, it is {options.seed}")
-    name, setting = parse_label(space)
+    name, setting = parse_space(space)
     built = get_space(name, **setting)
     common = {"device": options.device, "batch_size": options.batch_size}
     common |= {"repeats": options.repeats, "threads": options.threads}

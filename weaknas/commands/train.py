@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
-from weaknas.registry import get_space, is_space_file
+from weaknas.registry import get_space, parse_space
 from weaknas.training import get_protocol, load_dataset
 
 
@@ -63,7 +63,7 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
     protocol = get_protocol(preset, **switches)
     if options.seed < 0:
         raise InputError(f"--seed must not be negative, it is {options.seed}")
-    name, setting = (space, {}) if is_space_file(space) else parse_label(space)
+    name, setting = parse_space(space)
     facts = train_final(
         get_space(name, **setting),
         architecture,
@@ -71,6 +71,7 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
         protocol,
         seed=options.seed,
         include_validation=options.include_validation,
+        label=space,
         device=options.device,
         threads=options.threads,
         output=options.output,

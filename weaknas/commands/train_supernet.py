@@ -14,7 +14,7 @@ from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError, optional_import
 from weaknas.files import lock, prepare_folder, write_json
-from weaknas.registry import get_space
+from weaknas.registry import get_space, parse_space
 from weaknas.training import load_dataset
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     if options.epochs is not None:
         switches["epochs"] = options.epochs
         switches.setdefault("warmup", min(DEFAULT.warmup, options.epochs))
-    name, setting = parse_label(space)
+    name, setting = parse_space(space)
     trainer = SupernetTrainer(
         get_space(name, **setting),
         load_dataset(options.dataset, options.data),

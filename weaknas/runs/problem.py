@@ -16,6 +16,7 @@ from weaknas.registry import (
     get_evaluator,
     get_space,
     is_space_file,
+    parse_space,
 )
 from weaknas.spaces import ConstrainedSpace, SearchSpace
 
@@ -80,7 +81,7 @@ def build_problem(
         When a name or option is unknown, a constraint malformed, or nothing fulfils
         all constraints; the message then has the range that can be had.
     """
-    name, setting = (space, {}) if is_space_file(space) else parse_label(space)
+    name, setting = parse_space(space)
     if name not in SPACES.names() and not is_space_file(name):
         raise unknown("space", name, SPACES.names())
     given = {} if dataset is None else {"dataset": dataset}

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.files import write_atomically, write_json
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.mobilenetv3.network import Network
 from weaknas.spaces.mobilenetv3.timm import timm_definition, timm_state_dict
 from weaknas.supernets.building import build_supernet
 from weaknas.supernets.files import read_about
 from weaknas.supernets.measure import Calibration
 from weaknas.training.data import load_dataset
+from weaknas.training.export import Built
 
 TIMM, TIMM_WEIGHTS = "timm.json", "timm.safetensors"
 
@@ -31,8 +30,8 @@ def cut_out(
     dataset: str | None = None,
     data: Path | None = None,
     calibration: int = 2000,
-) -> tuple[nn.Module, tuple[int, int, int]]:
-    """Return an architecture with the weights of a supernet, and the shape of its images.
+) -> Built:
+    """Return an architecture with the weights of a supernet.
 
     The statistics of its batch norms are taken from training images.
 
@@ -59,35 +58,15 @@ def cut_out(
     if name is None:
         raise InputError(f"{supernet} does not say which data set the supernet is for; name it")
     images = load_dataset(name, data)
-    whole: Any = build_supernet(space, images, **about.get("skeleton", {}))
+    skeleton, chosen = about.get("skeleton", {}), space.architecture(architecture)
+    whole: Any = build_supernet(space, images, **skeleton)
     whole.load_checkpoint(supernet)
-    size = whole.input_size(architecture)
-    network = whole.extract(architecture).eval()
+    size = whole.input_size(chosen)
+    network = whole.extract(chosen).eval()
     Calibration(images, torch.device("cpu"), images=calibration, size=size)(network)
     channels, height, width = images.shape
-    return network, (channels, size or height, size or width)
-
-
-def with_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Load a network's own weights, from safetensors or from a file of ``torch.save``.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, damaged or of another network; the first entry that
-        differs is named with its shape.
-    """
-    if path.suffix == ".safetensors":
-        load = optional_import("safetensors.torch", "train").load_file
-        try:
-            state = load(path)
-        except Exception as error:  # of safetensors and the system
-            detail = " ".join(str(error).split())[:200]
-            raise InputError(f"{path}: not a readable file of weights ({detail})") from error
-    else:
-        state = read_checkpoint(path)
-    load_weights(network, state, path, "the network of this architecture")
-    return network.eval()
+    shape = (channels, size or height, size or width)
+    return Built(network, chosen, shape, images.classes, skeleton)
 
 
 def export_timm(network: Network, folder: Path, *, weights: bool = True) -> dict[str, str]:

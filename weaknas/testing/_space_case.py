@@ -24,9 +24,11 @@ class SpaceCase:
         seed: int,
         reference: Reference | None,
         symmetric_neighbors: bool | None,
+        shape: tuple[int, int, int] = (3, 32, 32),
     ) -> None:
         self.space, self.seed, self.reference = space, seed, reference
         self._symmetric = symmetric_neighbors
+        self.shape = shape
 
     def rng(self) -> np.random.Generator:
         """Return a new generator, the same each time."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from weaknas.spaces import SearchSpace
 from weaknas.testing import _space_identity as identity
 from weaknas.testing import _space_moves as moves
+from weaknas.testing import _space_networks as networks
 from weaknas.testing import _space_records as records
 from weaknas.testing._check import Check, name_of, promises, run_all
 from weaknas.testing._space_case import Reference, SpaceCase
@@ -21,6 +22,7 @@ def check_space(
     seed: int = 0,
     reference: Reference | None = None,
     symmetric_neighbors: bool | None = None,
+    shape: tuple[int, int, int] = (3, 32, 32),
 ) -> None:
     """Check every promise of a search space.
 
@@ -36,6 +38,8 @@ def check_space(
     symmetric_neighbors : bool, optional
         Whether neighbours are promised to be symmetric. Default: where the
         genotypes are all the combinations of choices and all different.
+    shape : tuple of int
+        Channels, height and width of images that its networks take, if it has any.
 
     Raises
     ------
@@ -43,7 +47,13 @@ def check_space(
         With the first promise that is broken.
     """
     run_all(
-        space_checks(space, seed=seed, reference=reference, symmetric_neighbors=symmetric_neighbors)
+        space_checks(
+            space,
+            seed=seed,
+            reference=reference,
+            symmetric_neighbors=symmetric_neighbors,
+            shape=shape,
+        )
     )
 
 
@@ -53,6 +63,7 @@ def space_checks(
     seed: int = 0,
     reference: Reference | None = None,
     symmetric_neighbors: bool | None = None,
+    shape: tuple[int, int, int] = (3, 32, 32),
 ) -> list[Check]:
     """Return the checks of `check_space` one by one, for ``pytest.mark.parametrize``.
 
@@ -64,7 +75,7 @@ def space_checks(
     ... def test_my_space(check):
     ...     check()
     """
-    case = SpaceCase(space, seed, reference, symmetric_neighbors)
+    case = SpaceCase(space, seed, reference, symmetric_neighbors, shape)
     chosen = [*_ALWAYS, moves.check_decisions_are_drawn_uniformly]
     if space.is_listable:
         chosen[-1] = moves.check_sample_is_uniform
@@ -74,6 +85,11 @@ def space_checks(
         chosen += [
             records.check_graphs_are_well_formed,
             records.check_graphs_tell_architectures_apart,
+        ]
+    if space.has_networks:
+        chosen += [
+            networks.check_networks_map_images_to_logits,
+            networks.check_networks_are_the_same_however_they_are_named,
         ]
     return promises(f"the space {name_of(space)!r}", chosen, case)
 

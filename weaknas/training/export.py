@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from torch import nn
 
 from weaknas.errors import InputError, optional_import
 from weaknas.files import read_json, write_atomically
-from weaknas.spaces import SearchSpace
+from weaknas.registry import get_space, parse_space
+from weaknas.spaces import Architecture, SearchSpace
+from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
+from weaknas.training.devices import own_randomness
 
 WEIGHTS, PROGRAM, ONNX = "weights.safetensors", "program.pt2", "network.onnx"
 CARD = "card.json"
@@ -26,7 +30,7 @@ def export(
     network: nn.Module,
     shape: tuple[int, int, int],
     folder: Path,
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, str] | None,
 ) -> dict[str, str]:
     """Write a network in every form that the installed packages allow.
 
@@ -36,8 +40,9 @@ def export(
     shape : tuple of int
         Of one image; batches may have any size.
     folder : Path
-    metadata : mapping of str to str
-        Goes into the file of weights.
+    metadata : mapping of str to str, optional
+        Goes into the file of weights; None: an untrained network, whose weights have no
+        file of their own.
 
     Returns
     -------
@@ -46,16 +51,19 @@ def export(
         with the extra ``onnx``, ``onnx``.
     """
     plain = copy.deepcopy(network).cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    save = optional_import("safetensors.torch", "train").save
-    state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}
-    weights: bytes = save(state, dict(metadata))
-    write_atomically(folder / WEIGHTS, lambda path: _write_bytes(path, weights))
+    files = {}
+    if metadata is not None:
+        save = optional_import("safetensors.torch", "train").save
+        state = {name: tensor.contiguous() for name, tensor in plain.state_dict().items()}
+        weights: bytes = save(state, dict(metadata))
+        write_atomically(folder / WEIGHTS, lambda path: _write_bytes(path, weights))
+        files["weights"] = WEIGHTS
     # Two images, for torch takes a size of 1 as fixed.
     images = torch.zeros(2, *shape)
     batch = {0: torch.export.Dim("batch")}
     program = torch.export.export(plain, (images,), dynamic_shapes=(batch,))
     write_atomically(folder / PROGRAM, lambda path: _save_program(program, path))
-    files = {"weights": WEIGHTS, "program": PROGRAM}
+    files["program"] = PROGRAM
     if find_spec("onnx") and find_spec("onnxscript"):
         try:
             write_atomically(folder / ONNX, lambda path: _save_onnx(program, path))
@@ -111,26 +119,97 @@ def load_network(folder: str | Path, space: SearchSpace | None = None) -> nn.Mod
     InputError
         When the folder has no model card or weights, or they do not fit.
     """
-    from weaknas.registry import get_space
-
     folder = Path(folder)
     card = read_card(folder)
     if card is None:
         raise InputError(f"{folder} has no model card, {CARD}")
-    space = get_space(card["space"]) if space is None else space
-    network = space.network(
-        card["architecture"],
-        classes=card["classes"],
-        shape=tuple(card["shape"]),
-        **card["skeleton"],
-    )
-    load = optional_import("safetensors.torch", "train").load_file
+    if space is None:
+        name, options = parse_space(str(card.get("label", card.get("space"))))
+        space = get_space(name, **options)
+    built = build_carded(space, card, folder)
+    return load_built(built, folder / WEIGHTS)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network, and what it was built for.
+
+    Parameters
+    ----------
+    network : Module
+    architecture : Architecture
+    shape : tuple of int
+        Of an image.
+    classes : int
+    skeleton : mapping
+        Settings of the network around the choices.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    shape: tuple[int, int, int]
+    classes: int
+    skeleton: Mapping[str, Any]
+
+    def card(self, label: str) -> dict[str, Any]:
+        """Return what a model card says of the network, the space being called so."""
+        return {
+            "space": self.architecture.space,
+            "label": label,
+            "architecture": self.architecture.text,
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "skeleton": dict(self.skeleton),
+        }
+
+
+def build(
+    space: SearchSpace,
+    architecture: Architecture,
+    shape: tuple[int, int, int],
+    classes: int,
+    skeleton: Mapping[str, Any],
+) -> Built:
+    """Build the untrained network of an architecture, its weights drawn with the seed 0."""
+    with own_randomness(torch.device("cpu")):
+        torch.manual_seed(0)
+        network = space.network(architecture, classes=classes, shape=shape, **skeleton)
+    return Built(network, architecture, shape, classes, skeleton)
+
+
+def build_carded(space: SearchSpace, card: Mapping[str, Any], folder: Path) -> Built:
+    """Build the untrained network that the model card in a folder is of.
+
+    Raises
+    ------
+    InputError
+        When the card is damaged, or of another space.
+    """
     try:
-        network.load_state_dict(load(folder / WEIGHTS))
-    except Exception as error:  # of safetensors, torch and the system
-        detail = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder / WEIGHTS} cannot be loaded ({detail})") from error
-    return network.eval()
+        text, classes, skeleton = str(card["architecture"]), int(card["classes"]), card["skeleton"]
+        channels, height, width = map(int, card["shape"])
+        skeleton = dict(skeleton)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / CARD} is damaged ({error!r})") from error
+    try:
+        return build(space, space.architecture(text), (channels, height, width), classes, skeleton)
+    except InputError as error:
+        raise InputError(f"{folder / CARD} is not of the space {space.name!r}: {error}") from error
+
+
+def load_built(built: Built, path: Path) -> nn.Module:
+    """Load the weights of a network itself, and set it to evaluation.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or of another network; the first entry that
+        differs is named with its shape.
+    """
+    load_weights(
+        built.network, read_checkpoint(path), path, f"the network of {built.architecture.text}"
+    )
+    return built.network.eval()
 
 
 def read_card(folder: Path) -> dict[str, Any] | None:

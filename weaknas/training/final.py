@@ -35,6 +35,7 @@ def train_final(
     *,
     seed: int = 0,
     include_validation: bool = False,
+    label: str | None = None,
     device: str | None = None,
     threads: int | None = None,
     loaders: int | None = None,
@@ -52,6 +53,9 @@ def train_final(
     seed : int
     include_validation : bool
         Train on the validation images, too; there is no validation accuracy then.
+    label : str, optional
+        What the space is called on a command line, with its options, for the card;
+        default: its name.
     device, threads, loaders
         As of `Trainer`.
     output : path, optional
@@ -72,9 +76,11 @@ def train_final(
         training diverges.
     """
     data = dataset.merged() if include_validation else dataset
+    chosen = space.architecture(architecture)
     identity = {
         "space": space.name,
-        "architecture": space.architectures(space.genotypes([architecture]))[0].text,
+        "settings": space.describe(),
+        "architecture": chosen.text,
         "dataset": dataset.name,
         "data": data.describe(),
         "protocol": protocol.describe(),
@@ -92,7 +98,7 @@ def train_final(
         checkpoint = None if output is None else Checkpoint(output / "checkpoint.pt", identity)
         trainer = Trainer(
             lambda: space.network(
-                architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
+                chosen, classes=data.classes, shape=data.shape, **protocol.skeleton()
             ),
             data,
             protocol,
@@ -110,6 +116,7 @@ def train_final(
                 " number; a lower learning_rate or gradient_clipping may help"
             )
         facts = identity | {
+            "label": label or space.name,
             "validation_accuracy": None if include_validation else training.accuracy,
             "processes": team.count,
         }
@@ -125,7 +132,10 @@ def _read_done(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     card = read_card(output)
     if card is None:
         return None
-    for name, value in json.loads(json.dumps(identity)).items():
+    wanted = json.loads(json.dumps(identity))
+    if "settings" not in card:  # of version 0.1
+        del wanted["settings"]
+    for name, value in wanted.items():
         if card.get(name) != value:
             raise InputError(
                 f"{output} holds another training, whose {name} differs; choose another folder"
