@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import erfcx, ndtr
 
 from weaknas.errors import InputError, unknown
 from weaknas.search.belief import Belief, Floats, Indices
 from weaknas.spaces import Genotypes
 
 _SHORTLIST = 40  # candidates looked at for each one of a batch that is spread
+#: Where the next term of the series, 105 / z^6, is less than the last place of the logarithm.
+_FAR_BELOW = -200.0
 _SMALLEST_STD = 1e-12
 _SMALLEST_VARIANCE = 1e-12
 
@@ -149,15 +151,38 @@ class ExpectedImprovement(Acquisition):
         """Return the logarithm of the expected improvement."""
         std = np.maximum(belief.std, _SMALLEST_STD)
         z = (belief.mean - belief.incumbent) / std
-        return _log_unit_improvement(z) + np.log(std)
+        return log_unit_improvement(z) + np.log(std)
 
 
-def _log_unit_improvement(z: Floats) -> Floats:
-    """Return log(phi(z) + z Phi(z)), for z below -5 by its asymptotic series."""
-    near = np.maximum(z, -5.0)
-    exact = np.log(np.exp(-0.5 * near**2) / np.sqrt(2 * np.pi) + near * ndtr(near))
-    tail = -0.5 * z**2 - 0.5 * np.log(2 * np.pi) - np.log(z**2 + 3.0)
-    return np.asarray(np.where(z > -5.0, exact, tail))
+def log_unit_improvement(z: Floats) -> Floats:
+    """Return log(phi(z) + z Phi(z)), the log of E max(z + e, 0) for a standard normal e.
+
+    Exact to the last digits: for z < 0 it is ``log phi(z) + log(1 + z Phi(z) / phi(z))``,
+    and ``Phi(z) / phi(z) = sqrt(pi / 2) erfcx(-z / sqrt(2))`` neither over- nor underflows.
+    What is added to 1 comes close to -1, and loses about z^2 units of the last place;
+    far below, the asymptotic series ``(1 - 3 / z^2 + 15 / z^4) / z^2`` of that sum loses
+    less (Abramowitz and Stegun 1964, eq. 26.2.12).
+    """
+    return np.asarray(np.piecewise(z, [z >= 0, z < _FAR_BELOW], [_above, _far_below, _below]))
+
+
+def _log_density(z: Floats) -> Floats:
+    return np.asarray(-0.5 * z**2 - 0.5 * np.log(2 * np.pi))
+
+
+def _above(z: Floats) -> Floats:
+    return np.asarray(np.log(np.exp(_log_density(z)) + z * ndtr(z)))
+
+
+def _below(z: Floats) -> Floats:
+    ratio = np.sqrt(np.pi / 2) * erfcx(-z / np.sqrt(2))
+    return np.asarray(_log_density(z) + np.log1p(z * ratio))
+
+
+def _far_below(z: Floats) -> Floats:
+    square = 1.0 / z**2
+    series = np.log(square) + np.log1p(-3.0 * square + 15.0 * square**2)
+    return np.asarray(_log_density(z) + series)
 
 
 @dataclass(frozen=True)
