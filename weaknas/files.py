@@ -214,6 +214,25 @@ def prepare_folder(folder: Path) -> None:
         raise InputError(f"cannot write to {folder}: Permission denied")
 
 
+@contextlib.contextmanager
+def making_folder(folder: Path) -> Iterator[None]:
+    """Make the folder of an output; if nothing comes of it, remove what was made.
+
+    Raises
+    ------
+    InputError
+        When it cannot be made or written to.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    prepare_folder(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the first that is not empty
+            for place in made:
+                place.rmdir()
+
+
 def prepare_file(path: Path) -> None:
     """Make the folder of an output file, before the work whose result it is to hold.
 

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,25 @@ def parts_folder(path: Path, folder: Path) -> Path:
     return folder / f".import-{key}"
 
 
-def read_official(path: Path, parts: Path, progress: Progress | None = None) -> Columns:
+class Records(NamedTuple):
+    """What an official file holds.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray
+        One row a cell, by ascending code; see `weaknas.spaces.nasbench101.table.load_table`.
+    epochs : int
+        The longest schedule; the columns without a suffix are of it.
+    dropped : int
+        Cells that were not trained for so long, and are left out.
+    """
+
+    columns: Columns
+    epochs: int
+    dropped: int
+
+
+def read_official(path: Path, parts: Path, progress: Progress | None = None) -> Records:
     """Read an official file, going on after what an earlier call has left in parts.
 
     Parameters
@@ -43,8 +62,7 @@ def read_official(path: Path, parts: Path, progress: Progress | None = None) -> 
 
     Returns
     -------
-    dict of str to ndarray
-        One row a cell, by ascending code; see `weaknas.spaces.nasbench101.table.load_table`.
+    Records
 
     Raises
     ------
@@ -66,9 +84,9 @@ def read_official(path: Path, parts: Path, progress: Progress | None = None) -> 
     return _assemble(path, [read_columns(part) for part, _ in chain])
 
 
-def column_suffix(epochs: int) -> str:
+def column_suffix(epochs: int, longest: int = FULL_EPOCHS) -> str:
     """Return what the names of the columns of a schedule end in."""
-    return "" if epochs == FULL_EPOCHS else f"@{epochs}"
+    return "" if epochs == longest else f"@{epochs}"
 
 
 def _read_parts(path: Path, folder: Path, begin: int, progress: Progress | None) -> None:
@@ -122,9 +140,17 @@ def _is_whole(part: Path) -> bool:
     return True
 
 
-def _assemble(path: Path, parts: list[Columns]) -> Columns:
+def _assemble(path: Path, parts: list[Columns]) -> Records:
     """Turn rows of trainings into rows of cells, trainings in the order of the file."""
     records = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    trained = len(np.unique(records["code"]))
+    scored = np.isfinite(records["valid_accuracy"])
+    if not scored.any():
+        raise InputError(f"{path}: no training has a validation accuracy")
+    longest = int(records["epochs"][scored].max())
+    in_full = records["code"][scored & (records["epochs"] == longest)]
+    kept = np.isin(records["code"], in_full) & (records["epochs"] <= longest)
+    records = {name: values[kept] for name, values in records.items()}
     codes, first, row = np.unique(records["code"], return_index=True, return_inverse=True)
     columns: Columns = {
         "genotype": cells.unpack(codes),
@@ -138,12 +164,8 @@ def _assemble(path: Path, parts: list[Columns]) -> Columns:
         for measure in MEASURES:
             values = np.full((len(codes), int(turn.max()) + 1), np.nan, dtype=np.float32)
             values[row[order], turn] = records[measure][order]
-            columns[measure + column_suffix(epochs)] = values
-    known = columns.get("valid_accuracy", np.full((len(codes), 1), np.nan))
-    lacking = int(np.isnan(known).all(axis=1).sum())
-    if lacking:
-        raise InputError(f"{path}: {lacking} of {len(codes)} cells lack {FULL_EPOCHS} epochs")
-    return columns
+            columns[measure + column_suffix(epochs, longest)] = values
+    return Records(columns, longest, trained - len(codes))
 
 
 def _turns(rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -29,6 +29,7 @@ from weaknas.spaces.nasbench101.tfrecord import Block
 #: Columns of `Training` by number of the field of EvaluationData, in percent or seconds.
 _FIELDS = {2: "train_seconds", 3: "train_accuracy", 4: "valid_accuracy", 5: "test_accuracy"}
 MEASURES = tuple(_FIELDS.values())
+_MOST_EPOCHS = 1_000_000
 _EVALUATION_DATA, _TRAINABLE_PARAMETERS = 1, 2
 _VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5  # wire types of protocol buffers
 
@@ -86,7 +87,7 @@ class OfficialReader:
         columns: Columns = {
             "code": np.array([cell.code for cell in known], dtype=np.int64),
             "hash": hash_numbers(cell.digest for cell in known),
-            "epochs": np.array([row.epochs for row in rows], dtype=np.int16),
+            "epochs": np.array([row.epochs for row in rows], dtype=np.int32),
             "parameters": np.array([row.parameters for row in rows], dtype=np.int32),
         }
         measures = np.array([row.measures for row in rows], dtype=np.float32)
@@ -125,6 +126,8 @@ class _Record(NamedTuple):
 
 def _read_record(record: bytes) -> _Record:
     digest, epochs, adjacency, operations, metrics = json.loads(record)
+    if not isinstance(epochs, int) or not 0 < epochs < _MOST_EPOCHS:
+        raise ValueError(f"a training of {epochs!r} epochs")
     parameters, measures = read_metrics(base64.b64decode(metrics))
     return _Record((adjacency, operations), bytes.fromhex(digest), epochs, parameters, measures)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from weaknas.errors import InputError, unknown
-from weaknas.files import data_folders
+from weaknas.files import data_folders, making_folder
 from weaknas.spaces.files.packed import read_arrays
 from weaknas.spaces.files.tables import Columns, describe_columns, read_columns, write_columns
 from weaknas.spaces.nasbench101 import cells
@@ -199,15 +199,19 @@ def import_table(
     if not path.is_file():
         raise InputError(f"{path}: no such file; {_HOW}")
     target = _file(Path(output or data_folders()[0]), "official")
-    try:  # before the long reading, not after it
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{target.parent}: cannot be written to ({error})") from error
-    parts = parts_folder(path, target.parent)
-    columns = read_official(path, parts, progress)
-    if len(columns["genotype"]) < SIZE:
-        message = f"{path}: partial, {len(columns['genotype'])} of {SIZE} cells"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-    write_columns(target, columns, f"official file {path.name}")
-    shutil.rmtree(parts)
+    with making_folder(target.parent):  # before the long reading
+        parts = parts_folder(path, target.parent)
+        records = read_official(path, parts, progress)
+        columns, source = records.columns, f"official file {path.name}"
+        if records.epochs != FULL_EPOCHS:
+            source += f", after {records.epochs} epochs"
+            message = f"{path}: nothing was trained for {FULL_EPOCHS} epochs; the scores are those"
+            warnings.warn(f"{message} after {records.epochs}", RuntimeWarning, stacklevel=2)
+        if len(columns["genotype"]) < SIZE:
+            message = f"{path}: partial, {len(columns['genotype'])} of {SIZE} cells"
+            if records.dropped:
+                message += f"; {records.dropped} more were not trained for {records.epochs} epochs"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        write_columns(target, columns, source)
+        shutil.rmtree(parts)
     return [target]

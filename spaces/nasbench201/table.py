@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from weaknas.errors import InputError, MissingDependencyError, unknown
-from weaknas.files import cache_folder, data_folders
+from weaknas.files import cache_folder, data_folders, making_folder
 from weaknas.spaces.files.pickles import load_restricted
 from weaknas.spaces.files.tables import (
     Columns,
@@ -142,19 +142,16 @@ def import_official(
     path: Path, output_folder: Path, progress: Progress | None = None
 ) -> list[Path]:
     """Do what `import_table` does, into the given folder."""
-    try:  # before the long reading, not after it
-        (output_folder / NASBench201.name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{output_folder}: cannot be written to ({error})") from error
     written = []
-    for dataset, columns in read_official(path, progress).items():
-        rows = len(columns["genotype"])
-        if rows < ROWS:
-            message = f"{path}: the table of {dataset} is partial, {rows} of {ROWS} architectures"
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
-        target = _imported_file(output_folder, dataset)
-        write_columns(target, columns, f"official file {path.name}")
-        written.append(target)
+    with making_folder(output_folder / NASBench201.name):  # before the long reading
+        for dataset, columns in read_official(path, progress).items():
+            rows = len(columns["genotype"])
+            if rows < ROWS:
+                message = f"the table of {dataset} is partial, {rows} of {ROWS} architectures"
+                warnings.warn(f"{path}: {message}", RuntimeWarning, stacklevel=3)
+            target = _imported_file(output_folder, dataset)
+            write_columns(target, columns, f"official file {path.name}")
+            written.append(target)
     return written
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weaknas.errors import InputError, unknown
-from weaknas.files import data_folders
+from weaknas.files import data_folders, making_folder
 from weaknas.spaces.files.tables import Columns, describe_columns, read_columns, write_columns
 from weaknas.spaces.nasbench201.official import DATASETS, Layout, Progress, read_official
 from weaknas.spaces.nats_size.space import NATSSize
@@ -93,18 +93,15 @@ def import_table(
         When the files are of no known form, or damaged, or nothing can be written.
     """
     folder = output or data_folders()[0]
-    try:  # before the long reading, not after it
-        (folder / "nats-size").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error})") from error
     written = []
-    for dataset, columns in read_official(Path(path), progress, _LAYOUT).items():
-        rows = len(columns["genotype"])
-        if rows < ROWS:
-            message = f"{path}: the table of {dataset} is partial, {rows} of {ROWS} architectures"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-        written.append(_file(folder, dataset))
-        write_columns(written[-1], columns, f"official file {Path(path).name}")
+    with making_folder(folder / "nats-size"):  # before the long reading
+        for dataset, columns in read_official(Path(path), progress, _LAYOUT).items():
+            rows = len(columns["genotype"])
+            if rows < ROWS:
+                message = f"the table of {dataset} is partial, {rows} of {ROWS} architectures"
+                warnings.warn(f"{path}: {message}", RuntimeWarning, stacklevel=2)
+            written.append(_file(folder, dataset))
+            write_columns(written[-1], columns, f"official file {Path(path).name}")
     return written
 
 

@@ -34,7 +34,9 @@ TEXTS = (
 )
 CELLS = np.array([SPACE.parse(text) for text in TEXTS])
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*partial:RuntimeWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*partial:RuntimeWarning", "ignore:.*nothing was trained:RuntimeWarning"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -208,6 +210,39 @@ def test_the_small_file_has_one_budget(tmp_path):
     assert columns["valid_accuracy"].shape == (4, 3)
 
 
+def test_other_budgets_than_108_epochs(tmp_path):
+    """The longest schedule there is counts, and the table says so."""
+    path = tmp_path / "short.tfrecord"
+    path.write_bytes(b"".join(records((4,))) + record(0, 12, 0))
+    with pytest.warns(RuntimeWarning, match="nothing was trained for 108 epochs; .* after 12"):
+        import_table(path)
+    path.write_bytes(b"".join(records((4,))))
+    with pytest.warns(RuntimeWarning) as caught:
+        import_table(path)
+    assert [str(warning.message).partition(": ")[2] for warning in caught] == [
+        "nothing was trained for 108 epochs; the scores are those after 4",
+        "partial, 4 of 423624 cells",
+    ]
+    columns = load_table()
+    assert not any("@" in name for name in columns)
+    assert describe_table()["source"] == "official file short.tfrecord, after 4 epochs"
+    expected = 100 * (0.2 + (3 / 10 + 0.01 + 4e-5) / 2)
+    np.testing.assert_allclose(np.nanmean(columns["valid_accuracy"], axis=1).max(), expected)
+    benchmark = nasbench101()
+    assert benchmark.fidelities == []
+    assert benchmark.optimum().architecture.text == SPACE.format(CANONICAL[3])
+
+
+def test_cells_that_were_not_trained_in_full_are_left_out(tmp_path):
+    path = tmp_path / "mixed.tfrecord"
+    path.write_bytes(record(0, 4, 0) + record(1, 36, 0) + record(1, 4, 0) + record(2, 36, 0))
+    with pytest.warns(RuntimeWarning, match="partial, 2 of 423624 cells; 1 more were not trained"):
+        import_table(path)
+    columns = load_table()
+    assert columns["valid_accuracy"].shape == (2, 1)
+    assert np.isnan(columns["valid_accuracy@4"]).sum() == 1
+
+
 def test_cells_are_known_in_any_order_of_their_vertices(tmp_path):
     row = cells.shuffle(CELLS[3:], np.random.default_rng(1))[0]
     assert (row != CANONICAL[3]).any()
@@ -265,7 +300,10 @@ def test_nothing_is_kept_of_a_damaged_file(tmp_path, data, full, monkeypatch):
     path.write_bytes(b"".join(full)[:-1])
     with pytest.raises(InputError, match="cut short"):
         import_table(path)
-    assert list((data / "nasbench101").iterdir()) == []
+    assert not data.exists()
+
+
+ODD = b'["%s", %%s, "0110", "input,output", ""]' % (b"0" * 32)
 
 
 @pytest.mark.parametrize(
@@ -277,15 +315,19 @@ def test_nothing_is_kept_of_a_damaged_file(tmp_path, data, full, monkeypatch):
         (frame(b'["a hash", 108]'), "byte 0 is not one of"),
         (frame(b'{"a": 1}'), "byte 0 is not one of"),
         (record(1, 108, 0, digest="0" * 32), "has the hash 0000"),
-        (record(0, 4, 0), "1 of 1 cells lack 108 epochs"),
+        (record(0, 108, 0).replace(b"108", b"0.5"), "checksum"),
+        (frame(ODD % b"10.5"), "byte 0 is not one of"),
+        (frame(ODD % b"-4"), "byte 0 is not one of"),
+        (frame(ODD % (b"9" * 5000)), "byte 0 is not one of"),
         (record(0, 108, 0).replace(b"input", b"inner"), "checksum"),
     ],
 )
-def test_what_is_no_official_file_is_refused(tmp_path, content, message):
+def test_what_is_no_official_file_is_refused(tmp_path, data, content, message):
     path = tmp_path / "other.tfrecord"
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         import_table(path)
+    assert not data.exists()
     with pytest.raises(InputError):
         load_table()
 
@@ -323,7 +365,7 @@ def test_a_missing_file_and_a_folder_that_cannot_be_written(tmp_path, file):
     with pytest.raises(InputError, match=r"no such file; download nasbench_only108\.tfrecord"):
         import_table(tmp_path / "absent.tfrecord")
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot write to"):
         import_table(file, tmp_path / "taken")
 
 

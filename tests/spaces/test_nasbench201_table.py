@@ -360,7 +360,7 @@ def test_what_is_no_release_is_refused(tmp_path):
 
 def test_output_folder_that_cannot_be_is_refused_before_reading(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written to"):
+    with pytest.raises(InputError, match="cannot write to"):
         import_table(tmp_path / "unread", output=tmp_path / "file" / "tables")
 
 
