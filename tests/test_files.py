@@ -1,4 +1,4 @@
-"""Files that people give are read within limits; locks keep one writer at a time."""
+"""Files that people give are read within limits; outputs have one writer and stay in one place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,28 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import weaknas
 from weaknas.errors import InputError
-from weaknas.files import MOST_DEEP, lock, read_bytes, read_csv, read_json, read_toml
+from weaknas.evaluators import TabularBenchmark
+from weaknas.files import (
+    MOST_DEEP,
+    lock,
+    prepare_file,
+    prepare_folder,
+    read_bytes,
+    read_csv,
+    read_json,
+    read_toml,
+)
+from weaknas.laboratory.contestants import Contestant
+from weaknas.laboratory.experiment import Experiment
+from weaknas.laboratory.ranking import Ranking, rank
+from weaknas.laboratory.results import compare
+from weaknas.spaces import ChoiceSpace
+from weaknas.strategies import RandomSearch
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks of the system")
 
@@ -204,3 +222,54 @@ def test_many_threads_are_never_inside_together(target: Path) -> None:
     for thread in threads:
         thread.join()
     assert (most, entered) == (1, 8)
+
+
+# -- places of outputs ------------------------------------------------------------------
+
+
+def test_what_is_prepared_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert prepare_folder("a/b") == tmp_path / "a" / "b"
+    assert prepare_file("c/d.json") == tmp_path / "c" / "d.json"
+    assert prepare_file(Path("e.json")) == tmp_path / "e.json"
+    with pytest.raises(InputError, match="cannot write a: it is a folder"):
+        prepare_file("a")
+
+
+def _table() -> TabularBenchmark:
+    space = ChoiceSpace({"a": list(range(6)), "b": list(range(5))})
+    return TabularBenchmark(space, {"genotype": space.enumerate(), "score": np.arange(30.0)})
+
+
+def _search(output: str, wander: Callable[..., None]) -> None:
+    benchmark = _table()
+    result = weaknas.run(
+        RandomSearch(benchmark.space), benchmark, 4, output=output, progress=wander
+    )
+    assert result.output == Path(output)
+
+
+def _compare(output: str, wander: Callable[..., None]) -> None:
+    experiment = Experiment("mine", {"table": _table}, {"random": RandomSearch}, 2, 6)
+    compare(experiment, output, progress=wander)
+
+
+def _rank(output: str, wander: Callable[..., None]) -> None:
+    ranking = Ranking("mine", _table, {"linear": Contestant("linear")}, (5,), 2)
+    rank(ranking, output, progress=wander)
+
+
+@pytest.mark.usefixtures("quick_processes")
+@pytest.mark.parametrize("work", [_search, _compare, _rank])
+def test_a_relative_output_is_one_folder_wherever_the_work_goes(
+    work: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    work("output", lambda *_: os.chdir(elsewhere))
+    assert Path.cwd() == elsewhere
+    assert list(elsewhere.iterdir()) == []
+    assert len(list((tmp_path / "output").iterdir())) >= 2

@@ -150,6 +150,37 @@ def test_a_broken_plug_in_spoils_nothing_else(plug_ins):
         weaknas.get_encoder("path", weaknas.get_space("mine"))
 
 
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("import sys; sys.exit(3)", "failed: SystemExit(3)"),
+        ("raise SystemExit", "failed: SystemExit()"),
+        ("raise GeneratorExit", "failed: GeneratorExit()"),
+        ("1 / 0", "failed: division by zero"),
+    ],
+)
+def test_a_plug_in_that_leaves_at_import_spoils_nothing_else(
+    monkeypatch, tmp_path, statement, reason
+):
+    (tmp_path / "leaving_plug_in.py").write_text(statement)
+    monkeypatch.syspath_prepend(tmp_path)
+    leaving = EntryPoint("leaving", "leaving_plug_in:Thing", "weaknas.encoders")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [leaving])
+    assert reason in registry.ENCODERS.summary("leaving")
+    assert "one-hot" in registry.list_encoders_for(weaknas.get_space("nasbench201"))
+    with pytest.raises(InputError, match="plug-in 'leaving'"):
+        registry.ENCODERS.load("leaving")
+
+
+def test_an_interrupt_while_a_plug_in_is_imported_is_one(monkeypatch, tmp_path):
+    (tmp_path / "slow_plug_in.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    slow = EntryPoint("slow", "slow_plug_in:Thing", "weaknas.encoders")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [slow])
+    with pytest.raises(KeyboardInterrupt):
+        registry.ENCODERS.summary("slow")
+
+
 def test_own_names_come_first(monkeypatch):
     own = Registry("space", {"nasbench201": "weaknas.spaces.nasbench201:NASBench201"})
     shadow = EntryPoint("nasbench201", "no.such:Thing", "weaknas.spaces")

@@ -165,7 +165,7 @@ def _is_deeper(value: Any, depth: int) -> bool:
 # -- writing ----------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name beside its place, then move it there.
 
     Parameters
@@ -198,20 +198,27 @@ def remove_parts(folder: Path, name: str) -> None:
         folder.rmdir()
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: str | Path) -> Path:
     """Make the folder of an output, before the work whose result it is to hold.
+
+    Returns
+    -------
+    Path
+        The folder by its absolute path: the work may change the working directory.
 
     Raises
     ------
     InputError
         When it cannot be made or written to.
     """
+    place = Path(folder).absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK):
+    if not os.access(place, os.W_OK):
         raise InputError(f"cannot write to {folder}: Permission denied")
+    return place
 
 
 @contextlib.contextmanager
@@ -233,17 +240,23 @@ def making_folder(folder: Path) -> Iterator[None]:
                 place.rmdir()
 
 
-def prepare_file(path: Path) -> None:
+def prepare_file(path: str | Path) -> Path:
     """Make the folder of an output file, before the work whose result it is to hold.
+
+    Returns
+    -------
+    Path
+        The file by its absolute path: the work may change the working directory.
 
     Raises
     ------
     InputError
         When the path is a folder, or its own folder cannot be made or written to.
     """
-    if path.is_dir():
+    place = Path(path)
+    if place.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; name a file")
-    prepare_folder(path.parent)
+    return prepare_folder(place.parent) / place.name
 
 
 @contextlib.contextmanager
@@ -274,7 +287,7 @@ def lock(path: Path, name: str | None = None) -> Iterator[None]:
             file = stack.enter_context(place.open("ab"))
             if not _lock_file(file):
                 raise InputError(f"{name or path} is in use by another process")
-            if _is_at(file, place):
+            if is_file_at(file, place):
                 break
             # Removed between the two steps by the process that held it.
         try:
@@ -299,7 +312,8 @@ def _lock_file(file: IO[bytes]) -> bool:
     return True
 
 
-def _is_at(file: IO[bytes], path: Path) -> bool:
+def is_file_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is the one that a path names."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

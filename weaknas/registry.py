@@ -100,8 +100,11 @@ def _import(path: str) -> Any:
 def _load(entry: EntryPoint) -> Any:
     try:
         return entry.load()
-    except Exception as error:
-        raise InputError(f"the plug-in {entry.name!r} ({entry.value}) failed: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also a module that calls sys.exit
+        reason = str(error) if isinstance(error, Exception) else repr(error)
+        raise InputError(f"the plug-in {entry.name!r} ({entry.value}) failed: {reason}") from error
 
 
 SPACES = Registry(

@@ -8,9 +8,11 @@ import math
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -450,6 +452,49 @@ def test_a_failing_fsync_takes_the_record_back(journal, path, monkeypatch):
             with pytest.raises(OSError, match="I/O"):
                 file.append(trial(3))
         assert path.read_bytes() == journal
+
+
+def remove_folder(path):
+    shutil.rmtree(path.parent)
+
+
+def replace_by_another(path):
+    path.rename(path.with_name("old.jsonl"))
+    path.write_bytes(b"somebody else's\n")
+
+
+def write_to_it(path):
+    with path.open("ab") as file:
+        file.write(b"somebody else's\n")
+
+
+def cut(path):
+    os.truncate(path, 200)
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, remove_folder, replace_by_another, write_to_it, cut]
+)
+@pytest.mark.parametrize("form", [1, 2])
+def test_a_journal_that_is_taken_away_is_noticed_and_nothing_lost(journal, path, damage, form):
+    path.write_bytes(journal if form == 2 else unchecked(journal))
+    with Journal(path, CONFIG) as file:
+        file.append(trial(3))
+        damage(path)
+        theirs = path.read_bytes() if path.exists() else None
+        with pytest.raises(OSError, match="while the run wrote to it; all that") as caught:
+            file.append(trial(4))
+    assert "\n" not in str(caught.value)
+    place = Path(str(caught.value).rpartition(" is in ")[2])
+    if theirs is None:
+        assert "was deleted" in str(caught.value)
+        assert place == path
+    else:
+        assert "was changed" in str(caught.value)
+        assert path.read_bytes() == theirs
+        place.rename(path)
+    with Journal(path, CONFIG) as file:
+        assert same(file.trials, [*TRIALS, trial(3), trial(4)])
 
 
 def test_an_unwritable_folder(tmp_path):

@@ -60,21 +60,21 @@ def export(space: str, architecture: str, /, *, options: Options) -> None:
 
     if options.supernet is not None and options.weights is not None:
         raise InputError("give --supernet or --weights, not both")
-    prepare_folder(options.output)
+    output = prepare_folder(options.output)
     name, setting = parse_space(space)
     chosen = get_space(name, **setting)
     text = chosen.architecture(architecture).text
-    card = read_card(options.output)
+    card = read_card(output)
     if card is not None and card.get("architecture") != text:
         raise InputError(f"{options.output} holds another architecture; choose another folder")
     built = _build(chosen, text, options)
     trained = options.supernet is not None or options.weights is not None
-    files = _export_timm(built, options.output, trained)
+    files = _export_timm(built, output, trained)
     if trained or not files:
         named = {"space": space, "architecture": text} if trained else None
-        files = write(built.network, built.shape, options.output, named) | files
+        files = write(built.network, built.shape, output, named) | files
     if trained and card is None:
-        write_json(options.output / CARD, built.card(space))
+        write_json(output / CARD, built.card(space))
     if options.json:
         print_json({"architecture": text, "output": str(options.output), "files": files})
     else:

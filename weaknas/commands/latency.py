@@ -59,15 +59,15 @@ def latency(space: str, /, *, options: Options) -> None:
     built = get_space(name, **setting)
     common = {"device": options.device, "batch_size": options.batch_size}
     common |= {"repeats": options.repeats, "threads": options.threads}
-    prepare_file(options.output)
+    output = prepare_file(options.output)
     table = measure_table(
         built,
         rounds=options.rounds,
-        name=options.output.name,
+        name=output.name,
         progress=_report,
         **common,  # type: ignore[arg-type]
     )
-    table.write(options.output)
+    table.write(output)
     facts: dict[str, object] = {
         "space": space,
         "output": str(options.output),

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from weaknas.commands._shared import print_json
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError, MissingDependencyError, unknown
+from weaknas.files import prepare_folder
 from weaknas.laboratory.contestants import parse_contestant
 from weaknas.laboratory.ranking import Ranking
 from weaknas.laboratory.ranking import rank as run_ranking
@@ -81,22 +82,23 @@ def rank(space: str, /, *, options: Options = Options()) -> None:
         options.targets,
         parse_runs_of(options.runs_of),
     )
+    output = None if options.output is None else prepare_folder(options.output)
     with RankingProgress(design) as progress:
         summary = run_ranking(
             design,
-            options.output,
+            output,
             jobs=options.jobs,
             command=shlex.join(["weaknas", *sys.argv[1:]]),
             progress=progress,
         )
     if not summary["rows"]:
         raise InputError(f"every fit failed, the first by {summary['failures'][0]['error']}")
-    drawn = options.output is not None and _draw(summary, options.output / "ranking")
+    drawn = output is not None and _draw(summary, output / "ranking")
     if options.json:
         print_json(summary)
         return
     print_ranking(summary)
-    if options.output is not None:
+    if output is not None:
         print(f"results in {options.output}" + (", figure in ranking.png" if drawn else ""))
 
 

@@ -87,6 +87,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     if options.output is not None and hasattr(problem.evaluator, "keep_in"):
         problem.evaluator.keep_in(options.output)
     strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
+    place = None if options.output is None else options.output.absolute()
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
         result = run(
@@ -112,7 +113,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         )
     winner: dict[str, Any] = {}
     if options.train_winner and hasattr(problem.evaluator, "train_winner"):
-        folder = None if options.output is None else options.output / "winner"
+        folder = None if place is None else place / "winner"
         chosen = result.best.architecture
         winner["winner"] = problem.evaluator.train_winner(chosen, options.seed, folder)
     if options.json:

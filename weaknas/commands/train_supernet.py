@@ -86,11 +86,11 @@ def train_supernet(space: str, /, *, options: Options) -> None:
         threads=options.threads,
         skeleton=_settings(options.network),
     )
-    prepare_folder(options.output)
+    output = prepare_folder(options.output)
     identity = trainer.describe()
-    trainer.checkpoint = Checkpoint(options.output / "checkpoint.pt", identity)
-    path = options.output / "supernet.pt"
-    with lock(options.output) if is_first_process() else nullcontext():
+    trainer.checkpoint = Checkpoint(output / "checkpoint.pt", identity)
+    path = output / "supernet.pt"
+    with lock(output) if is_first_process() else nullcontext():
         training = trainer.run(progress=_report(trainer.protocol.epochs))
         if not is_first_process():
             return
@@ -104,13 +104,13 @@ def train_supernet(space: str, /, *, options: Options) -> None:
             "probes": training.probes,
             "losses": training.losses,
             "seconds": round(training.seconds, 1),
-            "output": str(path),
+            "output": str(options.output / path.name),
         }
-        write_json(options.output / "training.json", facts | {"training": identity})
+        write_json(output / "training.json", facts | {"training": identity})
     if options.json:
         print_json(facts)
     else:
-        print(f"{path}: {training.status}, {training.seconds:.0f} s")
+        print(f"{options.output / path.name}: {training.status}, {training.seconds:.0f} s")
         for probe, curve in training.probes.items():
             print(f"  validation accuracy of {probe}: {curve[-1]:.4f}")
 

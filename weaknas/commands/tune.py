@@ -92,8 +92,8 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
         options.top,
         seed=options.seed,
     )
-    prepare_file(options.output)
-    with lock(options.output):
+    output = prepare_file(options.output)
+    with lock(output):
         study = tune(tuning, options.trials, options.storage, options.name, _Progress())
         found = best_config(tuning, study, {})
         summary: dict[str, Any] = {
@@ -111,7 +111,7 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
         summary |= {"output": str(options.output), "seconds": seconds}
         made = {"command": shlex.join(["weaknas", *sys.argv[1:]]), "versions": versions()}
         made |= {"design": tuning.describe(), "summary": summary}
-        best_config(tuning, study, made).write(options.output)
+        best_config(tuning, study, made).write(output)
     if options.json:
         print_json(summary)
     else:

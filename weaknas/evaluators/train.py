@@ -123,7 +123,7 @@ class TrainEvaluator:
         self.device, self.threads, self.keep = device, threads, keep
         self.path, self.validation = path, validation
         self._data = check_dataset(dataset)
-        self._folder = None if folder is None else Path(folder)
+        self._folder = None if folder is None else Path(folder).absolute()
         self.name = f"{space.name}/{dataset if isinstance(dataset, str) else dataset.name}"
 
     @property
@@ -153,7 +153,7 @@ class TrainEvaluator:
     def keep_in(self, output: Path) -> None:
         """Keep trainings in the folder of a run, unless another folder was named."""
         if self._folder is None:
-            self._folder = output / "trainings"
+            self._folder = output.absolute() / "trainings"
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the scores, as plain JSON types."""

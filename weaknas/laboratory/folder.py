@@ -146,8 +146,7 @@ class Folder(ABC, Generic[_Task]):
         if path is None:
             yield cls(None, design)
             return
-        folder = Path(path)
-        prepare_folder(folder)
+        folder = prepare_folder(path)
         with lock(folder):
             opened = cls(folder, design)
             opened._begin(command)

@@ -56,7 +56,7 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
     place = Path(folder)
     page = Path(output) if output is not None else place / "report.html"
     if output is not None:
-        prepare_file(page)
+        page = prepare_file(page)
     if is_ranking(place):
         content = ranking_page(place)
     elif (place / "config.json").exists():

@@ -6,12 +6,21 @@ import contextlib
 import errno
 import json
 import os
+import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from weaknas.errors import InputError
-from weaknas.files import differences, lock, sync_folder
+from weaknas.files import (
+    differences,
+    is_file_at,
+    lock,
+    prepare_folder,
+    sync_folder,
+    write_atomically,
+)
 from weaknas.runs.records import BUDGET, FORMAT_VERSION, Records, encode
 from weaknas.runs.trials import Trial
 
@@ -43,15 +52,16 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str], config: dict[str, Any]) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self.config = json.loads(json.dumps(config))
         #: In the order in which they came back; a later one of the same number replaces one
         #: that failed.
         self.trials: list[Trial] = []
         self._news = b""  # what is written before the next trial
+        self._length = 0
+        prepare_folder(self.path.parent)
         with contextlib.ExitStack() as stack:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(lock(self.path.parent))
                 self._file = stack.enter_context(self.path.open("a+b", buffering=0))
             except OSError as error:
@@ -66,8 +76,12 @@ class Journal:
         ------
         OSError
             When the write fails, e.g. on a full disk; the journal then ends with
-            the last complete record, or its next opening cuts it back to that.
+            the last complete record, or its next opening cuts it back to that. Also
+            when somebody else deleted, replaced or changed the file; what was
+            measured is then written anew, to the place that the message names.
         """
+        if not is_file_at(self._file, self.path) or self._size() != self._length:
+            self._rescue([*self.trials, trial])
         self._write(self._news + encode(trial.to_dict()))
         self._news = b""
         self.trials.append(trial)
@@ -89,8 +103,26 @@ class Journal:
 
     # -- inside -------------------------------------------------------------------
 
+    def _size(self) -> int:
+        return self._file.seek(0, os.SEEK_END)
+
+    def _rescue(self, trials: Sequence[Trial]) -> NoReturn:
+        """Write all trials to a file of their own, or in the place of the one that is gone."""
+        is_gone = not self.path.exists()
+        other = self.path.with_name(f"{self.path.stem}-{secrets.token_hex(4)}{self.path.suffix}")
+        place = self.path if is_gone else other
+        content = self._header() + b"".join(encode(trial.to_dict()) for trial in trials)
+        write_atomically(place, lambda temporary: temporary.write_bytes(content))
+        raise OSError(
+            f"{self.path} was {'deleted' if is_gone else 'changed'} while the run wrote to it;"
+            f" all that was measured is in {place}"
+        )
+
+    def _header(self) -> bytes:
+        return encode({"weaknas_journal": FORMAT_VERSION, "config": self.config})
+
     def _write(self, line: bytes) -> None:
-        end = self._file.seek(0, os.SEEK_END)
+        end = self._size()
         try:
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, "the disk is full", str(self.path))
@@ -104,6 +136,7 @@ class Journal:
                 " is kept, make room and call again",
                 str(self.path),
             ) from error
+        self._length = end + len(line)
 
     def _replay(self) -> None:
         self._file.seek(0)
@@ -114,11 +147,12 @@ class Journal:
         # Only now, when all is known to be ours and whole up to there.
         if records.length < len(content):
             self._file.truncate(records.length)
+        self._length = records.length
         self.trials = records.trials
         if records.is_open:
             self._write(b"\n")
         if records.config is None:
-            self._write(encode({"weaknas_journal": FORMAT_VERSION, "config": self.config}))
+            self._write(self._header())
             sync_folder(self.path.parent)
 
     def _compare(self, theirs: dict[str, Any]) -> None:

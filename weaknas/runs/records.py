@@ -152,7 +152,7 @@ class Records:
 
 def _asked(trial: Trial) -> tuple[object, ...]:
     """Return what remains of a trial that is tried again."""
-    return trial.round, trial.architecture, trial.evaluation.fidelity
+    return trial.round, trial.repeat, trial.architecture, trial.evaluation.fidelity
 
 
 def _is_torn(last: bytes) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from weaknas.errors import InputError, check_whole
 from weaknas.evaluators import Evaluator, KnowsOptimum, Repeatable, as_evaluator
 from weaknas.execution.evaluations import Evaluations
-from weaknas.files import write_json
+from weaknas.files import prepare_folder, write_json
 from weaknas.runs.budget import Budget, check_fidelities
 from weaknas.runs.journal import Journal
 from weaknas.runs.loop import Loop, Progress
@@ -45,7 +45,7 @@ class Result:
     seconds_total : float
         Time of this call; evaluations of an earlier, interrupted call not included.
     output : path, optional
-        The run folder.
+        The run folder, as it was given.
     front : Front, optional
         What no other query dominates, where there are objectives beside the score.
     evaluated : int
@@ -238,7 +238,6 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     pending = _pending(workers) if asynchronous else None
     if retries < 0:
         raise InputError(f"retries must not be negative, not {retries}")
-    folder = None if output is None else Path(output)
     config: dict[str, Any] = {
         "budget": budget,
         "budget_cost": budget_cost,
@@ -255,8 +254,9 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         config["objectives"] = list(costs.names)
         paid = WithCosts(judge, costs)
     with ExitStack() as stack:
-        journal = None
-        if folder is not None:
+        journal = folder = None
+        if output is not None:
+            folder = prepare_folder(output)
             _refuse_other_results(folder)
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
         evaluations = Evaluations(paid, executor, workers, retries, stop)
@@ -277,7 +277,7 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         _regret(judge, contenders),
         loop.seconds_strategy,
         time.perf_counter() - started,
-        folder,
+        None if output is None else Path(output),
         _front(trials, costs),
         loop.evaluated,
         contenders,

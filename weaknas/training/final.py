@@ -88,7 +88,7 @@ def train_final(
     }
     with contextlib.ExitStack() as stack:
         if output is not None:
-            prepare_folder(output)
+            output = prepare_folder(output)
             if is_first_process():
                 stack.enter_context(lock(output))
             done = _read_done(output, identity)
