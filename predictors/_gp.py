@@ -1,7 +1,8 @@
 """The arithmetic of the Gaussian process: kernel, hyperparameters, posterior.
 
-A label is the mean of one training or more: ``y_i = f(x_i) + e_i``, f a Gaussian
-process and e_i normal noise of variance ``noise / count_i``. Numbers of equations
+A label is the mean of one training or more: ``y_i = f(x_i) + d_i + e_i``, f a Gaussian
+process, d_i what is particular to the architecture and e_i what another training would
+change, both normal, of variances ``particular`` and ``noise / count_i``. Numbers of equations
 are those of Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006.
 """
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 
-from weaknas.predictors._base import Counts, Floats, standardize
+from weaknas.predictors._base import Floats, Joint, Repeats, standardize
 
 Singles: TypeAlias = npt.NDArray[np.float32]
 #: Single precision in searches, double in the estimator.
@@ -28,10 +29,10 @@ _CACHED = 2**18  # numbers of 4 bytes that are worked on at a time
 _SMALLEST_NOISE = 1e-4
 _SMALLEST_VARIANCE = 1e-10
 _TYPICAL_NOISE = 0.05
-_TYPICAL_TREND = 0.1  # where its variance is learnt
+_TYPICAL = {"trend": 0.1, "particular": 0.02}  # where they are learnt
 # Standard deviations of the log-normal priors. Features and targets are scaled
 # before, so they mean the same for every data set.
-_PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE, _PRIOR_TREND = 1.5, 0.5, 1.5, 1.5
+_PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE, _PRIOR_FURTHER = 1.5, 0.5, 1.5, 1.5
 
 
 class Scaling:
@@ -121,12 +122,16 @@ class Hyperparameters:
         Variance of the noise of one training.
     trend : float
         Prior variance of a score by the linear trend, if there is one.
+    particular : float
+        Variance of what is particular to an architecture, which neither features nor
+        another training tell; without repeats `noise` is the sum of both.
     """
 
     variance: float
     lengths: Floats
     noise: float
     trend: float = 1.0
+    particular: float = 0.0
 
     @classmethod
     def typical(cls, blocks: int) -> Hyperparameters:
@@ -138,15 +143,16 @@ class Hyperparameters:
         return np.asarray(np.log([self.variance, *self.lengths, self.noise]))
 
     @classmethod
-    def from_vector(cls, vector: Floats, *, blocks: int) -> Hyperparameters:
-        """Rebuild from `to_vector`, with the logarithm of the trend or without."""
+    def from_vector(
+        cls, vector: Floats, *, blocks: int, further: Sequence[str] = ()
+    ) -> Hyperparameters:
+        """Rebuild from `to_vector`, followed by the logarithms of further ones by name."""
         values = np.exp(vector)
-        trend = values[blocks + 2] if len(values) > blocks + 2 else 1.0
         return cls(
             variance=float(values[0]),
             lengths=values[1 : blocks + 1],
             noise=float(values[blocks + 1]),
-            trend=float(trend),
+            **dict(zip(further, values[blocks + 2 :].tolist(), strict=True)),
         )
 
 
@@ -213,7 +219,7 @@ def fit_hyperparameters(
     scaling: Scaling,
     start: Hyperparameters,
     max_iter: int,
-    counts: Counts | None = None,
+    repeats: Repeats | None = None,
 ) -> Hyperparameters:
     """Maximise the posterior density of the hyperparameters.
 
@@ -227,24 +233,28 @@ def fit_hyperparameters(
     start : Hyperparameters
     max_iter : int
         Steps of L-BFGS-B.
-    counts : ndarray of float, shape (n,), optional
-        Trainings that each target is the mean of; default: one.
+    repeats : Repeats, optional
+        Default: each target is the label of one training.
     """
     blocks = scaling.blocks
     distances = np.stack([_squared_distances(points[:, block]) for block in blocks])
     center = Hyperparameters.typical(len(blocks)).to_vector()
     width = np.array([_PRIOR_VARIANCE, *[_PRIOR_LENGTH] * len(blocks), _PRIOR_NOISE])
-    begin = start.to_vector()
-    if scaling.additive:
-        center, width = np.append(center, np.log(_TYPICAL_TREND)), np.append(width, _PRIOR_TREND)
-        begin = np.append(begin, center[-1])
+    # What is particular to an architecture is told from noise by repeats alone.
+    further = [*["trend"] * scaling.additive, *["particular"] * is_repeated(repeats)]
+    center = np.append(center, [np.log(_TYPICAL[name]) for name in further])
+    width = np.append(width, [_PRIOR_FURTHER] * len(further))
+    begin = np.append(start.to_vector(), center[len(center) - len(further) :])
     low, high = center - 4 * width, center + 4 * width
     low[len(blocks) + 1] = np.log(_SMALLEST_NOISE)
+    standard, _, scale = standardize(targets)
+    given = repeats or Repeats.counted(np.ones(len(points)))
     density = partial(
         negative_log_posterior,
+        further=further,
         distances=distances,
-        targets=standardize(targets)[0],
-        shares=np.ones(len(points)) if counts is None else 1.0 / counts,
+        targets=standard,
+        repeats=given._replace(squares=given.squares / scale**2),
         center=center,
         width=width,
         trend=_trend_products(points, scaling),
@@ -257,7 +267,12 @@ def fit_hyperparameters(
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": max_iter},
     )
-    return Hyperparameters.from_vector(best.x, blocks=len(blocks))
+    return Hyperparameters.from_vector(best.x, blocks=len(blocks), further=further)
+
+
+def is_repeated(repeats: Repeats | None) -> bool:
+    """Tell whether repeats tell noise from what is particular to an architecture."""
+    return repeats is not None and (repeats.freedom > 0 or bool((repeats.errors == 0).any()))
 
 
 def _trend_products(points: Reals, scaling: Scaling) -> Floats | float:
@@ -281,18 +296,20 @@ def negative_log_posterior(
     *,
     distances: Floats,
     targets: Floats,
-    shares: Floats,
+    repeats: Repeats,
     center: Floats,
     width: Floats,
     trend: Floats | float = 0.0,
+    further: Sequence[str] = (),
 ) -> tuple[float, Floats]:
     """Negative log posterior density of the hyperparameters, and its gradient.
 
-    The marginal likelihood times normal priors. With ``K = k(X, X) + noise diag(shares)``
-    and the mean m by generalised least squares (eq. 2.42 with one constant column),
+    The marginal likelihood times normal priors. With ``K = k(X, X) + particular I + noise
+    diag(errors)`` and the mean m by generalised least squares (eq. 2.42 with one constant column),
     ``m = 1' K^-1 y / 1' K^-1 1``, ``a = K^-1 (y - m)``, it is
     ``-log p = (y - m)' a / 2 + log|K| / 2 + const`` (eq. 5.8), and its derivative by
-    a hyperparameter ``-tr((a a' - K^-1) dK) / 2`` (eq. 5.9).
+    a hyperparameter ``-tr((a a' - K^-1) dK) / 2`` (eq. 5.9). The f labels beyond the first
+    ones of their architectures add ``f log(noise) / 2 + squares / (2 noise)``.
 
     Parameters
     ----------
@@ -302,21 +319,22 @@ def negative_log_posterior(
         Squared distances in each block.
     targets : ndarray, shape (n,)
         Of mean about 0 and variance about 1.
-    shares : ndarray, shape (n,)
-        Of the noise of one training that a label has: 1 / the number of its trainings.
+    repeats : Repeats
     center, width : ndarray, of the same shape as `vector`
         Mean and standard deviation of the priors.
     trend : ndarray, shape (n, n), optional
         Covariance by a linear trend of variance 1.
+    further : sequence of str
+        Hyperparameters at the end of `vector`: "trend", "particular".
     """
-    hyper = Hyperparameters.from_vector(vector, blocks=len(distances))
+    hyper = Hyperparameters.from_vector(vector, blocks=len(distances), further=further)
     n = len(targets)
     weights = 1.0 / hyper.lengths**2
     r = np.sqrt(5.0 * np.tensordot(weights, distances, axes=1))
     decay = hyper.variance * np.exp(-r)
     scores = (1 + r + r**2 / 3) * decay
     covariance = scores + hyper.trend * trend
-    covariance.flat[:: n + 1] += hyper.noise * shares + _JITTER
+    covariance.flat[:: n + 1] += hyper.particular + hyper.noise * repeats.errors + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:
         return 1e10, np.zeros_like(vector)
@@ -330,9 +348,14 @@ def negative_log_posterior(
     # dk / d log l_g = 5/3 v d_g^2 / l_g^2 (1 + r) exp(-r)
     by_length = 5.0 / 3.0 * weights * np.tensordot(distances, outer * (1 + r) * decay, axes=2)
     likelihood = 0.5 * (targets - mean) @ alpha + np.log(np.diag(factor)).sum()
-    by_others = [hyper.noise * (shares * np.diagonal(outer)).sum()]
-    if len(vector) == len(distances) + 3:
-        by_others.append(hyper.trend * np.vdot(trend, outer))
+    left = repeats.squares / hyper.noise
+    likelihood += 0.5 * (repeats.freedom * np.log(hyper.noise) + left)
+    by_noise = hyper.noise * (repeats.errors * np.diagonal(outer)).sum() - repeats.freedom + left
+    by_further = {
+        "trend": lambda: hyper.trend * np.vdot(trend, outer),
+        "particular": lambda: hyper.particular * np.trace(outer),
+    }
+    by_others = [by_noise, *(by_further[name]() for name in further)]
     gradient = -0.5 * np.concatenate([[np.vdot(scores, outer)], by_length, by_others])
     z = (vector - center) / width
     return float(likelihood + 0.5 * z @ z), gradient + z / width
@@ -341,7 +364,7 @@ def negative_log_posterior(
 class Posterior:
     """A Gaussian process given the labels of n points, n grown a few at a time.
 
-    All of it comes from the lower triangular L of ``L L' = K = k(X, X) + noise / counts``
+    All of it comes from the lower triangular L of ``L L' = K``, see `negative_log_posterior`,
     and from whitened covariances, ``W = L^-1 k(X, x)`` for points x: of f(x) the mean
     is ``m + w' L^-1 (y - m)`` and the covariance ``k(x, x) - W' W`` (eq. 2.25, 2.26 and
     algorithm 2.1); m is the mean by generalised least squares (eq. 2.42).
@@ -364,8 +387,8 @@ class Posterior:
         self.factor: Floats = np.empty((0, 0))
         self._inverse: Reals | None = None
 
-    def append(self, points: Reals, *, counts: Counts | None = None) -> tuple[Floats, Floats]:
-        """Add m points whose labels are means of so many trainings, by default of one each.
+    def append(self, points: Reals, *, errors: Floats | None = None) -> tuple[Floats, Floats]:
+        """Add m points with the errors of their labels, see `Repeats`; by default 1 each.
 
         With the new covariance ``[[K, B], [B', C]]`` the factor is ``[[L, 0], [A, S]]``,
         ``A = (L^-1 B)'`` and ``S S' = C - A A'``, the Schur complement of K (eq. A.12).
@@ -381,8 +404,9 @@ class Posterior:
             cross = self.kernel(old, new).astype(np.float64)
             across = solve_triangular(self.factor, cross, lower=True).T
         schur = self.kernel(new, new).astype(np.float64) - across @ across.T
-        shares = 1.0 if counts is None else 1.0 / counts
-        schur.flat[:: len(new) + 1] += self.kernel.hyper.noise * shares + _JITTER
+        hyper = self.kernel.hyper
+        noise = hyper.noise * (1.0 if errors is None else errors)
+        schur.flat[:: len(new) + 1] += hyper.particular + noise + _JITTER
         corner = np.linalg.cholesky(schur)
         factor = np.zeros((len(old) + len(new), len(old) + len(new)))
         factor[: len(old), : len(old)] = self.factor
@@ -406,6 +430,7 @@ class Posterior:
         both = solve_triangular(self.factor, both, lower=True)
         self._mean = float(both[:, 0] @ both[:, 1] / (both[:, 1] @ both[:, 1]))
         self._residuals = both[:, 0] - self._mean * both[:, 1]
+        self._labels = scaled
 
     def whiten(self, points: Reals) -> Reals:
         """Return W of points, shape (m, f), in their precision; shape (n, m)."""
@@ -427,8 +452,37 @@ class Posterior:
         std = np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE)).astype(np.float64)
         return np.asarray(std * self._scale)
 
+    def joint(self, errors: Floats, points: Reals, whitened: Reals) -> Joint:
+        """Return what is known of the scores behind the labels, together with f at points.
+
+        The score behind label i is ``y_i - e_i``, where its error e_i is what another
+        training would change: normal, of variance ``D_i = noise errors_i``. The covariance
+        of e with y is D, so by eq. 2.25 and 2.26 with ``V = L^-1 D`` its mean is
+        ``V' L^-1 (y - m)``, its covariance ``D - V' V``, and that of the score with f(x)
+        is ``V' W``.
+
+        Parameters
+        ----------
+        errors : ndarray of float, shape (n,)
+            See `Repeats`.
+        points : ndarray of float, shape (m, f)
+        whitened : ndarray of float, shape (n, m)
+            W of them.
+        """
+        n, unit, hyper = len(errors), self._scale**2, self.kernel.hyper
+        error = hyper.noise * errors
+        mixed = solve_triangular(self.factor, np.eye(len(self.factor), n) * error, lower=True)
+        labels = self._labels - self._residuals @ mixed[:n]
+        across = mixed.T @ whitened.astype(np.float64)
+        others, _ = self.covariance(points, whitened)
+        corner = (np.diag(error) - mixed.T @ mixed) * unit
+        covariance = np.block([[corner, across * unit], [across.T * unit, others]])
+        mean = np.concatenate([labels * self._scale + self._center, self.mean(whitened)])
+        return Joint(mean, covariance, hyper.particular * unit)
+
     def covariance(self, points: Reals, whitened: Reals) -> tuple[Floats, float]:
-        """Return the covariance of points with W, shape (m, m), and the noise of one training."""
+        """Return the covariance of points with W, shape (m, m), and the noise of one label."""
         exact = self.kernel(points, points) - whitened.T @ whitened
         unit = self._scale**2
-        return exact.astype(np.float64) * unit, self.kernel.hyper.noise * unit
+        noise = self.kernel.hyper.noise + self.kernel.hyper.particular
+        return exact.astype(np.float64) * unit, noise * unit

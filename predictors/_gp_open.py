@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors._base import Floats, Joint, Repeats
 from weaknas.predictors._gp import (
     Hyperparameters,
     Kernel,
@@ -62,21 +62,22 @@ class OpenGaussianProcess(OpenModel):
         """For scaled features and standardised targets."""
         return self._hyper
 
-    def fit(self, features: Any, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, features: Any, targets: Floats, repeats: Repeats | None = None) -> None:
         """Condition on features, shape (n, f), with targets, means of so many trainings."""
         points = self._scaling(features)
-        if len(points) >= self._GROWTH * self._fitted_at:
-            self._fitted_at = len(points)
+        labels = len(points) + (0 if repeats is None else repeats.freedom)
+        if labels >= self._GROWTH * self._fitted_at:
+            self._fitted_at = labels
             self._hyper = fit_hyperparameters(
                 points,
                 targets,
                 scaling=self._scaling,
                 start=Hyperparameters.typical(len(self._scaling.blocks)),
                 max_iter=self._max_iter,
-                counts=counts,
+                repeats=repeats,
             )
         self._posterior = Posterior(Kernel(self._hyper, self._scaling))
-        self._posterior.append(points, counts=counts)
+        self._posterior.append(points, errors=None if repeats is None else repeats.errors)
         self._posterior.learn(targets)
 
     def condition(self, features: Any) -> None:
@@ -90,6 +91,11 @@ class OpenGaussianProcess(OpenModel):
         whitened = posterior.whiten(points)
         variance = posterior.kernel.variance(points) - np.einsum("ij,ij->j", whitened, whitened)
         return posterior.mean(whitened), posterior.std(variance)
+
+    def joint(self, errors: Floats, features: Any) -> Joint:
+        """Return the scores behind the labels, together with those of features."""
+        points = self._scaling(features)
+        return self._posterior.joint(errors, points, self._posterior.whiten(points))
 
     def covariance(self, features: Any) -> tuple[Floats, float]:
         """Return the covariance of features, shape (m, m), and the noise of one training."""

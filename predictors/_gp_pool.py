@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas, solve_triangular
 
-from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors._base import Floats, Joint, Repeats
 from weaknas.predictors._gp import (
     Hyperparameters,
     Kernel,
@@ -116,22 +116,23 @@ class GaussianProcessPool(PoolModel):
         """For scaled features and standardised targets."""
         return self._posterior.kernel.hyper
 
-    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Condition on the rows, shape (n,), with targets, means of so many trainings."""
-        if len(rows) >= self._GROWTH * self._fitted_at:
-            self._fitted_at = len(rows)
+        labels = len(rows) + (0 if repeats is None else repeats.freedom)
+        if labels >= self._GROWTH * self._fitted_at:
+            self._fitted_at = labels
             hyper = fit_hyperparameters(
                 self._points[rows],
                 targets,
                 scaling=self._points.scaling,
                 start=self.hyperparameters,
                 max_iter=self._max_iter,
-                counts=counts,
+                repeats=repeats,
             )
             self._start(hyper)
-        weights = np.ones(len(rows)) if counts is None else counts
-        self._keep(_common_prefix((self._rows, self._counts), (rows, weights)))
-        self._append(rows[len(self._rows) :], weights[len(self._rows) :])
+        errors = np.ones(len(rows)) if repeats is None else repeats.errors
+        self._keep(_common_prefix((self._rows, self._errors), (rows, errors)))
+        self._append(rows[len(self._rows) :], errors[len(self._rows) :])
         self._posterior.learn(targets)
 
     def predict(self) -> tuple[Floats, Floats]:
@@ -147,21 +148,27 @@ class GaussianProcessPool(PoolModel):
         """Return the covariance of rows, shape (m, m), and the noise of one training."""
         return self._posterior.covariance(self._points[rows], self._buffer[: len(self._rows), rows])
 
+    def joint(self, errors: Floats, rows: Rows) -> Joint:
+        """Return the scores behind the labels, together with those of rows; see `Posterior`."""
+        return self._posterior.joint(
+            errors, self._points[rows], self._buffer[: len(self._rows), rows]
+        )
+
     def _start(self, hyper: Hyperparameters) -> None:
         kernel = Kernel(hyper, self._points.scaling)
         self._posterior = Posterior(kernel)
         self._rows: Rows = np.empty(0, dtype=np.int64)
-        self._counts: Counts = np.empty(0)
+        self._errors: Floats = np.empty(0)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
         for rows in row_slices(len(self._points), 1):
             trend = self._points.linear(rows, kernel)
             self._variance[rows] += np.einsum("ij,ij->i", trend, trend)
 
-    def _append(self, rows: Rows, counts: Counts) -> None:
+    def _append(self, rows: Rows, errors: Floats) -> None:
         if len(rows) == 0:
             return
         known, data = len(self._rows), self._points[rows]
-        across, corner = self._posterior.append(data, counts=counts)
+        across, corner = self._posterior.append(data, errors=errors)
         inverse = solve_triangular(corner, np.eye(len(corner)), lower=True)
         mix, inverse = (inverse @ across).astype(np.float32), inverse.astype(np.float32)
         old, new = self._reserve(len(rows))
@@ -174,7 +181,7 @@ class GaussianProcessPool(PoolModel):
                 added -= mix @ old[:, part]
             self._variance[part] -= np.einsum("ij,ij->j", added, added)
         self._rows = np.concatenate([self._rows, rows])
-        self._counts = np.concatenate([self._counts, counts])
+        self._errors = np.concatenate([self._errors, errors])
 
     def _reserve(self, count: int) -> tuple[Reals, Reals]:
         """Return the rows of the buffer in use, and so many after them that are not."""
@@ -191,12 +198,12 @@ class GaussianProcessPool(PoolModel):
         dropped = self._buffer[count : len(self._rows)]
         if len(dropped):
             self._variance += np.einsum("ij,ij->j", dropped, dropped)
-            self._rows, self._counts = self._rows[:count], self._counts[:count]
+            self._rows, self._errors = self._rows[:count], self._errors[:count]
             self._posterior.truncate(count)
 
 
-def _common_prefix(old: tuple[Rows, Counts], new: tuple[Rows, Counts]) -> int:
-    """Return how many labels, of rows and counts, begin both in the same order."""
+def _common_prefix(old: tuple[Rows, Floats], new: tuple[Rows, Floats]) -> int:
+    """Return how many labels, of rows and errors, begin both in the same order."""
     length = min(len(old[0]), len(new[0]))
     same = (old[0][:length] == new[0][:length]) & (old[1][:length] == new[1][:length])
     return length if same.all() else int(np.argmin(same))

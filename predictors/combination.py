@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from weaknas.predictors._base import Counts, Floats, Predicted
+from weaknas.predictors._base import Floats, Predicted, Repeats
 from weaknas.predictors.extra_trees import ExtraTrees
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.kernel_ridge import KernelRidge
@@ -216,14 +216,14 @@ class CombinationPool(PoolModel):
         self._weights: Floats = np.empty(0)
         self._weighed_at = 0
 
-    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit the members of positive weight to the rows."""
         if len(rows) >= self._GROWTH * self._weighed_at or len(rows) < self._weighed_at:
             self._weighed_at = len(rows)
             data = self._features[rows]
             self._weights = self._combination._weights(self._members, data, targets)
         for model in self._used:
-            model.fit(rows, targets, counts)
+            model.fit(rows, targets, repeats)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row of the pool."""

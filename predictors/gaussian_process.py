@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from weaknas.predictors._base import Predicted, check_counts
+from weaknas.predictors._base import Predicted, Repeats, check_counts
 from weaknas.predictors._gp_open import OpenGaussianProcess
 from weaknas.predictors._gp_pool import GaussianProcessPool
 from weaknas.predictors.open_model import OpenModel
@@ -82,7 +82,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         X, y, counts = check_counts(sample_weight, X, y)
         self._model = OpenGaussianProcess(X, **self.get_params(deep=False), dtype=np.float64)
-        self._model.fit(X, y, counts)
+        self._model.fit(X, y, None if counts is None else Repeats.counted(counts))
         self.hyperparameters_ = self._model.hyperparameters
         return self
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
-from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors._base import Floats, Joint, Repeats, counts_of
 from weaknas.predictors.pool import PoolModel, Rows
 from weaknas.predictors.regressor import Regressor, fit_weighted, predict
 
@@ -20,15 +20,15 @@ class OpenModel(ABC):
     """A predictor that is fitted to features and predicts any others."""
 
     @abstractmethod
-    def fit(self, features: Any, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, features: Any, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit to features.
 
         Parameters
         ----------
         features : array, shape (n, f)
         targets : ndarray of float, shape (n,)
-        counts : ndarray of float, shape (n,), optional
-            Trainings that each target is the mean of; default: one.
+        repeats : Repeats, optional
+            Default: each target is the label of one training.
         """
 
     @abstractmethod
@@ -45,6 +45,13 @@ class OpenModel(ABC):
         """Return covariance of features, shape (m, m), and noise of a label; None if unknown."""
         return None
 
+    def joint(self, errors: Floats, features: Any) -> Joint | None:
+        """Return the scores behind the labels, together with those of features, shape (m, f).
+
+        See `PoolModel.joint`.
+        """
+        return None
+
 
 class PlainOpenModel(OpenModel):
     """Any scikit-learn regressor.
@@ -58,9 +65,9 @@ class PlainOpenModel(OpenModel):
     def __init__(self, estimator: Any) -> None:
         self._estimator = estimator
 
-    def fit(self, features: Any, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, features: Any, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit the regressor."""
-        fit_weighted(self._estimator, features, targets, counts)
+        fit_weighted(self._estimator, features, targets, counts_of(repeats))
 
     def predict(self, features: Any) -> tuple[Floats, Floats]:
         """Predict; the standard deviation is 0 where the regressor has none."""
@@ -80,9 +87,9 @@ class OpenPool(PoolModel):
     def __init__(self, model: OpenModel, features: Any) -> None:
         self._model, self._features = model, features
 
-    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit to rows of the pool."""
-        self._model.fit(self._features[rows], targets, counts)
+        self._model.fit(self._features[rows], targets, repeats)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row."""
@@ -95,6 +102,10 @@ class OpenPool(PoolModel):
     def covariance(self, rows: Rows) -> tuple[Floats, float] | None:
         """Return covariance of rows and noise of a label."""
         return self._model.covariance(self._features[rows])
+
+    def joint(self, errors: Floats, rows: Rows) -> Joint | None:
+        """Return the scores behind the labels, together with those of rows."""
+        return self._model.joint(errors, self._features[rows])
 
 
 @runtime_checkable

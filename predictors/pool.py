@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors._base import Floats, Joint, Repeats, counts_of
 from weaknas.predictors.regressor import Regressor, fit_weighted, predict
 
 Rows = npt.NDArray[np.int64]
@@ -26,15 +26,15 @@ class PoolModel(ABC):
     """A predictor that is fitted to rows of a pool and predicts all of it."""
 
     @abstractmethod
-    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit to rows of the pool.
 
         Parameters
         ----------
         rows : ndarray of int, shape (n,)
         targets : ndarray of float, shape (n,)
-        counts : ndarray of float, shape (n,), optional
-            Trainings that each target is the mean of; default: one.
+        repeats : Repeats, optional
+            Default: each target is the label of one training.
         """
 
     @abstractmethod
@@ -52,6 +52,17 @@ class PoolModel(ABC):
         """Return covariance of rows, shape (m, m), and noise of a label; None if unknown."""
         return None
 
+    def joint(self, errors: Floats, rows: Rows) -> Joint | None:
+        """Return the scores behind the labels, together with those of rows; None if unknown.
+
+        Parameters
+        ----------
+        errors : ndarray of float, shape (n,)
+            Those of the n labels, see `Repeats`.
+        rows : ndarray of int, shape (m,)
+        """
+        return None
+
 
 class PlainPoolModel(PoolModel):
     """Any scikit-learn regressor.
@@ -67,9 +78,9 @@ class PlainPoolModel(PoolModel):
         self._estimator = estimator
         self._features = features
 
-    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit the regressor to the rows."""
-        fit_weighted(self._estimator, self._features[rows], targets, counts)
+        fit_weighted(self._estimator, self._features[rows], targets, counts_of(repeats))
 
     def predict(self) -> tuple[Floats, Floats]:
         """Predict in chunks; the standard deviation is 0 where the regressor has none."""

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from weaknas.predictors._base import Counts, Floats, Predicted
+from weaknas.predictors._base import Floats, Predicted, Repeats, counts_of
 from weaknas.predictors.pool import PoolModel, Rows, for_pool
 from weaknas.predictors.regressor import fit_weighted, predict, predict_mean
 from weaknas.predictors.xgboost import XGBoost
@@ -106,24 +106,25 @@ class SelfTrainingPool(PoolModel):
         self._parameters, self._features = parameters, features
         self._model: PoolModel
 
-    def fit(self, rows: Rows, targets: Floats, counts: Counts | None = None) -> None:
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Fit to the rows, predict others, fit to both."""
         rng = check_random_state(self._parameters.random_state)
         teacher = self._parameters._fresh(rng)
-        fit_weighted(teacher, self._features[rows], targets, counts)
+        fit_weighted(teacher, self._features[rows], targets, counts_of(repeats))
         others = np.setdiff1d(np.arange(len(self._features)), rows)
         count = min(self._parameters.unlabelled, len(others))
         drawn = rng.choice(others, size=count, replace=False)
-        repeats = max(1, round(count / len(rows)))
-        training_rows = np.concatenate([np.tile(rows, repeats), drawn])
-        labels = [np.tile(targets, repeats)]
+        copies = max(1, round(count / len(rows)))
+        training_rows = np.concatenate([np.tile(rows, copies), drawn])
+        labels = [np.tile(targets, copies)]
         if count:
             labels.append(predict_mean(teacher, self._features[drawn]))
         self._model = for_pool(self._parameters._fresh(rng), self._features)
-        weights = None
-        if counts is not None:
-            weights = np.concatenate([np.tile(counts, repeats), np.ones(len(drawn))])
-        self._model.fit(training_rows, np.concatenate(labels), weights)
+        together = None
+        if repeats is not None:
+            counts = np.concatenate([np.tile(repeats.counts, copies), np.ones(len(drawn))])
+            together = Repeats.counted(counts)
+        self._model.fit(training_rows, np.concatenate(labels), together)
 
     def predict(self) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every row of the pool."""

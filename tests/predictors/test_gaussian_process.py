@@ -13,6 +13,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from weaknas.predictors import _gp
+from weaknas.predictors._base import Repeats
 from weaknas.predictors._gp_pool import GaussianProcessPool
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.open_model import OpenPool
@@ -98,7 +99,7 @@ def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
         hyper.to_vector(),
         distances=distances,
         targets=targets,
-        shares=1 / counts,
+        repeats=Repeats(counts, 1 / counts, squares=1.3, freedom=7),
         center=center,
         width=width,
     )
@@ -109,24 +110,30 @@ def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
     likelihood = process.log_marginal_likelihood_value_ + 25 * np.log(2 * np.pi)
     logarithms = np.log([1.7, 0.8, 2.5, 0.03])
     priors = 0.5 * (((logarithms - center) / width) ** 2).sum()
-    assert value == pytest.approx(-likelihood + priors, rel=1e-8)
+    # of the labels beyond the first ones: normal, around the means of their architectures
+    others = 0.5 * (7 * np.log(0.03) + 1.3 / 0.03)
+    assert value == pytest.approx(-likelihood + priors + others, rel=1e-8)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.booleans())
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 3),
+    st.sampled_from([(), ("trend",), ("particular",), ("trend", "particular")]),
+)  # fmt: skip
 @settings(max_examples=20, deadline=None)
-def test_gradient_by_finite_differences(seed, blocks, learn_trend):
+def test_gradient_by_finite_differences(seed, blocks, further):
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(blocks, 12, 3))
     distances = ((points[:, :, None] - points[:, None]) ** 2).sum(axis=3)
     targets, trend = rng.normal(size=12), points[0] @ points[0].T
-    size = blocks + 2 + learn_trend
+    size = blocks + 2 + len(further)
     center, width = rng.normal(size=size), rng.uniform(0.5, 2, size=size)
     vector = rng.normal(size=size)
     density = partial(
         _gp.negative_log_posterior,
         distances=distances,
         targets=targets,
-        shares=rng.uniform(0.2, 1, size=12),
+        repeats=Repeats(np.ones(12), rng.uniform(0, 1, size=12), 2.5, 6),
+        further=further,
         center=center,
         width=width,
         trend=trend,
@@ -190,8 +197,8 @@ def test_the_mean_of_three_trainings_tells_as_much_as_the_three():
     three = rng.normal(size=(3, 20))
     apart, together = (_gp.Posterior(_gp.Kernel(hyper, scaling)) for _ in range(2))
     apart.append(np.tile(points, (3, 1)))
-    together.append(points[:15], counts=np.full(15, 3.0))
-    together.append(points[15:], counts=np.full(5, 3.0))
+    together.append(points[:15], errors=np.full(15, 1 / 3))
+    together.append(points[15:], errors=np.full(5, 1 / 3))
     apart.learn(three.ravel())
     together.learn(three.mean(axis=0))
     new = scaling(FEATURES[100:140])
@@ -202,6 +209,35 @@ def test_the_mean_of_three_trainings_tells_as_much_as_the_three():
         apart.covariance(new, one)[0] / three.var(),
         atol=2e-4,
     )
+
+
+def test_the_scores_behind_labels_by_the_joint_normal_of_all():
+    """Against the conditional of one big normal: labels, their scores, and new points."""
+    rng = np.random.default_rng(3)
+    scaling = _gp.Scaling(FEATURES, groups=GROUPS, dtype=np.float64)
+    points, new = scaling(FEATURES[:15]), scaling(FEATURES[15:19])
+    hyper = _gp.Hyperparameters(
+        variance=1.3, lengths=np.array([1.0, 2.0]), noise=0.2, particular=0.1
+    )
+    kernel = _gp.Kernel(hyper, scaling)
+    errors, labels = np.where(np.arange(15) < 3, 0.0, rng.uniform(0.1, 1, size=15)), LABELS[:15]
+    posterior = _gp.Posterior(kernel)
+    posterior.append(points, errors=errors)
+    posterior.learn(labels)
+    joint = posterior.joint(errors, new, posterior.whiten(new))
+    standard = (labels - labels.mean()) / labels.std()
+    every = np.vstack([points, new])
+    scores = kernel(every, every) + np.diag(np.append(np.full(15, 0.1), np.zeros(4)))
+    covariance = scores[:15, :15] + np.diag(0.2 * errors + 1e-6)
+    weights = np.linalg.solve(covariance, np.ones(15))
+    mean = weights @ standard / weights.sum()
+    gain = np.linalg.solve(covariance, scores[:15]).T
+    expected = mean + gain @ (standard - mean)
+    np.testing.assert_allclose(joint.mean, expected * labels.std() + labels.mean(), atol=1e-3)
+    left = (scores - gain @ scores[:15]) * labels.var()
+    np.testing.assert_allclose(joint.covariance, left, atol=1e-3)
+    np.testing.assert_allclose(joint.mean[:3], labels[:3], atol=1e-4)  # known exactly
+    assert joint.particular == pytest.approx(0.1 * labels.var())
 
 
 def test_weights_of_one_and_of_zero():
@@ -224,7 +260,7 @@ def test_counts_may_change_from_round_to_round(is_open):
     rows, rng = np.arange(0, 60, 2), np.random.default_rng(8)
     for n in (20, 24, 24, 26, 30):
         counts = rng.integers(1, 4, size=n).astype(float)
-        model.fit(rows[:n], LABELS[rows[:n]], counts)
+        model.fit(rows[:n], LABELS[rows[:n]], Repeats.counted(counts))
         model.condition(rows[:1])  # a repeat whose label is not known yet
     hyper = model._model.hyperparameters if is_open else model.hyperparameters
     mean, std = model.predict()

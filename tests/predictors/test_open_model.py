@@ -10,6 +10,7 @@ from sklearn.linear_model import BayesianRidge, LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from weaknas.predictors._base import Repeats
 from weaknas.predictors.combination import WeightedEnsemble
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.open_model import OpenPool, PlainOpenModel, for_any
@@ -127,7 +128,7 @@ def test_the_number_of_trainings_of_a_label_is_its_weight(estimator, bind):
     model = bind(clone(estimator), X)
     if bind is for_any:
         model = OpenPool(model, X)
-    model.fit(rows, Y[rows], counts)
+    model.fit(rows, Y[rows], Repeats.counted(counts))
     expected = clone(estimator)
     if isinstance(estimator, Unweighted):
         expected.fit(X[rows], Y[rows])
@@ -148,6 +149,6 @@ def test_models_of_models_pass_the_weights_on(estimator):
     rows, counts = np.arange(30), np.where(np.arange(30) < 15, 1.0, 50.0)
     plain, weighted = (for_pool(clone(estimator), X) for _ in range(2))
     plain.fit(rows, Y[rows])
-    weighted.fit(rows, Y[rows], counts)
+    weighted.fit(rows, Y[rows], Repeats.counted(counts))
     before, after = (np.abs(m.predict()[0][15:30] - Y[15:30]).mean() for m in (plain, weighted))
     assert after < before  # what is known better is fitted more closely

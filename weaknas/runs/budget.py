@@ -20,8 +20,8 @@ class Budget:
     queries: int | None = None
     cost: float | None = None
 
-    def check(self, space: SearchSpace, fidelities: int = 1) -> None:
-        """Refuse a budget that cannot be spent.
+    def check(self, space: SearchSpace, fidelities: int = 1, *, repeats: bool = False) -> None:
+        """Refuse a budget that cannot be spent; with repeats it may exceed the space.
 
         Raises
         ------
@@ -33,7 +33,7 @@ class Budget:
         if self.cost is not None and not 0 < self.cost < math.inf:
             raise InputError(f"the budget of cost must be above 0 seconds, not {self.cost}")
         if self.queries is not None:
-            check_budget(self.queries, space, fidelities)
+            check_budget(self.queries, None if repeats else space, fidelities)
 
     def covers(self, number: int) -> bool:
         """Whether the trial of this number, from 0, is within the number of queries."""
@@ -65,8 +65,8 @@ class Budget:
         return " and ".join(filter(None, (queries, cost)))
 
 
-def check_budget(budget: int, space: SearchSpace, fidelities: int = 1) -> None:
-    """Refuse a number of queries that cannot be spent.
+def check_budget(budget: int, space: SearchSpace | None, fidelities: int = 1) -> None:
+    """Refuse a number of trainings that cannot be spent in a space, if one is given.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def check_budget(budget: int, space: SearchSpace, fidelities: int = 1) -> None:
     """
     if budget < 1:
         raise InputError(f"the budget must be at least 1 query, not {budget}")
-    if not space.is_listable:
+    if space is None or not space.is_listable:
         return
     count = len(space.architecture_fingerprints)
     if budget > count * fidelities:

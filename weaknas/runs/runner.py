@@ -232,7 +232,7 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     if isinstance(judge, Repeatable):
         strategy.trainings = judge.trainings
     limit = Budget(budget, budget_cost)
-    limit.check(strategy.space, len(strategy.fidelities))
+    limit.check(strategy.space, len(strategy.fidelities), repeats=_may_repeat(strategy))
     check_fidelities(strategy, judge)
     workers = count_workers(executor, workers)
     pending = _pending(workers) if asynchronous else None
@@ -335,6 +335,14 @@ def _pending(workers: int | None) -> int:
             " workers, for the executor does not say"
         )
     return workers
+
+
+def _may_repeat(strategy: Strategy) -> bool:
+    """Tell whether architectures are trained again, by the trainings that a random one has."""
+    if strategy.trainings is None or not strategy.may_repeat:
+        return False
+    row = strategy.space.sample(1, np.random.default_rng(0))
+    return strategy.trainings(strategy.space.architectures(row)[0]) > 1
 
 
 def _with_metrics(contender: Contender, trials: Trials) -> Contender:

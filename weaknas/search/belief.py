@@ -9,12 +9,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from weaknas.predictors._base import Joint
 from weaknas.spaces import Genotypes
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.int64]
 #: Indices, shape (m,), to their covariance, shape (m, m), and the noise of one training.
 Covariance: TypeAlias = Callable[[Indices], tuple[Floats, float] | None]
+#: Errors of n labels and indices of m candidates to their joint scores.
+Rivals: TypeAlias = Callable[[Floats, Indices], Joint | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,9 @@ class Belief:
     rng : numpy.random.Generator
     joint : callable
         Covariance of candidates by their indices; see `covariance`.
+    rivals : callable, optional
+        The scores behind the labels together with those of candidates; see
+        `weaknas.predictors.pool.PoolModel.joint`.
     assumed : Evaluated, optional
         Candidates that were chosen before, in the same batch, and count as evaluated
         with the score that was predicted.
@@ -62,6 +68,7 @@ class Belief:
     round: int
     rng: np.random.Generator
     joint: Covariance
+    rivals: Rivals | None = None
     assumed: Evaluated | None = None
 
     @property

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from weaknas.components import fresh_predictor
 from weaknas.encoders import Transformer, find_layout
+from weaknas.predictors._base import Joint
 from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
 from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition
@@ -229,7 +230,7 @@ class EvolvingRanker(Ranker):
         genotypes, _ = evidence.history.successful
         features = encode(genotypes)
         with naming(self._predictor):
-            self._model.fit(features, evidence.targets)
+            self._model.fit(features, evidence.targets, evidence.repeats)
         self._evaluated = Evaluated(genotypes, self._predict(features)[0])
         if len(evidence.pending):
             self._model.condition(encode(evidence.pending))
@@ -256,6 +257,11 @@ class EvolvingRanker(Ranker):
         proposed = np.vstack([history.genotypes, evidence.pending])
         pool = self._candidates.evolve(history, proposed, value, evidence.rng)
         return pool_belief(self._predictor, pool, OpenPool(model, pool.features), evidence)
+
+    def joint(self, errors: Floats) -> Joint | None:
+        """Return the scores behind the labels."""
+        assert self._model is not None, "`fit` comes first"
+        return self._model.joint(errors, self._candidates.reference[:0])
 
     def _predict(self, features: Any) -> tuple[Floats, Floats]:
         assert self._model is not None, "`fit` comes first"

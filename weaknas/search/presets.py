@@ -34,6 +34,8 @@ class Preset:
         The same of acquisitions.
     candidates : callable
         Called as ``candidates(space, encoder, seed=seed)`` for what is ranked.
+    repeats : str
+        See `WeakNAS`.
     """
 
     predictor: str
@@ -45,6 +47,7 @@ class Preset:
     predictor_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     acquisition_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     candidates: Callable[..., Candidates] = default_candidates
+    repeats: str = "auto"
 
     def build_acquisition(self, name: str) -> Acquisition:
         """Return an acquisition by name with the options of this preset."""
@@ -69,7 +72,7 @@ _PAPER_PREDICTORS: Mapping[str, Mapping[str, Any]] = {
     "random-forest": {"n_estimators": 1000, "max_depth": 10},
 }
 
-_PAPER = Preset("mlp", "one-hot", "top-n", "standard", 10, 10, _PAPER_PREDICTORS)
+_PAPER = Preset("mlp", "one-hot", "top-n", "standard", 10, 10, _PAPER_PREDICTORS, repeats="never")
 #: Where the published setting depends on the space.
 _PAPER_BY_SPACE = {
     "nasbench101": replace(_PAPER, encoder="adjacency", initial=100),

@@ -73,6 +73,7 @@ def bananas(
     encoder = get_encoder("truncated-path" if space.has_graphs else "one-hot", space)
     return WeakNAS(
         space,
+        repeats="never",
         predictor=get_predictor(
             "mlp", hidden=(20,) * 10, max_iter=150, learning_rate=0.01, members=5
         ),
@@ -106,6 +107,7 @@ def brp_nas(
     """
     return WeakNAS(
         space,
+        repeats="never",
         predictor="pairwise-relation",
         encoder="graphs" if space.has_graphs else "one-hot",
         acquisition="halved-top",
@@ -138,6 +140,7 @@ def npenas(
     encoder = get_encoder("adjacency" if fits else "one-hot", space)
     return WeakNAS(
         space,
+        repeats="never",
         predictor="mlp",
         encoder=encoder,
         acquisition="greedy",

@@ -12,6 +12,7 @@ import numpy as np
 
 from weaknas.components import fresh_predictor
 from weaknas.errors import InputError
+from weaknas.predictors._base import Joint, Repeats
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition
@@ -31,6 +32,8 @@ class Evidence:
         What was told.
     targets : ndarray of float, shape (n,)
         What the predictor is fitted to, of what was told and did not fail.
+    repeats : Repeats, optional
+        What is known of trainings beyond the first ones.
     pending : ndarray of int, shape (p, d)
         Asked for and not told yet, canonical.
     pending_fingerprints : ndarray of int64, shape (p,)
@@ -43,6 +46,7 @@ class Evidence:
 
     history: History
     targets: Floats
+    repeats: Repeats | None
     pending: Genotypes
     pending_fingerprints: Fingerprints
     seen: Fingerprints
@@ -68,6 +72,10 @@ class Ranker(ABC):
         acquisition : Acquisition
             What candidates are looked for by, where not all can be looked at.
         """
+
+    @abstractmethod
+    def joint(self, errors: Floats) -> Joint | None:
+        """Return the scores behind the labels that were fitted to; see `PoolModel.joint`."""
 
 
 class PoolSource(Protocol):
@@ -101,8 +109,12 @@ class PoolRanker(Ranker):
             self._model = for_pool(predictor, pool.features)
         with naming(self._predictor):
             rows = pool.locate(evidence.history.successful_fingerprints)
-            self._model.fit(rows, evidence.targets)
+            self._model.fit(rows, evidence.targets, evidence.repeats)
         self._model.condition(pool.locate(evidence.pending_fingerprints))
+
+    def joint(self, errors: Floats) -> Joint | None:
+        """Return the scores behind the labels."""
+        return self._model.joint(errors, np.empty(0, dtype=np.int64))
 
     def rank(self, evidence: Evidence, acquisition: Acquisition) -> Belief:
         """Return what the predictor says of the pool."""
@@ -129,6 +141,7 @@ def pool_belief(predictor: Regressor, pool: Pool, model: PoolModel, evidence: Ev
         round=evidence.round,
         rng=evidence.rng,
         joint=model.covariance,
+        rivals=model.joint,
     )
 
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 from weaknas.components import describe
 from weaknas.encoders import Transformer
-from weaknas.errors import InputError, check_whole
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.predictors.regressor import Regressor
 from weaknas.registry import get_encoder
-from weaknas.search.acquisition import Acquisition
+from weaknas.search.acquisition import Acquisition, best_first
+from weaknas.search.belief import Belief, Indices
 from weaknas.search.candidates import Candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.objectives import Costs, HypervolumeImprovement
 from weaknas.search.presets import get_preset
 from weaknas.search.ranker import Evidence, Ranker
+from weaknas.search.repeats import Labels, choose_rivals
 from weaknas.search.targets import get_transform
 from weaknas.spaces import Genotypes, SearchSpace
-from weaknas.strategies import Scores, Strategy
+from weaknas.strategies import Estimates, Fidelity, Strategy
+
+#: Whether architectures are trained again: as the search decides, or never.
+REPEATS = ("auto", "never")
+
+_RIVALS = 40  # trained architectures that may be the best
+_CHALLENGERS = 100  # new ones, the most wanted
 
 
 class WeakNAS(Strategy):
@@ -57,6 +67,10 @@ class WeakNAS(Strategy):
     objectives : sequence of str
         Costs of the space to make small beside a large score: the search is for the
         front of what can be had, by `weaknas.search.objectives.HypervolumeImprovement`.
+    repeats : {"auto", "never"}, optional
+        Whether a known architecture is trained again where `weaknas.run` says that
+        trainings differ, and the predictor knows the size of its errors: as often as it
+        may be the best one (see `weaknas.search.repeats.choose_rivals`), or never.
 
     Raises
     ------
@@ -95,7 +109,10 @@ class WeakNAS(Strategy):
         targets: str | None = None,
         candidates: Candidates | None = None,
         objectives: Sequence[str] = (),
+        repeats: str | None = None,
     ) -> None:
+        if repeats not in (None, *REPEATS):
+            raise unknown("repeats", repeats, REPEATS)
         self._settings = settings = get_preset(preset, space)
         super().__init__(
             space, seed=seed, batch_size=settings.batch_size if batch_size is None else batch_size
@@ -123,6 +140,11 @@ class WeakNAS(Strategy):
         # Volumes need differences of scores: ranks have none.
         self.targets = targets or ("standard" if self.objectives else settings.targets)
         self._transform = get_transform(self.targets)
+        # The front counts what was measured; a training more of a member does not move it.
+        self.repeats = "never" if self.objectives else repeats or settings.repeats
+        self._fitted_to: tuple[int, int, Counter[tuple[Fidelity, int]]] | None = None
+        self._evidence: Evidence
+        self._labels: Labels
         if candidates is not None:
             self._candidates = candidates
 
@@ -131,6 +153,11 @@ class WeakNAS(Strategy):
         """The initial sample first, then `batch_size`."""
         proposed = len(self.history) + len(self.pending_fingerprints)
         return max(self.initial - proposed, 0) or self.batch_size
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether architectures may be trained again."""
+        return self.repeats == "auto"
 
     @property
     def narrowing(self) -> Narrowing | None:
@@ -145,6 +172,7 @@ class WeakNAS(Strategy):
             "encoder": describe(self.encoder),
             "acquisition": self.acquisition.describe(),
             "targets": self.targets,
+            "repeats": self.repeats,
         }
 
     # -- inside -------------------------------------------------------------------
@@ -156,10 +184,11 @@ class WeakNAS(Strategy):
             _, scores = self.history.successful
             if len(self.history) + len(self.pending_fingerprints) < self.initial or len(scores) < 2:
                 return self._draw(n)
-            evidence = self._evidence(scores)
-            self._ranker.fit(evidence)
-            belief = self._ranker.rank(evidence, self.acquisition)
-            return belief.genotypes[self.acquisition.choose(belief, n)]
+            if self._is_news():
+                self._ranker.fit(self._evidence)
+            belief = self._ranker.rank(self._evidence, self.acquisition)
+            chosen = belief.genotypes[self.acquisition.choose(belief, n)]
+            return self._with_repeats(belief, chosen, n)
 
     def _draw(self, n: int) -> Genotypes:
         """Return n architectures of the initial sample."""
@@ -167,18 +196,83 @@ class WeakNAS(Strategy):
         openers = self.acquisition.openers()
         return self._unseen(rows if openers is None else np.vstack([openers, rows]))[:n]
 
-    def _evidence(self, scores: Scores) -> Evidence:
-        """Return what is known in this round, with the scores of what did not fail."""
+    def _is_news(self) -> bool:
+        """Gather what is known now; tell whether the predictor was not fitted to it yet."""
+        told = (len(self.history.labels[1]), len(self.history), self._pending.copy())
+        if told == self._fitted_to:
+            return False
+        self._labels = Labels.read(self.history, self._transform, self._exhausted(self._successful))
         proposed = len(self.history) + len(self.pending_fingerprints)
-        return Evidence(
+        self._evidence = Evidence(
             history=self.history,
-            targets=self._transform(scores),
+            targets=self._labels.targets,
+            repeats=self._labels.repeats,
             pending=self.pending,
             pending_fingerprints=self.pending_fingerprints,
             seen=np.fromiter(self._seen, dtype=np.int64),
             round=max(proposed - self.initial, 0) // self.batch_size,
             rng=self._rng,
         )
+        self._fitted_to = told
+        return True
+
+    @property
+    def _successful(self) -> Indices:
+        """Entries of the history that have a score."""
+        return np.flatnonzero(self.history.trainings > 0)
+
+    def _with_repeats(self, belief: Belief, new: Genotypes, n: int) -> Genotypes:
+        """Return what is trained next: new architectures, in their order, and known ones again."""
+        entries = self._successful
+        if not self.may_repeat or self.trainings is None or self._labels.exhausted.all():
+            return new
+        values = np.where(belief.available, self.acquisition.values(belief), -np.inf)
+        challengers = best_first(values, min(_CHALLENGERS, belief.left))
+        errors = self._labels.errors
+        joint = None if belief.rivals is None else belief.rivals(errors, challengers)
+        if joint is None:
+            return new
+        particular = np.zeros(len(joint.mean))
+        particular[len(entries) :] = joint.particular
+        covariance = joint.covariance + np.diag(particular)
+        known = np.arange(len(entries))
+        promise = joint.mean[known] + 2 * np.sqrt(np.maximum(np.diag(covariance)[known], 0))
+        rivals = np.append(best_first(promise, _RIVALS), len(entries) + np.arange(len(challengers)))
+        is_open = np.append(~self._busy(entries), np.zeros(len(challengers), dtype=bool))[rivals]
+        picks = choose_rivals(
+            joint.mean[rivals], covariance[np.ix_(rivals, rivals)], n, is_open, self._rng
+        )
+        again = [entries[rivals[pick]] for pick in dict.fromkeys(picks) if pick >= 0]
+        return np.vstack([self.history.genotypes[again], new])[:n]
+
+    def _busy(self, entries: Indices) -> npt.NDArray[np.bool_]:
+        """Tell which entries have no training left, or one under way."""
+        pending = np.isin(self.history.fingerprints[entries], self.pending_fingerprints)
+        return np.asarray(pending | self._exhausted(entries))
+
+    def _admit(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
+        """Return the new ones, and those that are trained again."""
+        rows = self.space.canonicalize(genotypes)
+        codes = self.space.fingerprint(rows)
+        again = np.isin(codes, self.history.fingerprints)
+        return np.vstack([rows[again], self._unseen(rows)])
+
+    def _estimate(self, entries: Indices) -> Estimates:
+        """Return what the predictor makes of the labels, where it knows the size of its errors."""
+        if len(entries) < 2 or self.objectives or self._exhausted(entries).all():
+            return super()._estimate(entries)
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            if self._is_news():
+                self._ranker.fit(self._evidence)
+            return self._denoise() or super()._estimate(entries)
+
+    def _denoise(self) -> Estimates | None:
+        joint = self._ranker.joint(self._labels.errors)
+        if joint is None:
+            return None
+        mean, covariance = self._labels.to_scores(joint)
+        deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        return Estimates(mean, deviations, lambda rows: covariance[np.ix_(rows, rows)])
 
     @cached_property
     def _candidates(self) -> Candidates:

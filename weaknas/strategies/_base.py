@@ -215,6 +215,11 @@ class Strategy(ABC):
         return None
 
     @property
+    def may_repeat(self) -> bool:
+        """Whether architectures may be trained again."""
+        return False
+
+    @property
     def fidelities(self) -> tuple[Fidelity, ...]:
         """All fidelities that are asked for, ascending; None, full training, comes last."""
         return (None,)
