@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import glob
 import hashlib
 import io
 import json
 import os
 import secrets
+import shutil
 import stat
+import tempfile
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +30,7 @@ MOST_DEEP = 100
 MOST_TABLE_BYTES = 2**28
 _SEPARATORS = ",;\t|"
 
+_TOKEN = 6  # bytes, in hexadecimal, that end the name of a file that is being written
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -176,7 +181,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not by tempfile, whose files are the user's alone even after the move.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_TOKEN)}")
     try:
         write(temporary)
         with temporary.open("rb+") as file:
@@ -187,12 +192,30 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path, name: str = "*", age: float = 0.0) -> None:
+    """Remove what killed processes left of files half written by `write_atomically`.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Pattern of the names of the files; of those that no other process may be writing.
+    age : float
+        Seconds since it was last written to, where others may.
+    """
+    for path in folder.glob(f".{name}.{'[0-9a-f]' * 2 * _TOKEN}"):
+        with contextlib.suppress(OSError):  # another process was faster
+            if time.time() - path.stat().st_mtime >= age:
+                path.unlink()
+
+
 def remove_parts(folder: Path, name: str) -> None:
     """Remove the files of a name such as ``"*.parquet"``, and the folder if that was all.
 
     With them goes what killed processes left of files half written.
     """
-    for path in (*folder.glob(name), *folder.glob(f".{name}.*")):
+    remove_leftovers(folder, name)
+    for path in folder.glob(name):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not there, or somebody put something into it
         folder.rmdir()
@@ -264,8 +287,8 @@ def lock(path: Path, name: str | None = None) -> Iterator[None]:
     """Keep other processes away from a file or folder; the lock ends with the process.
 
     It is a hidden file beside the file, or in the folder, which is gone afterwards;
-    what a killed process leaves of it keeps nobody out. File systems without locks
-    have none.
+    what a killed process leaves of it keeps nobody out, and what it left of files half
+    written goes. File systems without locks have none.
 
     Parameters
     ----------
@@ -290,11 +313,47 @@ def lock(path: Path, name: str | None = None) -> Iterator[None]:
             if is_file_at(file, place):
                 break
             # Removed between the two steps by the process that held it.
+        if path.is_dir():
+            remove_leftovers(path)
+        else:
+            remove_leftovers(path.parent, glob.escape(path.name))
         try:
             yield
         finally:
             with contextlib.suppress(OSError):  # e.g. of Windows, where it is open
                 place.unlink()
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Make a folder that goes with the context; those that killed processes left go, too.
+
+    Parameters
+    ----------
+    prefix : str
+        Of its name.
+    """
+    # Hidden until it is locked: by its name it could be taken for an abandoned one.
+    hidden = Path(tempfile.mkdtemp(prefix=f".{prefix}"))
+    folder = hidden.with_name(hidden.name.removeprefix("."))
+    try:
+        with lock(hidden):
+            hidden.rename(folder)
+            if not _is_free(folder):  # locks are known here
+                for other in folder.parent.glob(f"{glob.escape(prefix)}*"):
+                    if _is_free(other):
+                        shutil.rmtree(other, ignore_errors=True)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_free(folder: Path) -> bool:
+    try:
+        with lock(folder):
+            return True
+    except (InputError, OSError):  # OSError: it is another user's, or gone
+        return False
 
 
 def _lock_file(file: IO[bytes]) -> bool:

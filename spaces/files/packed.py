@@ -8,7 +8,6 @@ import gzip
 import io
 import lzma
 import os
-import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
+from weaknas.files import check_regular
 
 # Tables, images and weights shrink 2 to 20 times; what claims more is made to fill the memory.
 _MOST_TIMES = 100
@@ -42,14 +42,12 @@ def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
     Raises
     ------
     InputError
-        When it is a folder, or a device or the like, which has no end; when it is read,
-        where it unpacks to too much, beside the many errors that damage leads to.
+        When it is missing or no file that ends; when it is read, where it unpacks to too
+        much, beside the many errors that damage leads to.
     OSError
         When it cannot be opened.
     """
-    # A pipe that nobody writes to would be waited for.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise InputError(f"{path}: not a file that can be read to its end")
+    check_regular(path)
     with path.open("rb") as file:
         yield unpacked(file)
 

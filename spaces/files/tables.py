@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.files import write_atomically
+from weaknas.files import remove_leftovers, write_atomically
 from weaknas.spaces.files.packed import check_parquet
 
 #: Name to numbers, shape (n,), (n, trainings) or (n, trainings, epochs); NaN where unknown.
@@ -23,6 +23,7 @@ Columns: TypeAlias = dict[str, npt.NDArray[Any]]
 
 FORMAT = 1
 _KEY = b"weaknas"
+_LONGEST_WRITE = 3600.0  # seconds; what is older is of a process that was killed
 
 
 class DamagedTableError(InputError):
@@ -146,6 +147,7 @@ def cached_columns(path: Path, source: str, build: Callable[[], Columns]) -> Col
         except DamagedTableError as error:
             warnings.warn(f"{error}; the table is built anew", RuntimeWarning, stacklevel=2)
     columns = build()
+    remove_leftovers(path.parent, path.name, age=_LONGEST_WRITE)
     try:
         write_columns(path, columns, source)
     except OSError as error:

@@ -38,6 +38,9 @@ def train(*arguments: str, code: int = 0) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("train") / "cell"
+    made.mkdir()
+    for name in ("checkpoint.pt", "program.pt2"):  # as killed processes leave them
+        (made / f".{name}.0123456789ab").write_bytes(b"half")
     train("--epochs", "2", "--output", str(made), "--seed", "3")
     return made
 

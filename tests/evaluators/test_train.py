@@ -127,7 +127,11 @@ def test_unfinished_trainings_are_continued(
     with pytest.raises(KeyboardInterrupt):
         make(folder=tmp_path, stop=interrupt).evaluate(cell, seed=1)
     assert [path.suffix for path in tmp_path.iterdir()] == [".pt"]
+    (checkpoint,) = tmp_path.glob("*.pt")
+    half = tmp_path / f".{checkpoint.name}.0123456789ab"  # as a killed process leaves it
+    half.touch()
     result = make(folder=tmp_path).evaluate(cell, seed=1)
+    assert not half.exists()
     assert epochs_trained == [1, 2, 3]
     assert curve_of(result) == curve_of(make().evaluate(cell, seed=1))
     # Weights are not kept, numbers are: a run that dies now has not paid in vain.

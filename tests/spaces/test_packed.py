@@ -132,7 +132,7 @@ def test_packed_files(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
 def test_devices_and_folders_are_not_read(tmp_path: Path) -> None:
     for path in (Path("/dev/zero"), tmp_path):
         if path.exists():
-            with pytest.raises(InputError, match="not a file that can be read to its end"):
+            with pytest.raises(InputError, match=r"cannot be read \(it is (a fold|no reg)"):
                 read_tensors(path)
     with pytest.raises(InputError, match=r"none\.npz: no such file"):
         read_arrays(tmp_path / "none.npz")

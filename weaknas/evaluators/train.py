@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
-import shutil
-import tempfile
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +18,7 @@ import numpy as np
 from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
-from weaknas.files import write_json
+from weaknas.files import remove_leftovers, temporary_folder, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.data import Dataset, check_dataset, load_dataset
 from weaknas.training.protocol import Protocol, get_protocol
@@ -142,8 +141,9 @@ class TrainEvaluator:
     def folder(self) -> Path:
         """Where trainings are kept; a temporary folder lasts as long as the evaluator."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="weaknas-trainings-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            stack = contextlib.ExitStack()
+            self._folder = stack.enter_context(temporary_folder("weaknas-trainings-"))
+            weakref.finalize(self, stack.close)
         return self._folder
 
     def __getstate__(self) -> dict[str, Any]:
@@ -281,6 +281,7 @@ class TrainEvaluator:
         record = self.folder / f"{name}.json"
         outcome = Outcome.read(record)
         if not outcome.is_done(epochs):
+            remove_leftovers(self.folder, f"{name}.*")
             outcome = self._train(architecture, protocol, seed, epochs, record, outcome)
             write_json(record, {"identity": identity, **outcome.to_dict()})
         if outcome.is_done(protocol.epochs) and not self.keep:
