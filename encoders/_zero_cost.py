@@ -136,13 +136,24 @@ class Measurement:
         return macs
 
 
+_MEASURES: dict[str, Callable[[Measurement], float]] = {
+    "synflow": Measurement.synflow,
+    "jacov": Measurement.jacov,
+    "naswot": Measurement.naswot,
+    "grad-norm": Measurement.grad_norm,
+    "snip": Measurement.snip,
+    "params": Measurement.params,
+    "macs": Measurement.macs,
+}
+
+
 def measure(
     network: nn.Module, images: Tensor, labels: Tensor, names: Iterable[str]
 ) -> dict[str, float]:
     """Return the proxies of these names; see `weaknas.encoders.zero_cost.zero_cost`."""
     measurement = Measurement(network, images, labels)
     with torch.enable_grad():
-        return {name: float(getattr(measurement, name.replace("-", "_"))()) for name in names}
+        return {name: float(_MEASURES[name](measurement)) for name in names}
 
 
 def measure_untrained(

@@ -5,20 +5,31 @@
 space knows nothing of features, scores and searches. torch is for networks alone.
 """
 
-from weaknas.spaces._base import LISTABLE_LIMIT, Fingerprints, Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces._base import (
+    LISTABLE_LIMIT,
+    CostFunction,
+    SearchSpace,
+    distinct,
+    distinct_with_fingerprints,
+)
+from weaknas.spaces.architecture import Architecture, ArchitectureLike
 from weaknas.spaces.choices import ChoiceSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.limits import ConstrainedSpace, SubsetSpace
+from weaknas.spaces.rows import Fingerprints, Genotypes
 
 __all__ = [
     "LISTABLE_LIMIT",
     "Architecture",
+    "ArchitectureLike",
     "ChoiceSpace",
     "ConstrainedSpace",
+    "CostFunction",
     "Fingerprints",
     "Genotypes",
     "GraphBatch",
     "SearchSpace",
     "SubsetSpace",
+    "distinct",
+    "distinct_with_fingerprints",
 ]

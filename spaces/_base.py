@@ -1,37 +1,39 @@
-"""The contract of a search space, and what every product of choices shares."""
+"""The contract of a search space, right as it stands for a plain product of choices."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.architecture import Architecture, ArchitectureLike
 from weaknas.spaces.graphs import GraphBatch
+from weaknas.spaces.rows import (
+    Fingerprints,
+    Genotypes,
+    all_changes,
+    change_one,
+    count_rows,
+    genotype_dtype,
+    is_batch,
+    is_row,
+    list_rows,
+    number_rows,
+)
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-#: Batches (n, d) or rows (d,), of the space's `genotype_dtype`.
-Genotypes: TypeAlias = npt.NDArray[np.integer]
-Fingerprints: TypeAlias = npt.NDArray[np.int64]
 #: Genotypes, shape (n, d), to numbers, shape (n,).
 CostFunction: TypeAlias = Callable[[npt.NDArray[np.integer]], npt.NDArray[Any]]
 
 #: Spaces up to this many genotypes are enumerated; larger ones are sampled.
 LISTABLE_LIMIT = 1_000_000
-
-#: Spaces of this package that build networks.
-WITH_NETWORKS = ("darts", "mobilenetv3", "nasbench101", "nasbench201")
-
-# Multiplier of Knuth's 64-bit linear congruential generator (TAOCP 2, 3.3.4).
-_HASH_MULTIPLIER = np.uint64(6364136223846793005)
 
 
 class SearchSpace(ABC):
@@ -113,7 +115,7 @@ class SearchSpace(ABC):
     @property
     def size(self) -> int:
         """Exact number of genotypes."""
-        return math.prod(int(count) for count in self.cardinalities)
+        return count_rows(self.cardinalities)
 
     @property
     def is_listable(self) -> bool:
@@ -150,16 +152,7 @@ class SearchSpace(ABC):
         -------
         ndarray of int64, shape (n,)
         """
-        rows = self.canonicalize(genotypes)
-        if math.prod(int(count) for count in self.cardinalities) < 2**63:
-            digits = [int(count) for count in self.cardinalities]
-            weights = np.array([math.prod(digits[i + 1 :]) for i in range(len(digits))])
-            return np.asarray(rows.astype(np.int64) @ weights.astype(np.int64))
-        code = np.zeros(len(rows), dtype=np.uint64)
-        for column in rows.T:
-            code = (code + column.astype(np.uint64) + np.uint64(1)) * _HASH_MULTIPLIER
-            code ^= code >> np.uint64(29)
-        return code.view(np.int64)
+        return number_rows(self.canonicalize(genotypes), self.cardinalities)
 
     def canonical_ids(self, genotypes: npt.NDArray[np.integer]) -> list[str]:
         """Return the canonical id of each genotype: a short, exact, readable text."""
@@ -178,8 +171,7 @@ class SearchSpace(ABC):
             When the space is too large to list.
         """
         self._require_listable()
-        indices = np.unravel_index(np.arange(self.size), tuple(self.cardinalities))
-        return np.stack(indices, axis=1).astype(self.genotype_dtype)
+        return list_rows(self.cardinalities)
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw n genotypes uniformly, with replacement; shape (n, d)."""
@@ -188,15 +180,7 @@ class SearchSpace(ABC):
 
     def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
         """Change one decision, drawn uniformly, of each genotype, shape (n, d)."""
-        rows = np.array(genotypes, dtype=self.genotype_dtype)
-        free = np.flatnonzero(self.cardinalities > 1)
-        if len(free) == 0:
-            return rows
-        column = free[rng.integers(len(free), size=len(rows))]
-        shift = rng.integers(1, self.cardinalities[column])
-        line = np.arange(len(rows))
-        rows[line, column] = (rows[line, column] + shift) % self.cardinalities[column]
-        return rows
+        return change_one(genotypes, self.cardinalities, rng)
 
     def crossover(
         self,
@@ -221,12 +205,8 @@ class SearchSpace(ABC):
             Canonical forms, each once.
         """
         base = np.asarray(genotype, dtype=self.genotype_dtype)
-        columns = np.repeat(np.arange(len(base)), self.cardinalities)
-        values = np.concatenate([np.arange(count) for count in self.cardinalities])
-        other = values != base[columns]
-        rows = np.repeat(base[None], int(other.sum()), axis=0)
-        rows[np.arange(len(rows)), columns[other]] = values[other]
-        return self._distinct(rows[self.contains(rows)], other_than=base)
+        rows = all_changes(base, self.cardinalities)
+        return distinct(self, rows[self.contains(rows)], other_than=base)
 
     # -- graphs -------------------------------------------------------------------
 
@@ -265,7 +245,7 @@ class SearchSpace(ABC):
 
     def network(
         self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        architecture: ArchitectureLike,
         *,
         classes: int = 10,
         shape: tuple[int, int, int] = (3, 32, 32),
@@ -295,8 +275,7 @@ class SearchSpace(ABC):
             installed.
         """
         raise InputError(
-            f"the space {self.name!r} has no networks to train; these have:"
-            f" {', '.join(WITH_NETWORKS)}"
+            f"the space {self.name!r} has no networks to train: it does not override `network`"
         )
 
     # -- architectures, for people ------------------------------------------------
@@ -309,9 +288,7 @@ class SearchSpace(ABC):
             for row, identity in zip(rows.tolist(), self.canonical_ids(rows), strict=True)
         ]
 
-    def architecture(
-        self, value: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> Architecture:
+    def architecture(self, value: ArchitectureLike) -> Architecture:
         """Return the architecture that a string form or one genotype stands for.
 
         Raises
@@ -321,9 +298,7 @@ class SearchSpace(ABC):
         """
         return self.architectures(self.genotypes([value]))[0]
 
-    def genotypes(
-        self, values: Iterable[Architecture | str | Sequence[int] | npt.NDArray[np.integer]]
-    ) -> Genotypes:
+    def genotypes(self, values: Iterable[ArchitectureLike]) -> Genotypes:
         """Turn architectures, string forms or genotypes into a checked (n, d) batch.
 
         Raises
@@ -331,19 +306,17 @@ class SearchSpace(ABC):
         InputError
             When one of them is no architecture of this space.
         """
-        batch = values if _is_batch(values, self.n_variables) else self._batch(values)
+        batch = values if is_batch(values, self.n_variables) else self._batch(values)
         inside = self.contains(batch)
         if not inside.all():
             wrong = batch[int(np.argmin(inside))].tolist()
             raise InputError(f"the genotype {wrong} is not in the space {self.name!r}")
         return batch.astype(self.genotype_dtype)
 
-    def _batch(
-        self, values: Iterable[Architecture | str | Sequence[int] | npt.NDArray[np.integer]]
-    ) -> npt.NDArray[np.int64]:
+    def _batch(self, values: Iterable[ArchitectureLike]) -> npt.NDArray[np.int64]:
         rows = [self._genotype(value) for value in values]
         for row in rows:
-            if not _is_row_of_integers(row, self.n_variables):
+            if not is_row(row, self.n_variables):
                 raise InputError(
                     f"a genotype of the space {self.name!r} is a row of {self.n_variables}"
                     f" integers, not {row!r}"
@@ -351,9 +324,7 @@ class SearchSpace(ABC):
         # As wide integers: a cast to fewer bits would take 65536 for 0.
         return np.array(rows, dtype=np.int64).reshape(len(rows), self.n_variables)
 
-    def _genotype(
-        self, value: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> Sequence[int] | npt.NDArray[np.integer]:
+    def _genotype(self, value: ArchitectureLike) -> Sequence[int] | npt.NDArray[np.integer]:
         if isinstance(value, str):
             return self.parse(value)
         if isinstance(value, Architecture):
@@ -365,8 +336,6 @@ class SearchSpace(ABC):
             return value.genotype
         return value
 
-    # -- shared pieces ------------------------------------------------------------
-
     def _require_listable(self) -> None:
         if not self.is_listable:
             raise InputError(
@@ -374,43 +343,37 @@ class SearchSpace(ABC):
                 f" (limit {LISTABLE_LIMIT}); sample it instead"
             )
 
-    def _distinct(
-        self, genotypes: Genotypes, other_than: npt.NDArray[np.integer] | None = None
-    ) -> Genotypes:
-        """Canonical forms of the genotypes, each once, in order of first appearance."""
-        rows, codes = self._distinct_with_codes(genotypes)
-        if other_than is not None:
-            rows = rows[codes != self.fingerprint(np.asarray(other_than)[None])[0]]
-        return rows
 
-    def _distinct_with_codes(
-        self, genotypes: npt.NDArray[np.integer]
-    ) -> tuple[Genotypes, Fingerprints]:
-        """Canonical forms, each once, in order of first appearance, and their fingerprints."""
-        rows = self.canonicalize(genotypes)
-        codes = self.fingerprint(rows)
-        _, first = np.unique(codes, return_index=True)
-        keep = np.sort(first)
-        return rows[keep], codes[keep]
+def distinct(
+    space: SearchSpace,
+    genotypes: npt.NDArray[np.integer],
+    other_than: npt.NDArray[np.integer] | None = None,
+) -> Genotypes:
+    """Return the canonical forms of genotypes, each once, in order of first appearance.
 
+    Parameters
+    ----------
+    space : SearchSpace
+    genotypes : ndarray of int, shape (n, d)
+    other_than : ndarray of int, shape (d,), optional
+        Left out, with whatever is isomorphic to it.
 
-def genotype_dtype(cardinalities: npt.NDArray[np.integer]) -> np.dtype[Any]:
-    """Return the smallest of int16, int32 and int64 that numbers all choices."""
-    return np.promote_types(np.int16, np.min_scalar_type(-int(cardinalities.max())))
-
-
-def _is_row_of_integers(value: Any, length: int) -> bool:
-    try:
-        row = np.asarray(value)
-    except ValueError:  # ragged
-        return False
-    return row.shape == (length,) and row.dtype.kind in "iu"
+    Returns
+    -------
+    ndarray of int, shape (m, d)
+    """
+    rows, fingerprints = distinct_with_fingerprints(space, genotypes)
+    if other_than is not None:
+        rows = rows[fingerprints != space.fingerprint(np.asarray(other_than)[None])[0]]
+    return rows
 
 
-def _is_batch(values: Any, length: int) -> TypeGuard[npt.NDArray[np.integer]]:
-    return (
-        isinstance(values, np.ndarray)
-        and values.dtype.kind in "iu"
-        and values.ndim == 2
-        and values.shape[1] == length
-    )
+def distinct_with_fingerprints(
+    space: SearchSpace, genotypes: npt.NDArray[np.integer]
+) -> tuple[Genotypes, Fingerprints]:
+    """Return what `distinct` returns, shape (m, d), and its fingerprints, shape (m,)."""
+    rows = space.canonicalize(genotypes)
+    fingerprints = space.fingerprint(rows)
+    _, places = np.unique(fingerprints, return_index=True)
+    kept = np.sort(places)
+    return rows[kept], fingerprints[kept]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from weaknas.errors import InputError
 
@@ -77,3 +81,7 @@ class Architecture:
             return cls.from_dict(json.loads(line))
         except json.JSONDecodeError as error:
             raise InputError(f"not the JSON of an architecture: {error}") from error
+
+
+#: What stands for an architecture of a space: itself, its string form, or one genotype.
+ArchitectureLike: TypeAlias = Architecture | str | Sequence[int] | npt.NDArray[np.integer]

@@ -43,7 +43,7 @@ class Skeleton:
                 " whole numbers"
             )
         for field in fields(self):
-            value = getattr(self, field.name)
+            value = vars(self)[field.name]
             if str(field.type).startswith("int") and not is_positive(value):
                 raise InputError(f"{field.name} is {value!r}, not a positive whole number")
 

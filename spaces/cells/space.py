@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from weaknas.errors import optional_import
 from weaknas.spaces._base import CostFunction, SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.skeleton import Skeleton
 
@@ -89,7 +88,7 @@ class CellSpace(SearchSpace, Generic[S]):
 
     def network(
         self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        architecture: ArchitectureLike,
         *,
         classes: int = 10,
         shape: tuple[int, int, int] = (3, 32, 32),

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes, genotype_dtype
 from weaknas.spaces.choices.values import ChoiceValues
+from weaknas.spaces.rows import Genotypes, genotype_dtype
 
 # Combinations of the choices that decide on others, within one group that
 # conditions tie together; they are listed.

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces._base import SearchSpace
+from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.choices.conditions import Conditions
 from weaknas.spaces.choices.values import ChoiceValues
+from weaknas.spaces.rows import Genotypes
 
 
 class ChoiceSpace(SearchSpace):
@@ -158,15 +159,13 @@ class ChoiceSpace(SearchSpace):
             raise InputError(f"no value for {', '.join(missing)} of the space {self.name!r}")
         return np.asarray(genotype[0])
 
-    def decode(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> dict[str, Any]:
-        """Return the value of each variable of one architecture or genotype that exists.
+    def decode(self, architecture: ArchitectureLike) -> dict[str, Any]:
+        """Return the value of each variable of an architecture that exists.
 
         Raises
         ------
         InputError
-            When it is no architecture of this space.
+            When the value is no architecture of this space.
         """
         row, active = self._settled(self.genotypes([architecture])[0])
         pairs = zip(self.variables, self.choices, row, active, strict=True)

@@ -85,8 +85,8 @@ def _operation(name: str, channels: int, stride: int, size: tuple[int, ...]) -> 
         return [Convolution(kernel**2, channels, channels, pixels)]
     if kind.startswith("conv_"):  # 1 x k, then k x 1
         rows = height * -(-width // stride)
-        first = Convolution(kernel, channels, channels, rows, norm=False)
-        return [first, Convolution(kernel, channels, channels, pixels)]
+        flat = Convolution(kernel, channels, channels, rows, norm=False)
+        return [flat, Convolution(kernel, channels, channels, pixels)]
     if name == "skip_connect" and stride == 2:
         return [Convolution(1, channels, channels, pixels)]
     return []

@@ -111,12 +111,12 @@ def _stem(skeleton: DARTSSkeleton) -> list[nn.Module]:
     if skeleton.stem == "cifar":
         convolution = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
         return [nn.Sequential(convolution, nn.BatchNorm2d(width))]
-    first = nn.Sequential(
+    halvings = nn.Sequential(
         nn.Conv2d(inputs, width // 2, 3, 2, 1, bias=False),
         nn.BatchNorm2d(width // 2),
         relu_conv_norm(width // 2, width, 3, stride=2),
     )
-    return [first, relu_conv_norm(width, width, 3, stride=2)]
+    return [halvings, relu_conv_norm(width, width, 3, stride=2)]
 
 
 def _auxiliary_head(place: Place, skeleton: DARTSSkeleton) -> nn.Module:

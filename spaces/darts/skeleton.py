@@ -88,9 +88,10 @@ class DARTSSkeleton(Skeleton):
     def __post_init__(self) -> None:
         if self.stem not in STEMS:
             raise unknown("stem", self.stem, STEMS)
-        for name, published in zip(("channels", "cells"), STEMS[self.stem], strict=True):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, published)  # as a frozen dataclass sets its fields
+        channels, cells = STEMS[self.stem]
+        # As a frozen dataclass sets its fields.
+        object.__setattr__(self, "channels", channels if self.channels is None else self.channels)
+        object.__setattr__(self, "cells", cells if self.cells is None else self.cells)
         super().__post_init__()
         if self.width < 2:
             raise InputError("channels is 1; halves of them are concatenated, so at least 2")

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Fingerprints, Genotypes
+from weaknas.spaces._base import distinct
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.darts import counts
 from weaknas.spaces.darts.genotype import Cell, format_cells, parse_cells
 from weaknas.spaces.darts.skeleton import DARTSSkeleton
 from weaknas.spaces.graphs import GraphBatch
+from weaknas.spaces.rows import Fingerprints, Genotypes
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -236,18 +237,18 @@ class DARTS(CellSpace[DARTSSkeleton]):
         """
         cells = np.array(_cells(genotypes), dtype=np.int16)
         n = len(cells)
-        at = np.arange(n), rng.integers(2, size=n), rng.integers(_NODES, size=n)
-        which = rng.integers(2, size=n)
-        rewire = (rng.random(n) < 0.5) & (at[2] > 0)
+        line, cell, node = np.arange(n), rng.integers(2, size=n), rng.integers(_NODES, size=n)
+        edge = line, cell, node, rng.integers(2, size=n)
+        rewire = (rng.random(n) < 0.5) & (node > 0)
         shift = rng.integers(1, len(self.operations), size=n)
-        operation = (cells[*at, which, 1] + shift) % len(self.operations)
+        operation = (cells[*edge, 1] + shift) % len(self.operations)
         # Number the sources that the node does not take, and draw one of them.
-        taken = np.sort(cells[*at, :, 0], axis=1)
-        source = rng.integers(np.maximum(at[2], 1), size=n)
+        taken = np.sort(cells[line, cell, node, :, 0], axis=1)
+        source = rng.integers(np.maximum(node, 1), size=n)
         source += source >= taken[:, 0]
         source += source >= taken[:, 1]
-        cells[*at, which, 1] = np.where(rewire, cells[*at, which, 1], operation)
-        cells[*at, which, 0] = np.where(rewire, source, cells[*at, which, 0])
+        cells[*edge, 1] = np.where(rewire, cells[*edge, 1], operation)
+        cells[*edge, 0] = np.where(rewire, source, cells[*edge, 0])
         return _rows(cells)
 
     def crossover(
@@ -279,7 +280,7 @@ class DARTS(CellSpace[DARTSSkeleton]):
         *place, values = np.array(moves).T
         cells[np.arange(len(moves)), *place] = values
         rows, acyclic = self._renumber(cells)
-        return self._distinct(rows[acyclic], other_than=base.ravel())
+        return distinct(self, rows[acyclic], other_than=base.ravel())
 
     # -- graphs -------------------------------------------------------------------
 

@@ -106,8 +106,8 @@ def load_weights(
         When an entry is missing, too much or of another shape (the first is
         named), or has values that are no numbers. Nothing is copied then.
     """
-    wanted = module.state_dict()
-    for name, tensor in wanted.items():
+    expected = module.state_dict()
+    for name, tensor in expected.items():
         shape = tuple(tensor.shape)
         if name not in state and not name.endswith(_COUNTER):
             raise InputError(f"{path}: not {network}, {name!r} of shape {shape} is missing")
@@ -119,8 +119,8 @@ def load_weights(
         if name in state and not state[name].isfinite().all():
             raise InputError(f"{path}: damaged, {name!r} has values that are no numbers")
     for name, tensor in state.items():
-        if name not in wanted:
+        if name not in expected:
             raise InputError(
                 f"{path}: not {network}, {name!r} of shape {tuple(tensor.shape)} is too much"
             )
-    module.load_state_dict(wanted | dict(state))
+    module.load_state_dict(expected | dict(state))

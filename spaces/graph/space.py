@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces._base import SearchSpace
 from weaknas.spaces.graphs import GraphBatch
+from weaknas.spaces.rows import Genotypes
 
 #: For each of the nine patterns, where the four operations get their input: 0 is
 #: the input of the network, 1 the first operation, and so on.
@@ -70,8 +71,8 @@ class GraphNetworks(SearchSpace):
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes are in range and have an operation that is not ``skip``."""
-        some = (np.asarray(genotypes)[:, 1:] != _SKIP).any(axis=1)
-        return np.asarray(super().contains(genotypes) & some)
+        has_operation = (np.asarray(genotypes)[:, 1:] != _SKIP).any(axis=1)
+        return np.asarray(super().contains(genotypes) & has_operation)
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return the form of the benchmark, ``Arch([0, 1, 2, 1], ['gcn', 'gin', ...])``."""

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import CostFunction, Genotypes, SearchSpace
+from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.limits.constraints import Constraint, parse_constraints
 from weaknas.spaces.limits.feasible import Chains, Limits, approach, feasible_range
 from weaknas.spaces.limits.part import PartOfSpace
+from weaknas.spaces.rows import Genotypes
 
 _PROBE = 4096  # architectures that tell how rare it is to be inside
 _REJECT_ABOVE = 0.005  # this share inside, drawing until enough are is fast enough
@@ -141,8 +142,8 @@ class ConstrainedSpace(PartOfSpace):
             ranges.append(f"{name} goes from {low:.6g} to {high:.6g}")
         text = " and ".join(str(item) for item in self.constraints)
         together = "; not all can be had together" if len(self.constraints) > 1 else ""
-        how = "" if self.is_listable else ", as far as greedy descent finds"
+        caveat = "" if self.is_listable else ", as far as greedy descent finds"
         return InputError(
             f"no architecture of the space {self.name!r} fulfils {text}: there,"
-            f" {', '.join(ranges)}{how}{together}"
+            f" {', '.join(ranges)}{caveat}{together}"
         )

@@ -26,8 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import unknown
-from weaknas.spaces._base import CostFunction, Genotypes, SearchSpace
+from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.limits.constraints import Constraint
+from weaknas.spaces.rows import Genotypes
 
 Values = npt.NDArray[np.float64]
 

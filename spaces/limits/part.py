@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._base import CostFunction, Fingerprints, Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces._base import CostFunction, SearchSpace
+from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.graphs import GraphBatch
+from weaknas.spaces.rows import Fingerprints, Genotypes
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -88,7 +89,7 @@ class PartOfSpace(SearchSpace):
 
     def network(
         self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        architecture: ArchitectureLike,
         *,
         classes: int = 10,
         shape: tuple[int, int, int] = (3, 32, 32),

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import Genotypes, SearchSpace
+from weaknas.spaces._base import SearchSpace, distinct
 from weaknas.spaces.limits.part import PartOfSpace
+from weaknas.spaces.rows import Genotypes
 
 
 class SubsetSpace(PartOfSpace):
@@ -30,7 +31,7 @@ class SubsetSpace(PartOfSpace):
         if len(genotypes) == 0:
             raise InputError(f"no architecture of the space {whole.name!r} was given")
         super().__init__(whole)
-        self._rows = whole._distinct(np.asarray(genotypes, dtype=whole.genotype_dtype))
+        self._rows = distinct(whole, np.asarray(genotypes, dtype=whole.genotype_dtype))
         self._codes = np.sort(whole.fingerprint(self._rows))
 
     @property

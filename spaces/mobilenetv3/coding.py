@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.mobilenetv3 import moves
 from weaknas.spaces.mobilenetv3.skeleton import DEPTHS, EXPANSIONS, KERNELS, LAYERS, UNITS
 from weaknas.spaces.mobilenetv3.text import Choices
+from weaknas.spaces.rows import Genotypes
 
 
 def decision_values(resolutions: Sequence[int]) -> tuple[tuple[int, ...], ...]:

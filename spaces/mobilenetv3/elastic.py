@@ -80,7 +80,7 @@ class ElasticBlock(nn.Module):
         for larger, smaller in _SHRINKS:
             if larger <= size:
                 break
-            matrix = getattr(self._depthwise, f"{larger}to{smaller}_matrix")
+            matrix = self._depthwise.get_parameter(f"{larger}to{smaller}_matrix")
             centre = weight[:, :, 1:-1, 1:-1].flatten(1)
             weight = functional.linear(centre, matrix).view(-1, 1, smaller, smaller)
         return weight

@@ -42,7 +42,7 @@ class Format(NamedTuple):
             fields = {
                 "input": _shape(part.size_in, part.channels_in),
                 "output": _shape(part.size_out, part.channels_out),
-                "expand": getattr(part, self.expansion),
+                "expand": part._asdict()[self.expansion],
                 "kernel": part.kernel,
                 "stride": part.stride,
                 "idskip": int(part.shortcut),

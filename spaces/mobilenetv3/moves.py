@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.mobilenetv3.skeleton import (
     DEPTHS,
     EXPANSIONS,
@@ -18,6 +17,7 @@ from weaknas.spaces.mobilenetv3.skeleton import (
     LAYERS_PER_UNIT,
     UNITS,
 )
+from weaknas.spaces.rows import Genotypes
 
 DEPTH_COLUMNS = slice(0, UNITS)
 KERNEL_COLUMNS = slice(UNITS, UNITS + LAYERS)

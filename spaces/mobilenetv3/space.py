@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, check_whole, optional_import
-from weaknas.spaces._base import CostFunction, Genotypes, SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces._base import CostFunction, SearchSpace
+from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.mobilenetv3 import moves
 from weaknas.spaces.mobilenetv3.coding import decision_values, decode, encode
 from weaknas.spaces.mobilenetv3.costs import (
@@ -35,6 +35,7 @@ from weaknas.spaces.mobilenetv3.skeleton import (
     strides_for,
 )
 from weaknas.spaces.mobilenetv3.text import read_mapping, read_text, write_text
+from weaknas.spaces.rows import Genotypes
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -239,7 +240,7 @@ class MobileNetV3(SearchSpace):
 
     def network(
         self,
-        architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer],
+        architecture: ArchitectureLike,
         *,
         classes: int = 10,
         shape: tuple[int, int, int] = (3, 32, 32),
@@ -336,15 +337,18 @@ class MobileNetV3(SearchSpace):
         """
         return encode(read_mapping(choices), self.resolutions)
 
-    def decode(
-        self, architecture: Architecture | Sequence[int] | npt.NDArray[np.integer]
-    ) -> dict[str, list[int]]:
+    def decode(self, architecture: ArchitectureLike) -> dict[str, list[int]]:
         """Return OFA's ``{"ks", "e", "d", "r"}``: 20, 20, 5 values and one.
 
         ``ks`` and ``e`` are 0 where there is no layer.
+
+        Raises
+        ------
+        InputError
+            When the value is no architecture of this space.
         """
-        genotype = architecture.genotype if isinstance(architecture, Architecture) else architecture
-        kernels, expansions, depths, resolution = decode(np.asarray(genotype), self.resolutions)
+        genotype = self.genotypes([architecture])[0]
+        kernels, expansions, depths, resolution = decode(genotype, self.resolutions)
         assert resolution is not None
         return {"ks": list(kernels), "e": list(expansions), "d": list(depths), "r": [resolution]}
 

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from weaknas.spaces._base import SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.mobilenetv3.coding import decode
 from weaknas.spaces.mobilenetv3.elastic import ElasticBlock
@@ -56,9 +54,7 @@ class Supernet(Frame):
         initialize(self)
         self.activate(self.space.cardinalities - 1)
 
-    def activate(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> None:
+    def activate(self, architecture: ArchitectureLike) -> None:
         """Let `forward` run this architecture.
 
         Raises
@@ -79,17 +75,13 @@ class Supernet(Frame):
         """Return the first block and those of the active architecture."""
         return [self.blocks[0], *map(self._elastic, self._active)]
 
-    def input_size(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> int:
+    def input_size(self, architecture: ArchitectureLike) -> int:
         """Return the resolution of an architecture: height and width of its images."""
         resolution = self._choices(architecture).resolution
         assert resolution is not None
         return resolution
 
-    def extract(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> Network:
+    def extract(self, architecture: ArchitectureLike) -> Network:
         """Return the architecture as a module of its own, with copies of its weights.
 
         Raises
@@ -136,9 +128,7 @@ class Supernet(Frame):
         renamed = {_SHORT.sub(r"\1.mobile_inverted_conv.", name): t for name, t in state.items()}
         load_weights(self, renamed, path, f"the supernet of width {self.skeleton.width:g}")
 
-    def _choices(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> Choices:
+    def _choices(self, architecture: ArchitectureLike) -> Choices:
         return decode(self.space.genotypes([architecture])[0], self.resolutions)
 
     def _elastic(self, layer: int) -> ElasticBlock:

@@ -13,7 +13,7 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._base import Genotypes
+from weaknas.spaces.rows import Genotypes
 
 VERTICES = 7
 MAX_EDGES = 9

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.nasbench101 import cells
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
+from weaknas.spaces.rows import Genotypes
 
 _KINDS = len(OPERATIONS) - 1
 _EDGE_RATE = 1 / VERTICES

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.nasbench101 import cells
 from weaknas.spaces.nasbench101.hashing import cell_hashes
 from weaknas.spaces.nasbench101.tfrecord import Block
+from weaknas.spaces.rows import Genotypes
 
 #: Columns of `Training` by number of the field of EvaluationData, in percent or seconds.
 _FIELDS = {2: "train_seconds", 3: "train_accuracy", 4: "valid_accuracy", 5: "test_accuracy"}

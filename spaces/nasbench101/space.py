@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import Fingerprints, Genotypes
+from weaknas.spaces._base import distinct
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.graphs import GraphBatch
@@ -19,6 +19,7 @@ from weaknas.spaces.nasbench101.cells import EDGES, INNER, OPERATIONS, OUTPUT, V
 from weaknas.spaces.nasbench101.enumeration import SIZE, load_codes
 from weaknas.spaces.nasbench101.hashing import cell_hashes
 from weaknas.spaces.nasbench101.skeleton import NASBench101Skeleton
+from weaknas.spaces.rows import Fingerprints, Genotypes
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -182,7 +183,7 @@ class NASBench101(CellSpace[NASBench101Skeleton]):
         """
         base = cells.prune(np.asarray(genotype)[None])
         rows = moves.edited(base[0])
-        return self._distinct(rows[self.contains(rows)], other_than=base[0])
+        return distinct(self, rows[self.contains(rows)], other_than=base[0])
 
     # -- graphs and the network -------------------------------------------------------
 

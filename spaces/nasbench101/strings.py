@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
+from weaknas.spaces.rows import Genotypes
 
 #: ``conv3x3`` for ``conv3x3-bn-relu`` and so on; both are read.
 SHORT = tuple(name.partition("-")[0] for name in OPERATIONS)

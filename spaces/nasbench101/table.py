@@ -104,8 +104,8 @@ def locate_table(dataset: str = "cifar10", source: str = "auto") -> Location:
             if path.is_file():
                 return Location(kind, path, path.stat().st_mtime_ns)
     folders = ", ".join(str(folder) for folder in data_folders())
-    wanted = "no table" if source == "auto" else f"no {source} table"
-    raise InputError(f"{wanted} of {NASBench101.name} in {folders}; {_HOW}")
+    lacking = "no table" if source == "auto" else f"no {source} table"
+    raise InputError(f"{lacking} of {NASBench101.name} in {folders}; {_HOW}")
 
 
 def describe_table(dataset: str = "cifar10", source: str = "auto") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes
+from weaknas.spaces.rows import Genotypes
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 #: (source, target) of each genotype column, in the order of the official string.

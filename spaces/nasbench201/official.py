@@ -29,10 +29,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.files.pickles import load_container
 from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.nasbench201.space import NASBench201
+from weaknas.spaces.rows import Genotypes
 
 Values: TypeAlias = npt.NDArray[np.floating]
 #: Called with what is done and what there is: files of a folder, else bytes.

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import optional_import
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.nasbench201 import counts
 from weaknas.spaces.nasbench201.cell import EDGES, OPERATIONS, read_cell, write_cell
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
+from weaknas.spaces.rows import Genotypes
 
 if TYPE_CHECKING:
     from torch.nn import Module

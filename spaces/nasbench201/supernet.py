@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from weaknas.spaces._base import SearchSpace
-from weaknas.spaces.architecture import Architecture
+from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.files.checkpoints import load_weights, read_checkpoint
 from weaknas.spaces.nasbench201.network import Cell, Network
 from weaknas.spaces.nasbench201.skeleton import NASBench201Skeleton
@@ -61,9 +59,7 @@ class Supernet(nn.Module):
         logits: Tensor = self.network(images)
         return logits
 
-    def activate(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> None:
+    def activate(self, architecture: ArchitectureLike) -> None:
         """Let `forward` run this architecture, its edges as they are given.
 
         Raises
@@ -77,9 +73,7 @@ class Supernet(nn.Module):
                 for choice, operation in zip(cell.edges, genotype, strict=True):
                     choice.active = operation
 
-    def extract(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> Network:
+    def extract(self, architecture: ArchitectureLike) -> Network:
         """Return the architecture as a module of its own, with copies of its weights.
 
         Raises
@@ -97,9 +91,7 @@ class Supernet(nn.Module):
         network.load_state_dict(state, assign=True)
         return network.train(self.training)
 
-    def input_size(
-        self, architecture: Architecture | str | Sequence[int] | npt.NDArray[np.integer]
-    ) -> None:
+    def input_size(self, architecture: ArchitectureLike) -> None:
         """Return None: images are as large as the data set has them."""
 
     def load_checkpoint(self, path: str | Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import Genotypes
 from weaknas.spaces.choices.space import ChoiceSpace
+from weaknas.spaces.rows import Genotypes
 
 CHANNELS = tuple(range(8, 65, 8))
 STAGES = 5
@@ -33,10 +33,10 @@ class NATSSize(ChoiceSpace):
         InputError
             When there are not five numbers, or one is not allowed.
         """
-        parts = text.strip().split(":")
-        if len(parts) != STAGES:
+        numbers = text.strip().split(":")
+        if len(numbers) != STAGES:
             raise InputError(f"malformed architecture {text!r}; the form is 8:16:24:32:64")
-        for part in parts:
-            if part not in map(str, CHANNELS):
-                raise unknown("number of channels", part, CHANNELS)
-        return np.array([CHANNELS.index(int(part)) for part in parts], dtype=np.int16)
+        for number in numbers:
+            if number not in map(str, CHANNELS):
+                raise unknown("number of channels", number, CHANNELS)
+        return np.array([CHANNELS.index(int(number)) for number in numbers], dtype=np.int16)

@@ -14,6 +14,7 @@ import weaknas
 from weaknas.errors import InputError, MissingDependencyError
 from weaknas.predictors._graphs import GraphLayout
 from weaknas.registry import get_encoder
+from weaknas.spaces import distinct
 
 SPACES = ["nasbench201", "nasbench101", "darts"]
 
@@ -78,7 +79,7 @@ SMALL = {"steps": 60, "members": 2, "random_state": 0, "device": "cpu"}
 def cells():
     """Rows of NAS-Bench-201 cells and a score that depends on the order of operations."""
     space = weaknas.get_space("nasbench201")
-    sample = space._distinct(space.sample(500, np.random.default_rng(0)))
+    sample = distinct(space, space.sample(500, np.random.default_rng(0)))
     rows = get_encoder("graphs", space).fit(sample).transform(sample)
     graphs = space.graphs(sample)
     convolution = (graphs.operations == 4) * 1.0

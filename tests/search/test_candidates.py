@@ -15,7 +15,7 @@ from weaknas.search.candidates import (
     listed_candidates,
 )
 from weaknas.search.pool import Pool
-from weaknas.spaces import ChoiceSpace, SubsetSpace
+from weaknas.spaces import ChoiceSpace, SubsetSpace, distinct
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.strategies import History
 
@@ -29,7 +29,7 @@ def generator(seed=0):
 
 def history(space, n=30, seed=1, score=lambda rows: rows.sum(axis=1)):
     told = History(space)
-    rows = space._distinct(space.sample(n, generator(seed)))
+    rows = distinct(space, space.sample(n, generator(seed)))
     told.add(rows, np.asarray(score(rows), dtype=float))
     return told
 

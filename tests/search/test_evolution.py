@@ -10,7 +10,7 @@ from weaknas.encoders import OneHotEncoder
 from weaknas.search.candidates import ListedCandidates
 from weaknas.search.evolution import EvolvedCandidates, default_candidates
 from weaknas.search.narrowing import Narrowing
-from weaknas.spaces import ChoiceSpace, ConstrainedSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, distinct
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.strategies import History
 
@@ -25,7 +25,7 @@ def generator(seed=0):
 
 def told(space, n=30, seed=1, score=lambda rows: rows.sum(axis=1)):
     history = History(space)
-    rows = space._distinct(space.sample(n, generator(seed)))
+    rows = distinct(space, space.sample(n, generator(seed)))
     history.add(rows, np.asarray(score(rows), dtype=float))
     return history
 

@@ -10,7 +10,7 @@ from weaknas.encoders import OneHotEncoder, TruncatedPathEncoder
 from weaknas.registry import get_space
 from weaknas.search.acquisition import Greedy, HalvedTop, IndependentThompson
 from weaknas.search.published import MutatedCandidates, bananas, brp_nas, npenas
-from weaknas.spaces import ChoiceSpace
+from weaknas.spaces import ChoiceSpace, distinct
 from weaknas.strategies import History
 
 SPACE = ChoiceSpace({f"x{i}": ["a", "b", "c", "d"] for i in range(8)})
@@ -19,7 +19,7 @@ SPACE = ChoiceSpace({f"x{i}": ["a", "b", "c", "d"] for i in range(8)})
 def test_candidates_are_one_mutation_away_from_the_best() -> None:
     rng = np.random.default_rng(0)
     history = History(SPACE)
-    told = SPACE._distinct(SPACE.sample(30, rng))
+    told = distinct(SPACE, SPACE.sample(30, rng))
     scores = np.arange(len(told), dtype=np.float64)
     scores[-1] = np.nan  # the last failed
     history.add(told, scores)

@@ -25,7 +25,7 @@ from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation
 from weaknas.predictors.random_forest import RandomForest
 from weaknas.search.acquisition import ACQUISITIONS, TopN
-from weaknas.spaces import ChoiceSpace
+from weaknas.spaces import ChoiceSpace, distinct
 from weaknas.spaces.nasbench201 import NASBench201
 
 CELLS = NASBench201()
@@ -77,7 +77,7 @@ def test_initial_architectures_may_be_asked_for_in_parts():
 
 def test_what_was_evaluated_elsewhere_can_be_told():
     search = weaknas.WeakNAS(CELLS, initial=5, seed=0)
-    known = CELLS.architectures(CELLS._distinct(CELLS.sample(60, np.random.default_rng(0))))
+    known = CELLS.architectures(distinct(CELLS, CELLS.sample(60, np.random.default_rng(0))))
     search.tell([a.text for a in known], [score(a) for a in known])
     proposals = search.ask(10)
     assert not {a.id for a in proposals} & {a.id for a in known}

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
-from weaknas.spaces import Architecture, SearchSpace, SubsetSpace
+from weaknas.spaces import (
+    Architecture,
+    ChoiceSpace,
+    SearchSpace,
+    SubsetSpace,
+    distinct,
+    distinct_with_fingerprints,
+)
+from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201
 
 
@@ -162,6 +170,39 @@ def test_batches_that_are_no_architectures(batch):
 def test_architecture_of_another_space():
     with pytest.raises(InputError, match="of the space 'nasbench201', not of 'product'"):
         SMALL.genotypes([NASBench201().architecture([0] * 6)])
+
+
+@pytest.mark.parametrize(
+    ("space", "value"),
+    [
+        (ChoiceSpace({"a": [1, 2], "b": ["x", "y", "z"]}), {"a": 2, "b": "x"}),
+        (MobileNetV3(), MobileNetV3().decode(np.zeros(45, dtype=int))),
+    ],
+    ids=["choices", "mobilenetv3"],
+)
+def test_all_forms_of_an_architecture_are_decoded(space, value):
+    architecture = space.architecture(value)
+    for form in (value, architecture, architecture.text, architecture.genotype):
+        assert space.decode(form) == value
+    for wrong in ([-1] * space.n_variables, NASBench201().architecture([0] * 6), "nothing"):
+        with pytest.raises(InputError):
+            space.decode(wrong)
+
+
+def test_distinct_architectures():
+    space = NASBench201()
+    rows = space.sample(2000, np.random.default_rng(0))
+    found, fingerprints = distinct_with_fingerprints(space, rows)
+    assert len(set(fingerprints.tolist())) == len(found) < len(rows)
+    assert set(fingerprints.tolist()) == set(space.fingerprint(rows).tolist())
+    np.testing.assert_array_equal(space.fingerprint(found), fingerprints)
+    np.testing.assert_array_equal(space.canonicalize(found), found)
+    np.testing.assert_array_equal(found, distinct(space, rows))
+    # In order of first appearance.
+    again = distinct(space, np.vstack([found[3:4], found]))
+    np.testing.assert_array_equal(again, np.vstack([found[3:4], found[:3], found[4:]]))
+    np.testing.assert_array_equal(distinct(space, rows, other_than=rows[0]), found[1:])
+    assert distinct(space, rows[:0]).shape == (0, 6)
 
 
 def test_costs():

@@ -14,7 +14,7 @@ from weaknas.predictors.regressor import Regressor
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.pool import Pool, encode_pool
 from weaknas.search.ranker import PoolRanker, Ranker
-from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.spaces import Genotypes, SearchSpace, distinct, distinct_with_fingerprints
 from weaknas.strategies import History
 
 _DRAWS = 20  # of a sample, until it has enough different architectures
@@ -52,7 +52,7 @@ class ListedCandidates(Candidates):
 
     def __init__(self, space: SearchSpace, encoder: Transformer) -> None:
         self.space = space
-        genotypes, codes = space._distinct_with_codes(space.enumerate())
+        genotypes, codes = distinct_with_fingerprints(space, space.enumerate())
         self._pool = encode_pool(genotypes, codes, encoder.fit(genotypes))
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
@@ -104,7 +104,7 @@ class GrownCandidates(Candidates):
         if len(best):
             mothers, fathers = best[rng.integers(len(best), size=(2, self.size // 2))]
             drawn.append(breed(self.space, mothers, fathers, rng))
-        genotypes, codes = self.space._distinct_with_codes(np.vstack(drawn))
+        genotypes, codes = distinct_with_fingerprints(self.space, np.vstack(drawn))
         return encode_pool(genotypes, codes, self.encoder)
 
 
@@ -125,11 +125,11 @@ class SampledCandidates(Candidates):
         self, space: SearchSpace, encoder: Transformer, size: int = 10_000, seed: int = 0
     ) -> None:
         self.space, rng = space, np.random.default_rng(seed)
-        rows = space._distinct(space.sample(size, rng))
+        rows = distinct(space, space.sample(size, rng))
         for _ in range(_DRAWS):
             if len(rows) >= size:
                 break
-            rows = space._distinct(np.vstack([rows, space.sample(size, rng)]))
+            rows = distinct(space, np.vstack([rows, space.sample(size, rng)]))
         self._sample = rows[:size]
         self.encoder = encoder.fit(self._sample)
         self._pool = encode_pool(self._sample, space.fingerprint(self._sample), encoder)
@@ -143,7 +143,7 @@ class SampledCandidates(Candidates):
         evaluated = history.fingerprints
         if len(self._pool.locate(evaluated)) < len(evaluated):
             rows = np.vstack([self._pool.genotypes, history.genotypes])
-            self._pool = encode_pool(*self.space._distinct_with_codes(rows), self.encoder)
+            self._pool = encode_pool(*distinct_with_fingerprints(self.space, rows), self.encoder)
         return self._pool
 
 

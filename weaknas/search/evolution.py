@@ -19,7 +19,7 @@ from weaknas.search.candidates import Candidates, breed, listed_candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.pool import Pool
 from weaknas.search.ranker import Evidence, Ranker, naming, pool_belief
-from weaknas.spaces import Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces import Fingerprints, Genotypes, SearchSpace, distinct_with_fingerprints
 from weaknas.strategies import History
 
 #: Genotypes, shape (n, d), and features, shape (n, f), to how much each is wanted, shape (n,).
@@ -88,7 +88,7 @@ class EvolvedCandidates(Candidates):
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return where an evolution starts."""
-        rows, codes = self.space._distinct_with_codes(self._start(history, rng))
+        rows, codes = distinct_with_fingerprints(self.space, self._start(history, rng))
         return Pool(rows, codes, self.encoder.transform(rows), self.layout)
 
     def ranker(self, predictor: Regressor) -> Ranker:
@@ -111,7 +111,7 @@ class EvolvedCandidates(Candidates):
         """
         self._notice(history)
         seen = np.sort(self.space.fingerprint(proposed))
-        start, codes = self.space._distinct_with_codes(self._start(history, rng))
+        start, codes = distinct_with_fingerprints(self.space, self._start(history, rng))
         living = _Population(start, codes, self.encoder.transform(start), value)
         record, stale = -np.inf, 0
         for _ in range(self.generations):
@@ -131,7 +131,7 @@ class EvolvedCandidates(Candidates):
         self, genotypes: Genotypes, codes: Fingerprints
     ) -> tuple[Genotypes, Fingerprints, Any]:
         """Return those that are none of the codes, each once: rows, codes and features."""
-        rows, own = self.space._distinct_with_codes(genotypes)
+        rows, own = distinct_with_fingerprints(self.space, genotypes)
         new = ~np.isin(own, codes)
         return rows[new], own[new], self.encoder.transform(rows[new]) if new.any() else None
 

@@ -12,8 +12,7 @@ from weaknas.errors import InputError, unknown
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated
 from weaknas.search.pareto import MOST_COSTS, DominatedVolume, Floats
-from weaknas.spaces import Genotypes, SearchSpace
-from weaknas.spaces._base import CostFunction
+from weaknas.spaces import CostFunction, Genotypes, SearchSpace
 from weaknas.spaces.limits.feasible import descend, feasible_range
 
 _SAMPLE = 2000  # architectures from which the ends of a cost are looked for

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, check_whole, unknown
-from weaknas.spaces import Architecture, Fingerprints, Genotypes, SearchSpace
+from weaknas.spaces import Architecture, ArchitectureLike, Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies._contenders import (
     Contender,
     Estimates,
@@ -260,7 +260,7 @@ class Strategy(ABC):
 
     def tell(
         self,
-        architectures: Sequence[Architecture | str],
+        architectures: Sequence[ArchitectureLike],
         scores: Sequence[float] | Scores,
         fidelity: Fidelity = None,
     ) -> None:
@@ -268,7 +268,7 @@ class Strategy(ABC):
 
         Parameters
         ----------
-        architectures : sequence of Architecture or str
+        architectures : sequence of Architecture, str or genotypes
         scores : sequence of float
             Larger is better; NaN for an evaluation that failed.
         fidelity : float, optional

@@ -10,7 +10,7 @@ import torch
 
 from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.files import write_atomically, write_json
-from weaknas.spaces import Architecture, SearchSpace
+from weaknas.spaces import ArchitectureLike, SearchSpace
 from weaknas.spaces.mobilenetv3.network import Network
 from weaknas.spaces.mobilenetv3.timm import timm_definition, timm_state_dict
 from weaknas.supernets.building import build_supernet
@@ -24,7 +24,7 @@ TIMM, TIMM_WEIGHTS = "timm.json", "timm.safetensors"
 
 def cut_out(
     space: SearchSpace,
-    architecture: Architecture | str,
+    architecture: ArchitectureLike,
     supernet: Path,
     *,
     dataset: str | None = None,
@@ -38,7 +38,7 @@ def cut_out(
     Parameters
     ----------
     space : SearchSpace
-    architecture : Architecture or str
+    architecture : Architecture, str or one genotype
     supernet : path
         See `weaknas.evaluators.supernet.SupernetEvaluator`, as for the rest.
     dataset : str, optional

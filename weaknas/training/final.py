@@ -14,7 +14,7 @@ import torch
 
 from weaknas.errors import InputError, optional_import
 from weaknas.files import lock, prepare_folder, write_atomically, write_json
-from weaknas.spaces import Architecture, SearchSpace
+from weaknas.spaces import ArchitectureLike, SearchSpace
 from weaknas.training.card import write_card
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
@@ -29,7 +29,7 @@ from weaknas.version import __version__
 
 def train_final(
     space: SearchSpace,
-    architecture: Architecture | str,
+    architecture: ArchitectureLike,
     dataset: Dataset,
     protocol: Protocol,
     *,
@@ -47,7 +47,7 @@ def train_final(
     Parameters
     ----------
     space : SearchSpace
-    architecture : Architecture or str
+    architecture : Architecture, str or one genotype
     dataset : Dataset
     protocol : Protocol
     seed : int
