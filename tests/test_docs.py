@@ -73,6 +73,14 @@ def test_every_check_is_documented():
         assert name in text or not name.startswith("check_")
 
 
+def test_what_the_page_of_the_architecture_names_is_there():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z]+/[\w./]*)`", text)
+    assert len(named) > 40
+    for path in named:
+        assert (ROOT / path).exists(), path
+
+
 def test_pages_are_all_reachable():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.glob("*.md")}
