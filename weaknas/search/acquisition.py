@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx
 
 from weaknas.errors import InputError, unknown
 from weaknas.search.belief import Belief, Floats, Indices
@@ -18,6 +18,8 @@ from weaknas.spaces import Genotypes
 _SHORTLIST = 40  # candidates looked at for each one of a batch that is spread
 #: Where the next term of the series, 105 / z^6, is less than the last place of the logarithm.
 _FAR_BELOW = -200.0
+#: Where the normal density is less than the last place of what is added to it.
+_FAR_ABOVE = 8.5
 _SMALLEST_STD = 1e-12
 _SMALLEST_VARIANCE = 1e-12
 
@@ -157,32 +159,27 @@ class ExpectedImprovement(Acquisition):
 def log_unit_improvement(z: Floats) -> Floats:
     """Return log(phi(z) + z Phi(z)), the log of E max(z + e, 0) for a standard normal e.
 
-    Exact to the last digits: for z < 0 it is ``log phi(z) + log(1 + z Phi(z) / phi(z))``,
-    and ``Phi(z) / phi(z) = sqrt(pi / 2) erfcx(-z / sqrt(2))`` neither over- nor underflows.
-    What is added to 1 comes close to -1, and loses about z^2 units of the last place;
-    far below, the asymptotic series ``(1 - 3 / z^2 + 15 / z^4) / z^2`` of that sum loses
-    less (Abramowitz and Stegun 1964, eq. 26.2.12).
+    It is ``log phi(z) + log(1 + z Phi(z) / phi(z))``, where ``Phi(z) / phi(z) = sqrt(pi / 2)
+    erfcx(-z / sqrt(2))`` neither over- nor underflows. For z < 0 what is added to 1 comes
+    close to -1 and loses about z^2 units of the last place; far below, the asymptotic
+    series ``(1 - 3 / z^2 + 15 / z^4) / z^2`` of that sum loses less (Abramowitz and Stegun
+    1964, eq. 26.2.12). Far above, Phi is 1 and phi 0 to the last digit.
     """
-    return np.asarray(np.piecewise(z, [z >= 0, z < _FAR_BELOW], [_above, _far_below, _below]))
+    inner = np.clip(z, _FAR_BELOW, _FAR_ABOVE)
+    logarithm = np.log1p(inner * (np.sqrt(np.pi / 2) * erfcx(inner / -np.sqrt(2))))
+    logarithm += _log_density(inner)
+    below, above = z < _FAR_BELOW, z > _FAR_ABOVE
+    if below.any():
+        squares = 1.0 / z[below] ** 2
+        series = np.log(squares) + np.log1p(-3.0 * squares + 15.0 * squares**2)
+        logarithm[below] = _log_density(z[below]) + series
+    if above.any():
+        logarithm[above] = np.log(z[above])
+    return np.asarray(logarithm)
 
 
 def _log_density(z: Floats) -> Floats:
     return np.asarray(-0.5 * z**2 - 0.5 * np.log(2 * np.pi))
-
-
-def _above(z: Floats) -> Floats:
-    return np.asarray(np.log(np.exp(_log_density(z)) + z * ndtr(z)))
-
-
-def _below(z: Floats) -> Floats:
-    ratio = np.sqrt(np.pi / 2) * erfcx(-z / np.sqrt(2))
-    return np.asarray(_log_density(z) + np.log1p(z * ratio))
-
-
-def _far_below(z: Floats) -> Floats:
-    square = 1.0 / z**2
-    series = np.log(square) + np.log1p(-3.0 * square + 15.0 * square**2)
-    return np.asarray(_log_density(z) + series)
 
 
 @dataclass(frozen=True)
