@@ -9,7 +9,11 @@ from weaknas.spaces import Genotypes, SearchSpace
 
 
 class CostsEncoder(Encoder):
-    """One column a cost of the space (multiply-adds, parameters, ...): its logarithm."""
+    """One column a cost of the space (multiply-adds, parameters, ...): its logarithm.
+
+    That of one more than the absolute value, with the sign, so that any column of a table
+    can be a cost.
+    """
 
     needs = "a space with costs"
     has_trend = True  # larger networks tend to score otherwise than smaller ones
@@ -21,4 +25,5 @@ class CostsEncoder(Encoder):
 
     def _encode(self, canonical: Genotypes) -> Features:
         columns = [cost(canonical) for cost in self.space.costs().values()]
-        return np.asarray(np.log1p(np.stack(columns, axis=1)), dtype=np.float32)
+        values = np.stack(columns, axis=1)
+        return np.asarray(np.sign(values) * np.log1p(np.abs(values)), dtype=np.float32)

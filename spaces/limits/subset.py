@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
-from weaknas.spaces._base import SearchSpace, distinct
+from weaknas.spaces._base import CostFunction, SearchSpace, distinct
 from weaknas.spaces.limits.part import PartOfSpace
 from weaknas.spaces.rows import Genotypes
 
@@ -25,14 +26,23 @@ class SubsetSpace(PartOfSpace):
     whole : SearchSpace
     genotypes : ndarray of int, shape (n, d)
         The members. Isomorphic ones count once.
+    costs : mapping of str to callable, optional
+        What is known of the members beside what the space itself tells, from
+        genotypes, shape (n, d), to numbers, shape (n,).
     """
 
-    def __init__(self, whole: SearchSpace, genotypes: npt.NDArray[np.integer]) -> None:
+    def __init__(
+        self,
+        whole: SearchSpace,
+        genotypes: npt.NDArray[np.integer],
+        costs: Mapping[str, CostFunction] | None = None,
+    ) -> None:
         if len(genotypes) == 0:
             raise InputError(f"no architecture of the space {whole.name!r} was given")
         super().__init__(whole)
         self._rows = distinct(whole, np.asarray(genotypes, dtype=whole.genotype_dtype))
         self._codes = np.sort(whole.fingerprint(self._rows))
+        self._costs = dict(costs or {})
 
     @property
     def size(self) -> int:
@@ -45,9 +55,16 @@ class SubsetSpace(PartOfSpace):
         return True
 
     def describe(self) -> dict[str, Any]:
-        """Return the description of the whole space with size and checksum of this part."""
-        members = hashlib.blake2b(self._codes.tobytes(), digest_size=8).hexdigest()
-        return self.whole.describe() | {"subset": self.size, "members": members}
+        """Return the description of the whole space with size and checksums of this part."""
+        described = {"subset": self.size, "members": _checksum(self._codes)}
+        if self._costs:
+            values = {name: cost(self._rows) for name, cost in self._costs.items()}
+            described["costs"] = {name: _checksum(numbers) for name, numbers in values.items()}
+        return self.whole.describe() | described
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return the costs that the whole space tells, and what is known of the members."""
+        return self._costs | super().costs()
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes are (isomorphic to) members."""
@@ -64,3 +81,7 @@ class SubsetSpace(PartOfSpace):
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw members uniformly, with replacement."""
         return self._rows[rng.integers(self.size, size=n)]
+
+
+def _checksum(values: npt.NDArray[Any]) -> str:
+    return hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()

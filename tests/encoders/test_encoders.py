@@ -92,7 +92,9 @@ def test_variables_by_hand():
 
 def test_large_sets_of_values_have_few_columns():
     """One ordered, one not: at most 64 columns each, and no two choices alike."""
-    space = ChoiceSpace({"rate": range(10_000), "name": [f"n{i}" for i in range(3000)], "b": "xy"})
+    space = ChoiceSpace(
+        {"rate": range(10_000), "name": [f"n{i}" for i in range(3000)], "b": ["x", "y"]}
+    )
     rows = np.stack([np.arange(3000) * 3, np.arange(3000), np.zeros(3000, dtype=int)], axis=1)
     for encoder in (OneHotEncoder(space), VariablesEncoder(space)):
         features = encoder.fit_transform(rows)

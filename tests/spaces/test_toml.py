@@ -13,6 +13,7 @@ import pytest
 
 import weaknas
 from weaknas.errors import InputError
+from weaknas.spaces import ConstrainedSpace
 
 SPACE = """
 name = "mine"
@@ -185,6 +186,74 @@ def test_command_line_searches_a_file(write: Any) -> None:
     assert found["best"]["architecture"] == "op=conv5,width=32"
     assert found["regret"] == 0
     assert found["dataset"] == "results"
+
+
+def test_command_line_describes_a_table(write: Any) -> None:
+    done = weaknas_command("table", "describe", write(), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "space": "mine",
+        "path": str(Path(write()).parent / "results.csv"),
+        "rows": 7,
+        "columns": {name: [7, 2] for name in ("accuracy", "seconds", "test_accuracy")},
+        "best": {"architecture": "op=conv5,width=32", "accuracy": 80.0},
+    }
+    assert "op=conv5,width=32" in weaknas_command("table", "describe", write()).stdout
+    done = weaknas_command("table", "describe", write(), "--dataset", "cifar10")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "takes no --dataset" in done.stderr
+
+
+def test_columns_of_a_table_are_limits_and_objectives(write: Any) -> None:
+    path = write()
+    limits = ["--constraint", "seconds<=6", "--constraint", "seconds>=2"]
+    done = weaknas_command("search", path, "--budget", "5", "--labels", "mean", "--json", *limits)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["best"]["architecture"] == "op=conv5,width=32"
+    assert found["regret"] == 0
+    goal = ["--objective", "seconds"]
+    done = weaknas_command("search", path, "--budget", "7", "--labels", "mean", "--json", *goal)
+    assert done.returncode == 0, done.stderr
+    front = json.loads(done.stdout.splitlines()[-1])["front"]
+    # by ascending seconds: better than all that take less
+    assert [(row["seconds"], row["score"]) for row in front] == [
+        (1, 50),
+        (2, 61),
+        (3, 70),
+        (4, 71),
+        (6, 80),
+    ]
+    for wrong in ("accuracy", "test_accuracy", "second"):
+        done = weaknas_command("search", path, "--constraint", f"{wrong}<=3")
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert f"unknown cost of the space 'mine' '{wrong}'" in done.stderr
+        assert "(allowed: seconds)" in done.stderr
+
+
+def test_objectives_are_numbers_for_every_architecture(write: Any) -> None:
+    rows = ROWS.replace("note", "latency").replace("no width", "-1").replace("again", "5")
+    benchmark = weaknas.get_benchmark(write(rows=rows)).with_costs(["latency"])
+    with pytest.raises(InputError, match=r"'latency' is no number for some.*limit it as well"):
+        weaknas.WeakNAS(benchmark.space, objectives=["latency"])
+    part = ConstrainedSpace(benchmark.space, "latency<=5")
+    assert part.size == 2
+    search = weaknas.WeakNAS(part, objectives=["latency"], seed=0)
+    result = weaknas.run(search, benchmark.within(part), 2, objectives=["latency"])
+    assert result.front is not None
+    assert result.front.costs.ravel().tolist() == [-1, 5]
+
+
+def test_a_changed_column_is_another_space(write: Any) -> None:
+    spaces = [
+        weaknas.get_benchmark(write(rows=rows)).with_costs(["seconds"]).space.describe()
+        for rows in (ROWS, ROWS.replace("conv5,64,75,7", "conv5,64,75,8"))
+    ]
+    assert spaces[0] != spaces[1]
+    assert spaces[0] | {"costs": None} == spaces[1] | {"costs": None}
+    plain = weaknas.get_benchmark(write())
+    assert plain.with_costs([]) is plain
+    assert "seconds" not in plain.space.costs()
 
 
 def test_command_line_says_what_is_wrong_in_one_line(write: Any) -> None:

@@ -83,6 +83,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         dataset=options.dataset,
         labels=options.labels,
         constraints=options.constraint,
+        objectives=options.objective,
     )
     if options.output is not None and hasattr(problem.evaluator, "keep_in"):
         problem.evaluator.keep_in(options.output)

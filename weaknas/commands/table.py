@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, TypeAlias
@@ -15,7 +16,8 @@ from cyclopts import App, Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError
-from weaknas.registry import SPACES
+from weaknas.evaluators.benchmarks import describe_file
+from weaknas.registry import SPACES, is_space_file
 
 Json: TypeAlias = Annotated[bool, Parameter(negative="")]
 
@@ -66,13 +68,16 @@ def describe_table(name: str, /, *, dataset: str | None = None, json: Json = Fal
     Parameters
     ----------
     name
-        The space of the benchmark, e.g. `nasbench201`.
+        The space of the benchmark, e.g. `nasbench201`, or a TOML file that describes a table.
     dataset
         Data set of the benchmark; default: its first.
     json
         Print one JSON object as the last line of standard output.
     """
-    describe = _table_module(name).describe_table
+    if is_space_file(name):
+        describe: Callable[..., dict[str, Any]] = partial(describe_file, name)
+    else:
+        describe = _table_module(name).describe_table
     if dataset is None:
         facts = describe()
     elif "dataset" in inspect.signature(describe).parameters:

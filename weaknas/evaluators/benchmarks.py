@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -287,6 +288,34 @@ def from_file(
         )
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     return benchmark
+
+
+def describe_file(path: str) -> dict[str, Any]:
+    """Return path, rows and columns of the table of a TOML file, and what is best in it.
+
+    Returns
+    -------
+    dict
+        Plain JSON types. ``rows`` are architectures, each column has their trainings
+        side by side; ``best`` has the best mean of the objective.
+
+    Raises
+    ------
+    InputError
+        As for `from_file`.
+    """
+    benchmark, table = from_file(path), read_space_file(path).table
+    best = benchmark.optimum()
+    return {
+        "space": benchmark.space.name,
+        "path": None if table is None else str(table.path),
+        "rows": benchmark.shape[0],
+        "columns": {name: list(benchmark.shape) for name in benchmark.columns},
+        "best": {
+            "architecture": best.architecture.text,
+            benchmark.objective: best.score if benchmark.maximize else -best.score,
+        },
+    }
 
 
 def mobilenetv3(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import copy
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -115,6 +116,41 @@ class TabularBenchmark:
         part.space = space
         return part
 
+    def with_costs(self, names: Collection[str]) -> TabularBenchmark:
+        """Return this benchmark with columns that are known of an architecture before training.
+
+        Its space has them as costs, for `weaknas.spaces.ConstrainedSpace` and for the
+        objectives of `weaknas.WeakNAS`; what the space itself tells remains that.
+
+        Parameters
+        ----------
+        names : collection of str
+            Costs of the space or columns: the mean over the trainings, where these differ.
+
+        Raises
+        ------
+        InputError
+            When one is neither, or is the objective or the test result.
+        """
+        own = self.space.costs()
+        hidden = {self.objective, self.test}
+        known = [name for name in self._rows.columns if "@" not in name and name not in hidden]
+        for name in names:
+            if name not in own and name not in known:
+                allowed = [*own, *(column for column in known if column not in own)]
+                raise unknown(f"cost of the space {self.space.name!r}", name, allowed)
+        columns = [name for name in names if name not in own]
+        if not columns:
+            return self
+        priced = copy(self)
+        whole = self.space.whole if isinstance(self.space, SubsetSpace) else self.space
+        costs = {name: partial(self._mean, name) for name in columns}
+        priced.space = SubsetSpace(whole, self._rows.genotypes, costs)
+        return priced
+
+    def _mean(self, column: str, genotypes: npt.NDArray[np.integer]) -> Values:
+        return self._rows.mean_of(column)[self._rows.locate(self.space.fingerprint(genotypes))]
+
     def with_noise(self, deviation: float) -> TabularBenchmark:
         """Return this benchmark with labels that are resampled with a noise of one size.
 
@@ -164,6 +200,16 @@ class TabularBenchmark:
     @property
     def _constraints(self) -> list[str]:
         return [str(item) for item in getattr(self.space, "constraints", ())]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of numbers."""
+        return list(self._rows.columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many architectures there are, and how many trainings of one at most."""
+        return self._rows.shape
 
     # -- what a search pays for -----------------------------------------------------
 
@@ -320,6 +366,11 @@ class _Trainings:
         digest.update(self._starts.tobytes())
         digest.update(self.columns[column].tobytes())
         return digest.hexdigest()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Classes, and trainings of a class at most."""
+        return len(self._counts), int(self._counts.max())
 
     def count(self, row: int) -> int:
         """Return the number of trainings of one class."""

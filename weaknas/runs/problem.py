@@ -19,6 +19,7 @@ from weaknas.registry import (
     parse_space,
 )
 from weaknas.spaces import ConstrainedSpace, SearchSpace
+from weaknas.spaces.limits.constraints import parse_constraints
 
 #: The evaluator that looks results up in the benchmark of a space.
 TABLE = "tabular"
@@ -56,6 +57,7 @@ def build_problem(
     dataset: str | None = None,
     labels: str = "one-seed",
     constraints: Sequence[str] = (),
+    objectives: Sequence[str] = (),
 ) -> Problem:
     """Return the problem that texts name.
 
@@ -73,7 +75,9 @@ def build_problem(
     labels : str
         What a query of a table shows.
     constraints : sequence of str
-        E.g. ``"macs<=600e6"``; all of them hold.
+        E.g. ``"macs<=600e6"``; all of them hold. Of a table, columns can be limited, too.
+    objectives : sequence of str
+        Costs that the search minimizes beside the score, or columns of a table.
 
     Raises
     ------
@@ -91,6 +95,11 @@ def build_problem(
             raise InputError(f"{name} is a file and takes no options, not {label!r}")
     if judge == TABLE:
         table = get_benchmark(name, labels=labels, **given, **options, **setting)
+        if isinstance(table, TabularBenchmark):
+            limited = (
+                [limit.cost for limit in parse_constraints(constraints)] if constraints else []
+            )
+            table = table.with_costs([*limited, *objectives])
         if not constraints:
             return as_problem(table)
         part = ConstrainedSpace(table.space, constraints)

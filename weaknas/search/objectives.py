@@ -30,7 +30,8 @@ class Costs:
     Raises
     ------
     InputError
-        When a name is unknown or repeated, or there are more than two.
+        When a name is unknown or repeated, there are more than two, or an architecture
+        has no number.
     """
 
     def __init__(self, space: SearchSpace, names: Sequence[str]) -> None:
@@ -45,6 +46,13 @@ class Costs:
             )
         self.space, self.names = space, tuple(names)
         self._functions: list[CostFunction] = [functions[name] for name in names]
+        probe = space.enumerate() if space.is_listable else self._sample
+        for name, values in zip(names, self(probe).T, strict=True):
+            if not np.isfinite(values).all():
+                raise InputError(
+                    f"the cost {name!r} is no number for some architectures of the space"
+                    f" {space.name!r}; limit it as well, then they are outside"
+                )
 
     def __call__(self, genotypes: npt.NDArray[np.integer]) -> Floats:
         """Return the costs of the canonical forms of genotypes, (n, d); shape (n, k)."""
