@@ -151,7 +151,8 @@ class House:
     def summary(self, wing: str) -> str:
         """Return what a wing is, in a few words."""
         docstring = self.docstrings["weaknas" if wing == "weaknas" else f"weaknas.{wing}"]
-        return docstring.partition(".\n")[0].removeprefix(f"{wing.capitalize()}: ")
+        words = docstring.partition(".\n")[0].removeprefix(f"{wing.capitalize()}: ")
+        return words[:1].upper() + words[1:]
 
     def _imported(self, module: str) -> Iterator[str]:
         for origin, name, _ in self._statements[module]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import textwrap
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,14 +17,15 @@ LONGEST = 14  # files that import each other in a row
 MOST_AT_THE_ROOT = 8
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("scripts_house", ROOT / "scripts" / "house.py")
+def load_script(name):
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-script = load_script()
+script = load_script("house")
 
 
 @pytest.fixture(name="house", scope="module")
@@ -67,6 +70,25 @@ def test_the_picture_in_the_docs_is_of_this_house(house):
     assert json.loads(drawn.text) == house.arrows(), (
         "draw it again: python scripts/house.py --svg docs/house.svg"
     )
+
+
+def test_nothing_in_the_picture_overlaps(house, monkeypatch):
+    pytest.importorskip("matplotlib")
+    picture = load_script("_house_picture")
+    monkeypatch.setattr(picture, "STARTS", 3)
+    arrows = house.arrows()
+    routes = picture.find_routes(arrows)
+    across = picture.arrange(routes)
+    assert {place.wing for place in across} == set(arrows)
+    for one, other in combinations(across, 2):
+        if one.floor == other.floor:
+            assert abs(across[one] - across[other]) > (one.width + other.width) / 2 - 1e-9
+    for route in routes:
+        assert [upper.floor - lower.floor for upper, lower in pairwise(route)] == [1] * (
+            len(route) - 1
+        )
+    for wing in arrows:
+        assert len(textwrap.wrap(house.summary(wing), picture.CHARACTERS)) <= 2, wing
 
 
 # -- what is planted is found ------------------------------------------------------------
