@@ -16,8 +16,9 @@ import weaknas
 from weaknas import cli
 
 KEYS = {
-    "space", "dataset", "strategy", "budget", "queries", "seed", "best", "regret", "rounds",
-    "seconds_strategy", "seconds_total", "output",
+    "space", "dataset", "strategy", "budget", "queries", "trainings", "seed", "best",
+    "best_observed", "contenders", "regret", "rounds", "seconds_strategy", "seconds_total",
+    "output",
 }  # fmt: skip
 CELLS = weaknas.get_space("nasbench201")
 
@@ -64,9 +65,17 @@ def test_json_of_search(call):
         "cifar100",
         "weaknas",
     )
-    assert (fields["budget"], fields["queries"], fields["seed"]) == (150, 150, 0)
+    assert (fields["budget"], fields["trainings"], fields["seed"]) == (150, 150, 0)
+    assert 75 < fields["queries"] < 150  # the others are repeats
     best = fields["best"]
-    assert best.keys() == {"architecture", "id", "score", "metrics"}
+    assert best.keys() == {
+        "architecture", "id", "score", "std_error", "trainings", "probability_best", "metrics",
+    }  # fmt: skip
+    assert best == fields["contenders"][0]
+    assert best["trainings"] > 1
+    assert 0 < best["probability_best"] <= 1
+    assert fields["best_observed"].keys() == {"architecture", "id", "score"}
+    assert fields["best_observed"]["score"] >= best["score"]
     assert CELLS.architecture(best["architecture"]).id == best["id"]
     assert 70 < best["score"] < 75
     assert best["metrics"]["parameters"] > 0
@@ -91,7 +100,7 @@ def test_search_alone_is_nasbench201_on_cifar100(call):
 def test_search_for_people(call, tmp_path):
     code, out, err = call("search", "--budget", 8, "--output", tmp_path / "run")
     assert code == 0
-    assert "nasbench201/cifar100: best of 8 queries" in out
+    assert "nasbench201/cifar100: contenders after 8 trainings of 8 architectures" in out
     found = json.loads((tmp_path / "run" / "result.json").read_text())
     assert found["best"]["architecture"] in out
     assert str(tmp_path / "run") in out.replace("\n", "")
@@ -139,7 +148,10 @@ BAD = [
     (["search", "--evaluator", "tabula"], "unknown evaluator 'tabula'; did you mean 'tabular'"),
     (["search", "--budget", "0"], "the budget must be at least 1 query, not 0"),
     (["search", "--budget", "-7"], "not -7"),
-    (["search", "--budget", "8766"], "8766 queries is above the 8765 architectures"),
+    (
+        ["search", "--budget", "8766", "--labels", "mean"],
+        "8766 queries is above the 8765 architectures",
+    ),
     (["search", "--budget", "many"], 'unable to convert "many"'),
     (["search", "--budgett", "5"], "Did you mean --budget?"),
     (["search", "--batch-size", "0"], "batch_size must be at least 1, not 0"),

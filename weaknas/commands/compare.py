@@ -46,7 +46,9 @@ class Options:
     seed: int = 0
     "Of everything that is random; run k of every strategy sees the same labels."
     labels: str = "one-seed"
-    "What a query shows: `one-seed`, one training, or `mean`, of all."
+    "What a training shows: `one-seed`, `resampled` without end, or `mean`, free of noise."
+    noise: float | None = None
+    "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     optimum: str = "validation"
     "Mean score by which architectures are judged: `validation` or `test`."
     jobs: int = 1
@@ -128,6 +130,7 @@ def _benchmarks(space: str, options: Options) -> dict[str, Any]:
         space,
         options.evaluator,
         labels=options.labels,
+        noise=options.noise,
         constraints=options.constraint,
     )
     if options.dataset is None:
@@ -229,8 +232,9 @@ def _table(part: dict[str, Any]) -> Any:
     if known:
         title = f", optimum by {part['optimum']} ({part['optimum_score']:.4g})"
         caption = (
-            "queries: to the optimum, the full budget where it was not found; regret: optimum"
-            " minus incumbent, by mean score; p: Wilcoxon against the first, Holm"
+            "queries: trainings until the optimum is first trained, the full budget where it is"
+            " not; regret: optimum minus the returned architecture, by mean score; returned: the"
+            " share of runs that return the optimum; p: Wilcoxon against the first, Holm"
         )
     else:
         title, caption = ", optimum unknown", "p: of the last score, Wilcoxon against the first"
@@ -246,7 +250,7 @@ def _table(part: dict[str, Any]) -> Any:
     what = "regret" if known else "best"
     for name in ("runs", *quality, *(f"{what}@{mark}" for mark in marks)):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in (() if known else ("95 % interval",)) + ("p", "s/run"):
+    for name in (("returned",) if known else ("95 % interval",)) + ("p", "s/run"):
         table.add_column(name, justify="right", no_wrap=True)
     for item in part["strategies"]:
         table.add_row(*(_by_regret if known else _by_score)(item, marks))
@@ -263,6 +267,7 @@ def _by_regret(item: dict[str, Any], marks: list[str]) -> list[str]:
         f"{queries['median']:.0f}",
         f"{queries['p90']:.0f}",
         *(_plain(item["regret_at"][mark]["mean"], ".3f") for mark in marks),
+        f"{100 * item['optimum_returned_at'][marks[-1]]:.0f} %",
         *_tail(item),
     ]
 

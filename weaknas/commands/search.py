@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from weaknas.runs.front import Front
 from weaknas.runs.problem import TABLE, build_problem
 from weaknas.runs.runner import Result, run
 from weaknas.runs.trials import Trial
+from weaknas.strategies import Contender
 
 
 @Parameter(name="*")
@@ -42,7 +44,7 @@ class Options:
     acquisition: str | None = None
     "`ei`, `greedy`, `halved-top`, `thompson`, `top-n`, `top-n-decay` or `ucb`."
     budget: int = 150
-    "Number of queries."
+    "Number of trainings, repeats included."
     batch_size: int | None = None
     "Architectures of a round."
     initial: int | None = None
@@ -56,7 +58,11 @@ class Options:
     objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A cost to make small beside a large score, `macs`: the front is searched; up to two."
     labels: str = "one-seed"
-    "What a query of a table shows: `one-seed`, one training, or `mean`, of all."
+    "What a training in a table shows: `one-seed`, `resampled` without end, or `mean`, no noise."
+    noise: float | None = None
+    "Resampled labels with normal noise of this standard deviation, for tables that tell none."
+    repeats: str | None = None
+    "Whether what may be the best is trained again: `auto`, as the search decides, or `never`."
     execution: Execution = field(default_factory=Execution)
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
@@ -82,6 +88,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         options.evaluator,
         dataset=options.dataset,
         labels=options.labels,
+        noise=options.noise,
         constraints=options.constraint,
         objectives=options.objective,
     )
@@ -130,7 +137,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
 
 
 def _parts(options: Options) -> dict[str, Any]:
-    names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial")
+    names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial", "repeats")
     parts = {name: getattr(options, name) for name in names}
     if options.predictor_config is not None:
         if options.predictor is not None:
@@ -198,28 +205,47 @@ def _front_table(front: Front) -> Any:
     return table
 
 
+def _score(item: Contender) -> str:
+    """Return an expected score, with its standard error where there is one, rounded by it."""
+    if not item.std_error:
+        return f"{item.score:.4g}"
+    digits = max(1 - math.floor(math.log10(item.std_error)), 0)
+    return f"{item.score:.{digits}f} +- {item.std_error:.{digits}f}"
+
+
+def _standing(item: Contender) -> str:
+    """Return what is known of a contender in a few words."""
+    trainings = "1 training" if item.trainings == 1 else f"{item.trainings} trainings"
+    known = f"{_score(item)} ({trainings})"
+    if item.probability_best is None:
+        return known
+    return f"{known}, best with probability {item.probability_best:.2f}"
+
+
 def _print(result: Result, problem: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    best = result.best
+    best, observed = result.best, result.best_observed
     console = Console(width=120)
-    leaders = Table(title=f"{problem}: best of {len(result.trials)} queries", box=None)
-    for column in ("query", "round", "score", "architecture"):
+    queries = sum(trial.repeat == 0 for trial in result.trials)
+    title = f"{problem}: contenders after {len(result.trials)} trainings of {queries} architectures"
+    leaders = Table(title=title, box=None)
+    for column in ("expected score", "trainings", "is the best", "architecture"):
         leaders.add_column(column, justify="left" if column == "architecture" else "right")
-    ranked = sorted((t for t in result.trials if t.is_ok), key=lambda t: (-t.score, t.number))
-    for trial in ranked[:5]:
-        cells = (trial.number + 1, trial.round + 1, f"{trial.score:.4g}", trial.architecture.text)
-        leaders.add_row(*map(str, cells))
+    for item in result.contenders[:5]:
+        chance = "" if item.probability_best is None else f"{item.probability_best:.0%}"
+        leaders.add_row(_score(item), str(item.trainings), chance, item.architecture.text)
     console.print(leaders)
     if result.front is not None:
         console.print(_front_table(result.front))
     facts = {
-        "best": best.architecture.text,
-        "observed": f"{best.score:.4g}",
+        "returned": best.architecture.text,
+        "expected": _standing(best),
+        "luckiest": f"{observed.score:.4g}, one training of {observed.architecture.text}",
         "regret": "unknown"
         if result.regret is None
-        else f"{result.regret:.4g} (mean score of the optimum minus that of the best found)",
+        else f"{result.regret:.4g} (mean score of the optimum minus that of the returned one)",
         "time": f"{result.seconds_strategy:.2f} s of strategy, {result.seconds_total:.2f} s in all",
         "run folder": str(result.output or "none (keep runs with --output DIR)"),
     }

@@ -56,6 +56,7 @@ def build_problem(
     *,
     dataset: str | None = None,
     labels: str = "one-seed",
+    noise: float | None = None,
     constraints: Sequence[str] = (),
     objectives: Sequence[str] = (),
 ) -> Problem:
@@ -73,7 +74,9 @@ def build_problem(
         options, e.g. ``"ofa-predictor:resolution=224"``.
     dataset : str, optional
     labels : str
-        What a query of a table shows.
+        What a training in a table shows.
+    noise : float, optional
+        Standard deviation of a training: labels are resampled with it.
     constraints : sequence of str
         E.g. ``"macs<=600e6"``; all of them hold. Of a table, columns can be limited, too.
     objectives : sequence of str
@@ -94,7 +97,12 @@ def build_problem(
         if is_space_file(name) and of_file:
             raise InputError(f"{name} is a file and takes no options, not {label!r}")
     if judge == TABLE:
-        table = get_benchmark(name, labels=labels, **given, **options, **setting)
+        shown = labels if noise is None else "mean"
+        table = get_benchmark(name, labels=shown, **given, **options, **setting)
+        if noise is not None:
+            if labels == "mean" or not isinstance(table, TabularBenchmark):
+                raise InputError(f"labels {labels!r} of {table.name!r} take no noise, not {noise}")
+            table = table.with_noise(noise)
         if isinstance(table, TabularBenchmark):
             limited = (
                 [limit.cost for limit in parse_constraints(constraints)] if constraints else []

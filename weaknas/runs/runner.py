@@ -122,10 +122,6 @@ class Result:
                 "score": observed.score,
             },
             "contenders": [contender.to_dict() for contender in self.contenders],
-            "returned": [
-                {"trainings_paid": count} | contender.to_dict()
-                for count, contender in self.returned
-            ],
             "regret": self.regret,
             "rounds": self.rounds,
             "seconds_strategy": round(self.seconds_strategy, 4),
@@ -284,7 +280,8 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         tuple(loop.returned),
     )
     if folder is not None:
-        write_json(folder / "result.json", result.to_dict())
+        returned = [{"trainings_paid": n} | leader.to_dict() for n, leader in result.returned]
+        write_json(folder / "result.json", result.to_dict() | {"returned": returned})
     return result
 
 
