@@ -16,9 +16,11 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from weaknas.encoders import Transformer
 from weaknas.errors import InputError
 from weaknas.optuna_bridge.memory import CLAIM, Proposer, StudyMemory
 from weaknas.optuna_bridge.space import Parameters, ParameterSpace, distributions
+from weaknas.predictors.regressor import Regressor
 from weaknas.search.acquisition import Acquisition
 from weaknas.spaces import Genotypes, SearchSpace
 
@@ -91,8 +93,8 @@ class WeakNASSampler(BaseSampler):
         self,
         space: SearchSpace | Mapping[str, BaseDistribution] | None = None,
         *,
-        predictor: Any = None,
-        encoder: Any = None,
+        predictor: str | Regressor | None = None,
+        encoder: str | Transformer | None = None,
         acquisition: str | Acquisition | None = None,
         initial: int | None = None,
         preset: str = "default",

@@ -53,10 +53,13 @@ class Preset:
         """Return an acquisition by name with the options of this preset."""
         return get_acquisition(name, **self.acquisition_options.get(name, {}))
 
-    def build_predictor(self, label: str) -> Any:
+    def build_predictor(self, label: str) -> Regressor:
         """Return a predictor, ``name:key=value``, with the options of this preset for others."""
         name, options = parse_label(label)
-        return get_predictor(name, **{**self.predictor_options.get(name, {}), **options})
+        built: Regressor = get_predictor(
+            name, **{**self.predictor_options.get(name, {}), **options}
+        )
+        return built
 
     def encoder_for(self, predictor: Regressor) -> str:
         """Return the encoder where none is named: graphs first for a predictor that reads them."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from weaknas.encoders import Transformer
 from weaknas.registry import ENCODERS, get_encoder, get_predictor
 from weaknas.search.candidates import Candidates
 from weaknas.search.pool import Pool
@@ -31,7 +30,7 @@ class MutatedCandidates(Candidates):
     """
 
     def __init__(
-        self, space: SearchSpace, encoder: Any, parents: int, offspring: int, seed: int
+        self, space: SearchSpace, encoder: Transformer, parents: int, offspring: int, seed: int
     ) -> None:
         check_seed(seed)
         self.space, self.parents, self.offspring = space, parents, offspring
