@@ -66,7 +66,7 @@ def main() -> None:
         "architecture": best.text,
         "held_out_accuracy": result.best.score,
         "test_accuracy": judge.report(best),
-        "costs": dict(result.best.evaluation.metrics),
+        "costs": dict(result.best.metrics),
         "queries": len(result.trials),
         "files": files,
     }

@@ -175,7 +175,7 @@ def test_an_executor_changes_nothing(name: str) -> None:
 def test_failed_evaluations_are_tolerated(name: str, fails: int) -> None:
     result = run(build(name, small_space()), Judge(fails), 30)
     if fails == 1:
-        assert result.trials.best is None
+        assert result.trials.best_observed is None
     else:
         assert result.best.is_ok
         assert any(not trial.is_ok for trial in result.trials)

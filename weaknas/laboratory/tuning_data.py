@@ -135,15 +135,16 @@ class RunData:
             raise InputError(f"{folder} holds no journal of a search (journal.jsonl)")
         trials = [t for t in read_journal(path)[1] if t.is_ok and t.evaluation.fidelity is None]
         self.folder, self.folds, self.seed = str(folder), folds, seed
-        if folds < 2 or len(trials) < 5 * folds:
-            raise InputError(
-                f"{folder} has {len(trials)} trials with a score: too few for {folds} folds"
-                " of at least 5"
-            )
         history = History(space)
         genotypes = space.genotypes([trial.architecture for trial in trials])
-        self._scores = np.array([trial.score for trial in trials])
-        history.add(space.canonicalize(genotypes), self._scores)
+        scores = np.array([trial.score for trial in trials])
+        history.add(space.canonicalize(genotypes), scores)
+        self._scores = history.scores  # repeats are one: the mean of their labels
+        if folds < 2 or len(history) < 5 * folds:
+            raise InputError(
+                f"{folder} has {len(history)} trials with a score: too few for {folds} folds"
+                " of at least 5"
+            )
         built = Contestant(None, encoder).build_encoder(space)
         rng = np.random.default_rng(seed)
         self.pool = default_candidates(space, built).pool(history, rng)
