@@ -12,6 +12,8 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+from sphinx import addnodes  # noqa: E402
+
 import weaknas  # noqa: E402
 
 project = "weaknas"
@@ -67,8 +69,16 @@ sphinx_gallery_conf = {
 
 def setup(app):  # noqa: D103
     app.connect("autodoc-skip-member", _skip)
+    app.connect("doctree-read", _leave_words_alone)
 
 
 def _skip(app, what, name, member, skip, options):
     """Leave out what scikit-learn adds to every estimator: ``set_fit_request`` and the like."""
     return True if name.startswith("set_") and name.endswith("_request") else skip
+
+
+def _leave_words_alone(app, doctree):
+    """Take "shape" in the type of a parameter for a word, not for an attribute of that name."""
+    for node in list(doctree.findall(addnodes.pending_xref)):
+        if node["reftarget"] == "shape":
+            node.replace_self(node.children)

@@ -52,8 +52,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     ),
     "reports": ("spaces", "registry", "strategies", "search", "runs", "laboratory"),
     "commands": (
-        "spaces", "registry", "strategies", "training", "supernets", "execution", "runs",
-        "optuna_bridge", "laboratory", "reports",
+        "spaces", "registry", "strategies", "training", "supernets", "evaluators", "execution",
+        "runs", "optuna_bridge", "laboratory", "reports",
     ),
     "cli": (),
     "__main__": ("cli",),
