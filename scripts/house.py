@@ -46,7 +46,9 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "testing": ("spaces", "evaluators"),
     "execution": ("spaces", "evaluators"),
     "runs": ("spaces", "registry", "strategies", "search", "evaluators", "execution"),
-    "optuna_bridge": ("spaces", "registry", "encoders", "predictors", "strategies", "search", "runs"),
+    "optuna_bridge": (
+        "spaces", "registry", "encoders", "predictors", "strategies", "search", "runs",
+    ),
     "laboratory": (
         "spaces", "predictors", "registry", "strategies", "search", "evaluators", "runs",
     ),

@@ -417,7 +417,8 @@ def test_tune_then_search_with_the_result(call, tmp_path):
 
 
 def test_tune_on_the_trials_of_a_run(call, tmp_path):
-    code, _, err = call("search", "--budget", 30, "--repeats", "never", "--output", tmp_path / "run")
+    run = tmp_path / "run"
+    code, _, err = call("search", "--budget", 30, "--repeats", "never", "--output", run)
     assert code == 0, err
     command = ["tune", "nearest-neighbors", "nasbench201", "--run", tmp_path / "run"]
     options = ["--trials", 3, "--checks", 0, "--output", tmp_path / "knn.json"]
