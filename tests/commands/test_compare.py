@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -97,6 +98,9 @@ def test_compare_and_report_on_nasbench201(tmp_path, capsys):
 
 def test_compare_with_an_evaluator_and_limits(tmp_path, capsys, monkeypatch, shared_data):
     monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
+    # The quick processes may have begun before, in another environment.
+    fresh = multiprocessing.context._default_context.get_context
+    monkeypatch.setattr(multiprocessing, "get_context", fresh)
     folder = tmp_path / "out"
     arguments = ["compare", "mobilenetv3:width=1.2:resolution=236"]
     arguments += ["--evaluator", "ofa-predictor:resolution=224", "--constraint", "macs<=600e6"]

@@ -161,7 +161,9 @@ def test_page_of_a_ranking_whose_predictors_failed(tmp_path):
     rank(design, tmp_path)
     page = Page(report(tmp_path).read_text())
     assert page.images == []
-    assert any(text.startswith("k, run 0 failed: ValueError") for text in page.texts)
+    assert any(
+        text.startswith("k, run 0 failed: InputError: KNeighborsRegressor") for text in page.texts
+    )
 
 
 def test_journal_under_way_is_read_up_to_the_torn_line(tmp_path):
