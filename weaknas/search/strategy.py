@@ -151,7 +151,7 @@ class WeakNAS(Strategy):
     @property
     def round_size(self) -> int:
         """The initial sample first, then `batch_size`."""
-        proposed = len(self.history) + len(self.pending_fingerprints)
+        proposed = self.history.told + len(self.pending_fingerprints)
         return max(self.initial - proposed, 0) or self.batch_size
 
     @property
@@ -182,7 +182,7 @@ class WeakNAS(Strategy):
         # the same proposals, on any number of cores.
         with _thread_pools().limit(limits=1, user_api="blas"):
             _, scores = self.history.successful
-            if len(self.history) + len(self.pending_fingerprints) < self.initial or len(scores) < 2:
+            if self.history.told + len(self.pending_fingerprints) < self.initial or len(scores) < 2:
                 return self._draw(n)
             if self._is_news():
                 self._ranker.fit(self._evidence)
@@ -202,7 +202,7 @@ class WeakNAS(Strategy):
         if told == self._fitted_to:
             return False
         self._labels = Labels.read(self.history, self._transform, self._exhausted(self._successful))
-        proposed = len(self.history) + len(self.pending_fingerprints)
+        proposed = self.history.told + len(self.pending_fingerprints)
         self._evidence = Evidence(
             history=self.history,
             targets=self._labels.targets,

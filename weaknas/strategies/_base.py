@@ -34,6 +34,8 @@ class History:
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
+        #: How many evaluations were told, repeats and failures included.
+        self.told = 0
         self._entries: dict[tuple[int, Fidelity], int] = {}
         self._fidelities: list[Fidelity] = []
         self._rows = _Column(np.empty((0, space.n_variables), dtype=space.genotype_dtype))
@@ -49,6 +51,7 @@ class History:
     def add(self, genotypes: Genotypes, scores: Scores, fidelity: Fidelity = None) -> None:
         """Append a batch of canonical genotypes, shape (n, d), and scores, shape (n,)."""
         codes = self._space.fingerprint(genotypes).tolist()
+        self.told += len(codes)
         for row, code, score in zip(genotypes, codes, scores.tolist(), strict=True):
             entry = self._entries.setdefault((code, fidelity), len(self._entries))
             if entry == len(self._fidelities):
