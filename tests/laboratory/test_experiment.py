@@ -453,7 +453,7 @@ def test_an_interrupted_experiment_continues_to_the_same_results(tmp_path, how, 
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     compare(make_experiment(runs=2), tmp_path)
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / ".000003.parquet.0a1b2c").write_bytes(b"half")
+    (tmp_path / "runs" / ".000003.parquet.0a1b2c3d4e5f").write_bytes(b"half")
     compare(make_experiment(runs=3), tmp_path)
     assert not (tmp_path / "runs").exists()
     (tmp_path / "runs").mkdir()
