@@ -34,6 +34,7 @@ _HOME = {
     "list_predictors": "weaknas.registry",
     "list_spaces": "weaknas.registry",
     "list_strategies": "weaknas.registry",
+    "number": "weaknas.spaces.choices.numbers",
     "run": "weaknas.runs.runner",
 }
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from weaknas.spaces import Architecture as Architecture
     from weaknas.spaces import ChoiceSpace as ChoiceSpace
     from weaknas.spaces import SearchSpace as SearchSpace
+    from weaknas.spaces.choices.numbers import number as number
     from weaknas.strategies import Strategy as Strategy
 
 

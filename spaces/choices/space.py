@@ -13,6 +13,7 @@ from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.choices.conditions import Conditions
+from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.values import ChoiceValues
 from weaknas.spaces.rows import Genotypes
 
@@ -26,11 +27,12 @@ class ChoiceSpace(SearchSpace):
 
     Parameters
     ----------
-    choices : mapping of str to sequence or mapping
+    choices : mapping of str to sequence, mapping or number
         The values that each decision may take: numbers, texts, tuples, lists, and
         objects whose text is the same in every process. Functions and other objects
         are named: ``{"act": {"relu": torch.relu, "gelu": gelu}}``. Where all values of
         a decision are numbers in increasing order, encoders treat them as ordered.
+        ``weaknas.number(1e-4, 1e-1, log=True)`` is any of 65 values between two bounds.
     name : str
         How the space is called in records.
     conditions : mapping, optional
@@ -62,11 +64,16 @@ class ChoiceSpace(SearchSpace):
     >>> space = ChoiceSpace({"kernel": [(1, 1), (3, 3)], "pool": {"max": max, "sum": sum}})
     >>> space.decode(space.architecture("kernel=(3, 3),pool=max"))
     {'kernel': (3, 3), 'pool': <built-in function max>}
+    >>> import weaknas
+    >>> rate = weaknas.number(1e-4, 1e-1, log=True)
+    >>> space = ChoiceSpace({"width": [16, 32, 64], "rate": rate})
+    >>> space.size, space.decode(space.architecture("width=32,rate=0.1"))
+    (195, {'width': 32, 'rate': 0.1})
     """
 
     def __init__(
         self,
-        choices: Mapping[str, Sequence[Any]],
+        choices: Mapping[str, Sequence[Any] | Mapping[str, Any] | Number],
         name: str = "choices",
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
@@ -153,7 +160,7 @@ class ChoiceSpace(SearchSpace):
             else:
                 index = choice.index(values[choice.name])
                 if index is None:
-                    raise unknown(f"value of {choice.name!r}", values[choice.name], choice.texts)
+                    raise choice.refuse(values[choice.name])
                 genotype[0, column] = index
         if missing:
             raise InputError(f"no value for {', '.join(missing)} of the space {self.name!r}")

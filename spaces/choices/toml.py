@@ -8,6 +8,7 @@ The file has a ``[choices]`` table with the values of each choice, optionally a
     [choices]
     layer1 = ["skip", "conv3", "conv5"]
     width = [16, 32, 64]
+    rate = { low = 1e-4, high = 1e-1, log = true }  # any of 65 values between
 
     [conditions]
     width = { layer1 = ["conv3", "conv5"] }
@@ -29,10 +30,12 @@ from typing import Any
 
 from weaknas.errors import InputError, unknown
 from weaknas.files import read_toml
+from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.space import ChoiceSpace
 
 _MOST_BYTES = 2**24
 _KEYS = ("name", "choices", "conditions", "table")
+_NUMBER_KEYS = ("low", "high", "log")
 _TABLE_KEYS = {"path": str, "objective": str, "maximize": bool, "cost": str, "test": str}
 
 
@@ -108,13 +111,23 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
     choices = _table_of(content, "choices")
     if not choices:
         raise InputError("[choices] is missing or empty")
-    for variable, values in choices.items():
-        if not isinstance(values, list) or not all(map(_is_plain, values)):
-            raise InputError(
-                f"the values of {variable!r} must be a list of texts, numbers or lists of them"
-            )
-    space = ChoiceSpace(choices, name, _table_of(content, "conditions"))
+    values = {variable: _values(variable, given) for variable, given in choices.items()}
+    space = ChoiceSpace(values, name, _table_of(content, "conditions"))
     return SpaceFile(space, _table_description(path, content) if "table" in content else None)
+
+
+def _values(variable: str, given: Any) -> list[Any] | Number:
+    if isinstance(given, dict):
+        _require_known(f"key of the number {variable!r}", given, _NUMBER_KEYS)
+        if not {"low", "high"} <= set(given):
+            raise InputError(f"the number {variable!r} needs low and high, not {given!r}")
+        return Number(**given)
+    if not isinstance(given, list) or not all(map(_is_plain, given)):
+        raise InputError(
+            f"the values of {variable!r} must be a list of texts, numbers or lists of them, or a"
+            " number: { low = 1e-4, high = 1e-1, log = true }"
+        )
+    return given
 
 
 def _table_description(path: Path, content: dict[str, Any]) -> TableDescription:

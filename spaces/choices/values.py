@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import InputError, listed, refuse_set
+from weaknas.errors import InputError, listed, refuse_set, unknown
+from weaknas.spaces.choices.numbers import Number
 
 _MOST_VALUES = 1_000_000
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
@@ -30,7 +31,7 @@ class ChoiceValues:
     ----------
     name : str
         Of the decision.
-    values : sequence, or mapping of str to object
+    values : sequence, Number, or mapping of str to object
         Numbers, texts, tuples, lists and all else whose text is the same in every
         process; objects by name where it is not.
 
@@ -47,8 +48,11 @@ class ChoiceValues:
         process.
     """
 
-    def __init__(self, name: str, values: Iterable[Any] | Mapping[str, Any]) -> None:
+    def __init__(self, name: str, values: Iterable[Any] | Mapping[str, Any] | Number) -> None:
         self.name = name
+        self._number = values if isinstance(values, Number) else None
+        if isinstance(values, Number):
+            values = values.values
         if isinstance(values, Mapping):
             names, objects = list(values), list(values.values())
             if not all(isinstance(text, str) for text in names):
@@ -93,6 +97,17 @@ class ChoiceValues:
         if isinstance(key, float) and not key.is_integer():
             return next((found[key] for found in self._by_rounding if key in found), None)
         return None
+
+    def refuse(self, value: Any) -> InputError:
+        """Build the error for a value that is none of these; of a number the nearest is named."""
+        given = _key(value)
+        if self._number is None or not isinstance(given, float):
+            return unknown(f"value of {self.name!r}", value, self.texts)
+        nearest = min(self.values, key=lambda own: abs(own - given))
+        return InputError(
+            f"the value {value} of {self.name!r} is not on its grid from {self._number.low:g} to"
+            f" {self._number.high:g}; the nearest is {nearest}"
+        )
 
     def is_absent(self, value: Any) -> bool:
         """Tell whether a cell of a table says that there is no value."""
