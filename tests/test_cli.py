@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +25,7 @@ KEYS = {
     "output",
 }  # fmt: skip
 CELLS = weaknas.get_space("nasbench201")
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -146,7 +151,7 @@ BAD = [
     (["search", "--preset", "papr"], "unknown preset 'papr'; did you mean 'paper'"),
     (["search", "--labels", "one-sed"], "unknown labels 'one-sed'; did you mean 'one-seed'"),
     (["search", "--evaluator", "tabula"], "unknown evaluator 'tabula'; did you mean 'tabular'"),
-    (["search", "--budget", "0"], "the budget must be at least 1 query, not 0"),
+    (["search", "--budget", "0"], "the budget must be at least 1, not 0"),
     (["search", "--budget", "-7"], "not -7"),
     (
         ["search", "--budget", "8766", "--labels", "mean"],
@@ -154,9 +159,9 @@ BAD = [
     ),
     (["search", "--budget", "many"], 'unable to convert "many"'),
     (["search", "--budgett", "5"], "Did you mean --budget?"),
-    (["search", "--batch-size", "0"], "batch_size must be at least 1, not 0"),
+    (["search", "--batch-size", "0"], "--batch-size must be at least 1, not 0"),
     (["search", "--initial", "-1"], "initial must be at least 1, not -1"),
-    (["search", "--seed", "-1"], "seed must not be negative, not -1"),
+    (["search", "--seed", "-1"], "--seed must be at least 0, not -1"),
     (["search", "--jobs", "0"], "--jobs must be at least 1, not 0"),
     (["search", "nasbench201", "extra"], "extra"),
     (["search", "no.toml:objective=x"], "is a file and takes no options, not 'no.toml:obj"),
@@ -420,3 +425,25 @@ def test_numbers_of_numpy_are_not_printed(call):
     _, out, _ = call("search", "--budget", 6, "--json")
     assert "np." not in out
     assert np.isfinite(json.loads(out)["regret"])
+
+
+def options_in(path: Path) -> Iterator[str]:
+    """Yield the texts of a file, docstrings left out, that speak of options of a command line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    # A list of texts is a command line of another program.
+    commands = {
+        id(text) for node in ast.walk(tree) if isinstance(node, ast.List) for text in node.elts
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            is_message = id(node) not in documentation | commands
+            if is_message and re.search(r"(^|[^\w-])--[a-z]", node.value):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.value}"
+
+
+def test_the_library_does_not_speak_of_options() -> None:
+    folders = [ROOT / name for name in ("weaknas", "encoders", "predictors", "spaces")]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    library = [path for path in files if "commands" not in path.parts and path.name != "cli.py"]
+    assert [text for path in library for text in options_in(path)] == []

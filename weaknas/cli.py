@@ -112,7 +112,7 @@ def _run(arguments: list[str]) -> int:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, InputError) as error:
         message = " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {_by_option(message, arguments)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what was written is kept", file=sys.stderr)
@@ -121,6 +121,14 @@ def _run(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _by_option(message: str, arguments: Sequence[str]) -> str:
+    """Return a message that begins with the name of a parameter with that of its option."""
+    name = message.partition(" ")[0].rstrip(":")
+    option = f"--{name.replace('_', '-')}"
+    is_given = any(argument.partition("=")[0] == option for argument in arguments)
+    return option + message.removeprefix(name) if is_given else message
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:

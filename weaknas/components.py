@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from weaknas.errors import InputError
+from weaknas.files import plain
 
 
 @runtime_checkable
@@ -99,13 +99,11 @@ def describe(component: Any) -> dict[str, Any]:
     parameters = {name: value for name, value in parameters.items() if name != "space"}
     return {
         "name": type(component).__name__,
-        "parameters": json.loads(json.dumps(parameters, default=_plain)),
+        "parameters": plain(parameters, _text_of),
     }
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+def _text_of(value: Any) -> Any:
     if isinstance(value, HasParameters) and not isinstance(value, type):
         return describe(value)
     # The text of a function has its address, which is another one in every process.

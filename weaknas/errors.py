@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 from collections.abc import Iterable, MappingView, Sequence, Set
-from numbers import Integral
+from numbers import Integral, Real
 from types import ModuleType
 
 #: Names that a message lists; of more, so many and the number of the others.
@@ -73,8 +74,8 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED:,} others"
 
 
-def check_whole(name: str, value: object, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least `least`.
+def check_whole(name: str, value: object, least: int = 1) -> int:
+    """Return a whole number of any type as `int`; refuse others and those below `least`.
 
     Raises
     ------
@@ -85,6 +86,42 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
         raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
     if value < least:
         raise InputError(f"{name} must be at least {least}, not {value}")
+    return int(value)
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed that numpy takes as `int`.
+
+    Raises
+    ------
+    InputError
+        When it is negative or no whole number.
+    """
+    return check_whole("seed", seed, 0)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """Return a finite number of any type within bounds as `float`; refuse others.
+
+    Raises
+    ------
+    InputError
+        One line: the name, what is allowed and the value.
+    """
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if least <= number and above < number < below:
+            return number
+    bounds = {"at least": least, "above": above, "below": below}
+    limits = [f"{side} {bound:g}" for side, bound in bounds.items() if abs(bound) < math.inf]
+    raise InputError(f"{name} must be a number {' and '.join(limits) or 'and finite'}, not {value}")
 
 
 def refuse_set(what: str, values: object) -> None:

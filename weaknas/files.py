@@ -394,6 +394,39 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def plain(value: Any, convert: Callable[[Any], Any] | None = None) -> Any:
+    """Return a value in plain JSON types.
+
+    Numbers and arrays of numpy become those of Python. NaN and infinities, which JSON
+    lacks, become their names: so they are also equal to themselves when a run is continued.
+
+    Parameters
+    ----------
+    value : object
+    convert : callable, optional
+        Given what else JSON does not know; default: it is refused.
+
+    Raises
+    ------
+    InputError
+        When there is something that cannot be converted.
+    """
+
+    def default(item: Any) -> Any:
+        import numpy as np
+
+        if isinstance(item, np.generic | np.ndarray):
+            return item.tolist()
+        if convert is not None:
+            return convert(item)
+        raise InputError(
+            f"{item!r} is no plain JSON type: describe() returns numbers, texts, lists and"
+            " dictionaries"
+        )
+
+    return json.loads(json.dumps(value, default=default), parse_constant=str)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write plain JSON types, indented."""
     text = json.dumps(value, indent=2) + "\n"

@@ -135,7 +135,7 @@ def test_compare_with_an_evaluator_and_limits(tmp_path, capsys, monkeypatch, sha
         (["nasbench201", "--strategies", ""], "at least one"),
         (["nasbench201", "--labels", "two"], "unknown labels 'two'"),
         (["nasbench201", "--runs-of", "tpe=3"], "unknown strategy of the comparison 'tpe'"),
-        (["nasbench201", "--budget", "0"], "at least 1 query, not 0"),
+        (["nasbench201", "--budget", "0"], "at least 1, not 0"),
         (["nasbench201", "--jobs", "0", "--budget", "5"], "at least 1, not 0"),
         (["nasbench201", "--strategies", "weaknas:batch_size=ten"], "whole number of at least 1"),
         (["nasbench201", "--strategies", "weaknas:initial=1.5"], "initial must be a whole number"),

@@ -161,7 +161,7 @@ def test_bad_exports(capsys, tmp_path: Path, arguments: list[str], message: str)
             ["--output", f"{__file__}/table.json"], f"cannot write to {__file__}", id="below a file"
         ),
         (["--output", "table.json", "--threads", "0"], "threads must be at least 1, not 0"),
-        (["--output", "table.json", "--seed", "-1"], "--seed must not be negative, it is -1"),
+        (["--output", "table.json", "--seed", "-1"], "--seed must be at least 0, not -1"),
     ],
 )
 def test_bad_measurements_begin_not(

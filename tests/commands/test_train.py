@@ -130,7 +130,7 @@ def test_without_a_folder_nothing_is_written(
         (["--dataset", "digit"], "did you mean 'digits'"),
         (["--device", "cuda:99"], "there is no device cuda:99"),
         (["--protocol", "small:cutot=2"], "did you mean 'cutout'"),
-        (["--seed", "-1"], "--seed must not be negative"),
+        (["--seed", "-1"], "--seed must be at least 0, not -1"),
         (["--threads", "0"], "threads must be at least 1, not 0"),
         pytest.param(
             ["--output", __file__], f"cannot write to {__file__}: File exists", id="a file"

@@ -99,7 +99,7 @@ def test_how_often_it_is_tried_again(tmp_path: Path, retries: int) -> None:
 
 
 def test_negative_numbers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="retries must not be negative, not -1"):
+    with pytest.raises(InputError, match="retries must be at least 0, not -1"):
         weaknas.run(RandomSearch(SPACE), Judge(tmp_path), 3, retries=-1)
     with ProcessPool(1) as pool, pytest.raises(InputError, match="workers must be at least 1"):
         weaknas.run(RandomSearch(SPACE), Judge(tmp_path), 3, executor=pool, workers=0)

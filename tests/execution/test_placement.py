@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
-from weaknas.execution.placement import count_workers, environments, place, visible_gpus
+from weaknas.execution.placement import default_workers, environments, place, visible_gpus
 
 UUID = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
 
@@ -88,13 +88,13 @@ def test_more_workers_than_the_gpus_take_are_refused() -> None:
 
 
 def test_how_many_there_are_where_nobody_says() -> None:
-    assert count_workers([]) == 1
-    assert count_workers(["0", "1", "2"]) == 3
-    assert count_workers(["0", "1", "2"], 2) == 6
+    assert default_workers([]) == 1
+    assert default_workers(["0", "1", "2"]) == 3
+    assert default_workers(["0", "1", "2"], 2) == 6
     with pytest.raises(InputError, match="at least 1, not 0"):
-        count_workers(["0"], 0)
+        default_workers(["0"], 0)
     with pytest.raises(InputError, match="no GPU is visible"):
-        count_workers([], 2)
+        default_workers([], 2)
 
 
 def test_cores_are_shared_out_as_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,7 +307,7 @@ def test_numbers_of_workers(workers: int) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
 def test_time_limits(seconds: float) -> None:
-    with pytest.raises(InputError, match="time limit must be above 0 seconds"):
+    with pytest.raises(InputError, match="time_limit must be a number above 0"):
         ProcessPool(1, time_limit=seconds)
 
 

@@ -283,7 +283,7 @@ def test_conditions_of_a_space():
 def test_bad_options_are_refused():
     with pytest.raises(InputError, match=r"unknown predictor 'gpp'.*did you mean 'gp'"):
         weaknas.WeakNASSampler(CELLS, predictor="gpp")
-    with pytest.raises(InputError, match="seed must not be negative, not -1"):
+    with pytest.raises(InputError, match="seed must be at least 0, not -1"):
         weaknas.WeakNASSampler(seed=-1)
     with pytest.raises(InputError, match="initial must be at least 1, not 0"):
         weaknas.WeakNASSampler(SMALL, initial=0)

@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, TabularBenchmark
 from weaknas.runs.records import decode, encode
-from weaknas.runs.runner import run
+from weaknas.runs.runner import Result, run
 from weaknas.runs.trials import Trial, Trials
+from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import Architecture, ChoiceSpace
 from weaknas.strategies import Hyperband, RandomSearch, SuccessiveHalving
 
@@ -138,7 +142,7 @@ def test_budgets_that_cannot_be_spent_are_refused() -> None:
     with pytest.raises(InputError, match="needs a budget"):
         run(RandomSearch(SPACE), Timed())
     for seconds in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(InputError, match="above 0 seconds"):
+        with pytest.raises(InputError, match="budget_cost must be a number above 0"):
             run(RandomSearch(SPACE), Timed(), budget_cost=seconds)
     with pytest.raises(InputError, match="report no cost"):
         run(RandomSearch(SPACE), Timed(cost=0), budget_cost=1.0)
@@ -170,3 +174,28 @@ def test_a_table_answers_every_fidelity_with_its_own_column() -> None:
     # The columns agree on the order: the best of the first nine is the incumbent.
     assert result.best.score == 9000 + max(t.score for t in result.trials[:9]) - 1000
     assert result.regret == 9242 - result.best.score
+
+
+def test_numbers_of_numpy_and_parameters_that_are_nan_continue(tmp_path: Path) -> None:
+    predictor = make_pipeline(SimpleImputer(missing_values=math.nan), KNeighborsRegressor(2))
+
+    def searched(whole: Any, real: Any) -> Result:
+        strategy = WeakNAS(
+            SPACE, predictor=predictor, acquisition="greedy", seed=whole(3), batch_size=whole(2),
+            initial=whole(4),
+        )  # fmt: skip
+        budget, cost = whole(8), real(99)
+        return run(strategy, Timed(), budget, budget_cost=cost, retries=whole(1), output=tmp_path)
+
+    assert searched(np.int64, np.float32).evaluated == 8
+    assert searched(int, float).evaluated == 0
+
+
+@pytest.mark.parametrize("wrong", [True, 2.5, "3", None], ids=str)
+def test_what_is_no_whole_number(wrong: Any) -> None:
+    with pytest.raises(InputError, match="seed must be a whole number of at least 0"):
+        RandomSearch(SPACE, seed=wrong)
+    with pytest.raises(InputError, match="batch_size must be a whole number of at least 1"):
+        RandomSearch(SPACE, batch_size=wrong)
+    with pytest.raises(InputError, match=r"a whole number|needs a budget"):
+        run(RandomSearch(SPACE), Timed(), wrong)

@@ -131,7 +131,7 @@ def test_wrong_calls(call, message):
         ({"targets": "rank"}, "unknown targets 'rank'"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
         ({"initial": 0}, "initial must be at least 1, not 0"),
-        ({"seed": -1}, "seed must not be negative, not -1"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
     ],
 )
 def test_wrong_options(options, message):
@@ -416,7 +416,7 @@ def test_evaluations_with_more_than_a_score():
 
 @pytest.mark.parametrize(
     ("budget", "message"),
-    [(0, "at least 1 query, not 0"), (-5, "not -5"), (25, "25 queries is above the 24 architect")],
+    [(0, "at least 1, not 0"), (-5, "not -5"), (25, "25 queries is above the 24 architect")],
 )
 def test_budgets_that_cannot_be_spent(budget, message):
     with pytest.raises(InputError, match=message):

@@ -135,6 +135,8 @@ def test_the_published_tables_have_default_resources() -> None:
     for wrong in ([3, 1], [0, 1], [1, math.inf], [2, 2]):
         with pytest.raises(InputError, match="ascend"):
             Hyperband(SPACE, resources=wrong)
+    with pytest.raises(InputError, match="resources are a set, whose order differs"):
+        Hyperband(SPACE, resources={1, 3, 9})  # type: ignore[arg-type]
 
 
 MIXED = ChoiceSpace({"op": ["a", "b", "c"], "width": [1, 2, 4, 8], "flag": ["n", "y"]})

@@ -11,7 +11,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
-from weaknas.errors import InputError
+from weaknas.errors import check_seed, check_whole
 from weaknas.files import prepare_file
 from weaknas.laboratory.statistics import spearman_rho
 from weaknas.registry import get_space, parse_space
@@ -51,10 +51,8 @@ def latency(space: str, /, *, options: Options) -> None:
     space
         Name of the search space, with `:key=value` for each option of it.
     """
-    if options.check < 0:
-        raise InputError(f"--check must not be negative, it is {options.check}")
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative, it is {options.seed}")
+    check_whole("check", options.check, 0)
+    check_seed(options.seed)
     name, setting = parse_space(space)
     built = get_space(name, **setting)
     common = {"device": options.device, "batch_size": options.batch_size}

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import check_seed, optional_import
 from weaknas.registry import get_space, parse_space
 from weaknas.training import get_protocol, load_dataset
 
@@ -61,8 +61,7 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
     if options.epochs is not None:
         switches["epochs"] = options.epochs
     protocol = get_protocol(preset, **switches)
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative, it is {options.seed}")
+    check_seed(options.seed)
     name, setting = parse_space(space)
     facts = train_final(
         get_space(name, **setting),

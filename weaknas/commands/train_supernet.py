@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import check_seed, optional_import
 from weaknas.files import lock, prepare_folder, write_json
 from weaknas.registry import get_space, parse_space
 from weaknas.training import load_dataset
@@ -68,8 +68,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     from weaknas.training.checkpoints import Checkpoint
     from weaknas.training.distributed import is_first_process
 
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative, it is {options.seed}")
+    check_seed(options.seed)
     switches = _settings(options.protocol)
     if options.epochs is not None:
         switches["epochs"] = options.epochs

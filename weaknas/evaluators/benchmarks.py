@@ -227,7 +227,7 @@ def darts(
         raise InputError(
             f"no benchmark of the space 'darts' in {places}: neither nb_models_1.0, the models of"
             f" NAS-Bench-301 (github.com/automl/nasbench301 says where to get them), nor"
-            f" {_DARTS_SAMPLE}; without, name an evaluator, e.g. --evaluator train"
+            f" {_DARTS_SAMPLE}; without, name an evaluator, e.g. 'train'"
         )
     columns = read_random_sample(found[0])
     columns.pop("best_test_accuracy")  # chosen by what it reports

@@ -67,6 +67,21 @@ class TabularBenchmark:
     InputError
         When a column is missing, an architecture has no number in the objective,
         or architectures of the space are missing and `partial` is false.
+
+    Examples
+    --------
+    >>> import weaknas
+    >>> space = weaknas.ChoiceSpace({"width": [16, 32], "depth": [2, 4]})
+    >>> table = {
+    ...     "width": [16, 16, 32, 32],
+    ...     "depth": [2, 4, 2, 4],
+    ...     "accuracy": [[0.81, 0.83], [0.84, 0.86], [0.88, 0.90], [0.91, 0.89]],
+    ... }
+    >>> benchmark = weaknas.TabularBenchmark(space, table, objective="accuracy")
+    >>> round(benchmark.optimum().score, 4), benchmark.optimum().architecture.text
+    (0.9, 'width=32,depth=4')
+    >>> [benchmark.evaluate(space.architecture([1, 1]), seed=seed).score for seed in range(2)]
+    [0.91, 0.89]
     """
 
     def __init__(

@@ -12,9 +12,9 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import InputError, check_whole, optional_import
 from weaknas.execution.errors import WorkerLost
-from weaknas.execution.pool import check_limits
+from weaknas.execution.pool import check_time_limit
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -52,11 +52,11 @@ class DaskExecutor(Executor):
             workers = self._threads()
             if not workers:
                 raise InputError(
-                    "the Dask scheduler has no worker yet; start some, or say by --jobs how"
-                    " many evaluations to make at a time"
+                    "the Dask scheduler has no worker yet; start some, or say by"
+                    " `workers` how many evaluations to make at a time"
                 )
-        self.workers, self.time_limit = workers, time_limit
-        check_limits(workers, time_limit)
+        self.workers, self.time_limit = check_whole("workers", workers), time_limit
+        check_time_limit(time_limit)
         self._under_way: set[Future[Any]] = set()
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
@@ -145,8 +145,8 @@ def open_dask(
         with _connect(distributed, scheduler) as client:
             yield DaskExecutor(client, workers, time_limit)
         return
-    count = 1 if workers is None else workers
-    check_limits(count, time_limit)
+    count = 1 if workers is None else check_whole("workers", workers)
+    check_time_limit(time_limit)
     config = optional_import("dask.config", "dask")
     # What is lost is a matter of our retries, which count and report it.
     with (

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from weaknas.errors import DeviceLost, FaultyEvaluator
 from weaknas.evaluators import Evaluation, Evaluator, evaluate_safely
@@ -21,6 +21,13 @@ from weaknas.spaces import Architecture
 #: number comes from the architecture and its seed and would come again.
 TRANSIENT = frozenset({"worker-died", "timeout", "out-of-memory"})
 _PATIENCE = 0.2  # seconds between two looks at whether to stop
+
+
+@runtime_checkable
+class HasWorkers(Protocol):
+    """An executor that says how many calls it makes at a time."""
+
+    workers: int
 
 
 @dataclass(frozen=True)

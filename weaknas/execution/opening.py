@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from weaknas.errors import InputError, unknown
-from weaknas.execution.pool import ProcessPool, check_limits
+from weaknas.errors import InputError, check_whole, unknown
+from weaknas.execution.pool import ProcessPool, check_time_limit
 
 EXECUTORS = ("process", "thread", "dask")
 
@@ -47,7 +47,9 @@ def open_executor(
     if kind is None and (workers_per_gpu is not None or time_limit is not None or (jobs or 1) > 1):
         kind = "process"
     _check(kind, scheduler, workers_per_gpu, time_limit)
-    check_limits(1 if jobs is None else jobs, time_limit)
+    if jobs is not None:
+        check_whole("jobs", jobs)
+    check_time_limit(time_limit)
     if kind is None:
         yield None
     elif kind == "process":
@@ -72,11 +74,11 @@ def _check(
     if kind is not None and kind not in EXECUTORS:
         raise unknown("executor", kind, EXECUTORS)
     if scheduler is not None and kind != "dask":
-        raise InputError(f"--scheduler {scheduler} goes with --executor dask")
+        raise InputError(f"scheduler {scheduler} goes with the executor 'dask'")
     if workers_per_gpu is not None and kind != "process":
-        raise InputError("--workers-per-gpu goes with --executor process")
+        raise InputError("workers_per_gpu goes with the executor 'process'")
     if time_limit is not None and kind == "thread":
-        raise InputError("--time-limit: a thread cannot be ended; use --executor process")
+        raise InputError("time_limit: a thread cannot be ended; use the executor 'process'")
 
 
 class _Threads(ThreadPoolExecutor):

@@ -63,12 +63,12 @@ def place(workers: int, gpus: Sequence[str], workers_per_gpu: int | None = None)
     if workers > share * len(gpus):
         raise InputError(
             f"{workers} workers are more than {len(gpus)} GPUs take with"
-            f" --workers-per-gpu {share}: at most {share * len(gpus)}"
+            f" workers_per_gpu = {share}: at most {share * len(gpus)}"
         )
     return [gpus[worker // share] for worker in range(workers)]
 
 
-def count_workers(gpus: Sequence[str], workers_per_gpu: int | None = None) -> int:
+def default_workers(gpus: Sequence[str], workers_per_gpu: int | None = None) -> int:
     """Return how many workers there are where nobody says: all that the GPUs take, or one.
 
     Raises
@@ -78,10 +78,10 @@ def count_workers(gpus: Sequence[str], workers_per_gpu: int | None = None) -> in
     """
     if workers_per_gpu is None:
         return max(1, len(gpus))
-    check_whole("--workers-per-gpu", workers_per_gpu)
+    check_whole("workers_per_gpu", workers_per_gpu)
     if not gpus:
         raise InputError(
-            f"--workers-per-gpu {workers_per_gpu}: no GPU is visible (neither"
+            f"workers_per_gpu = {workers_per_gpu}: no GPU is visible (neither"
             " CUDA_VISIBLE_DEVICES nor nvidia-smi names one)"
         )
     return len(gpus) * workers_per_gpu

@@ -13,8 +13,8 @@ from multiprocessing.connection import Pipe, wait
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from weaknas.errors import InputError, check_whole
-from weaknas.execution.placement import count_workers, environments, visible_gpus
+from weaknas.errors import InputError, check_number, check_whole
+from weaknas.execution.placement import default_workers, environments, visible_gpus
 from weaknas.execution.slot import Call, Slot
 from weaknas.execution.worker import DEFINE, block_signals
 
@@ -30,6 +30,12 @@ class ProcessPool(Executor):
     dies. Here that call alone fails, with `WorkerLost`, and a new process takes the
     place. Processes are spawned; leave the pool by an exception, e.g. a second
     Ctrl-C, and they are killed. They end also when this process is killed.
+
+    pebble has such a pool, too, which would not do here (5.2.3): a worker that dies while
+    no call is under way breaks the pool for good; all workers are started alike, so that
+    none can be given a GPU of its own; of a worker that exceeds its time the process is
+    ended, but not those that it started, such as loaders of data; its ``submit`` is not
+    that of `concurrent.futures.Executor`; and its licence is the LGPL.
 
     Parameters
     ----------
@@ -62,10 +68,10 @@ class ProcessPool(Executor):
         time_limit: float | None = None,
     ) -> None:
         gpus = visible_gpus()
-        most = count_workers(gpus, workers_per_gpu)
-        self.workers = most if workers is None else workers
+        most = default_workers(gpus, workers_per_gpu)
+        self.workers = most if workers is None else check_whole("workers", workers)
         self.time_limit = time_limit
-        check_limits(self.workers, time_limit)
+        check_time_limit(time_limit)
         self._environments = environments(self.workers, gpus, workers_per_gpu)
         self._calls: deque[Call] = deque()
         self._lock = threading.Lock()
@@ -207,14 +213,13 @@ class ProcessPool(Executor):
             future.set_exception(BrokenExecutor(self._broken or "the pool was closed"))
 
 
-def check_limits(workers: int, time_limit: float | None) -> None:
-    """Refuse numbers of workers and time limits that cannot be.
+def check_time_limit(seconds: float | None) -> None:
+    """Refuse a time limit that is not positive.
 
     Raises
     ------
     InputError
-        When `workers` is below 1, or the time limit not positive.
+        When it is none.
     """
-    check_whole("--jobs", workers)
-    if time_limit is not None and not 0 < time_limit < math.inf:
-        raise InputError(f"the time limit must be above 0 seconds, not {time_limit:g}")
+    if seconds is not None:
+        check_number("time_limit", seconds, above=0)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from weaknas.components import parse_label, run_seed
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import Optimum, TabularBenchmark
 from weaknas.laboratory.statistics import incumbents
 from weaknas.registry import STRATEGIES, get_strategy
@@ -101,8 +101,7 @@ class Experiment:
                 raise unknown("strategy of the comparison", name, self.strategies)
         for count in (self.runs, *self.runs_of.values()):
             check_whole("the number of runs", count)
-        if self.seed < 0:
-            raise InputError(f"the seed must not be negative, not {self.seed}")
+        check_seed(self.seed)
         if self.optimum not in get_args(Target):
             raise unknown("optimum", self.optimum, get_args(Target))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
 import warnings
 from abc import ABC, abstractmethod
@@ -23,6 +22,7 @@ from weaknas.files import (
     checksum,
     differences,
     lock,
+    plain,
     prepare_folder,
     read_json,
     remove_parts,
@@ -86,7 +86,7 @@ class Folder(ABC, Generic[_Task]):
 
     def __init__(self, path: Path | None, design: Mapping[str, Any]) -> None:
         self.path = path
-        self.design: Design = json.loads(json.dumps(design))
+        self.design: Design = plain(design)
         self.done: dict[_Task, pa.Table] = {}
         self.errors: dict[_Task, str] = {}
         self._parts = 0

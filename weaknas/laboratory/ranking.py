@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from weaknas.components import describe, fresh_predictor, run_seed
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import BenchmarkSource
@@ -90,8 +90,7 @@ class Ranking:
                 raise unknown("predictor of the ranking", name, self.contestants)
         for count in (self.runs, *self.runs_of.values()):
             check_whole("the number of runs", count)
-        if self.seed < 0:
-            raise InputError(f"the seed must not be negative, not {self.seed}")
+        check_seed(self.seed)
         if self.regime not in REGIMES:
             raise unknown("regime", self.regime, REGIMES)
         get_transform(self.targets)

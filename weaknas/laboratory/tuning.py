@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from weaknas.components import fresh_predictor, run_seed
 from weaknas.errors import InputError, check_whole, unknown
-from weaknas.files import cache_folder, checksum, differences, lock, prepare_folder
+from weaknas.files import cache_folder, checksum, differences, lock, plain, prepare_folder
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
 from weaknas.laboratory.tuning_data import Data
@@ -390,7 +389,7 @@ def _open(tuning: Tuning, storage: Any, name: str) -> Study:
     study = optuna.create_study(
         study_name=name, storage=storage, direction=direction, load_if_exists=True
     )
-    ours = json.loads(json.dumps(tuning.describe()))
+    ours = plain(tuning.describe())
     theirs = study.user_attrs.get("weaknas:tuning")
     if theirs is None and not study.trials:
         study.set_user_attr("weaknas:tuning", ours)

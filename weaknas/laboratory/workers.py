@@ -68,7 +68,7 @@ def run_tasks(
     ChildProcessError
         When a process dies, e.g. for want of memory.
     """
-    check_whole("--jobs", jobs)
+    check_whole("jobs", jobs)
     if not tasks:
         return
     others = set(multiprocessing.active_children())

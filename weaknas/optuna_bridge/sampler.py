@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from weaknas.encoders import Transformer
-from weaknas.errors import InputError
+from weaknas.errors import check_seed
 from weaknas.optuna_bridge.memory import CLAIM, Proposer, StudyMemory
 from weaknas.optuna_bridge.space import Parameters, ParameterSpace, distributions
 from weaknas.predictors.regressor import Regressor
@@ -110,8 +110,7 @@ class WeakNASSampler(BaseSampler):
             "preset": preset,
             "targets": targets,
         }
-        if seed is not None and seed < 0:
-            raise InputError(f"seed must not be negative, not {seed}")
+        seed = None if seed is None else check_seed(seed)
         self._entropy = np.random.SeedSequence(seed).entropy
         self._independent = independent_sampler or TPESampler(seed=self._seed_of(-1, "tpe"))
         self._given: Parameters | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_number, check_whole
 from weaknas.evaluators import Evaluator, FunctionEvaluator
 from weaknas.runs.trials import Trial
 from weaknas.spaces import SearchSpace
@@ -20,8 +20,8 @@ class Budget:
     queries: int | None = None
     cost: float | None = None
 
-    def check(self, space: SearchSpace, fidelities: int = 1, *, repeats: bool = False) -> None:
-        """Refuse a budget that cannot be spent; with repeats it may exceed the space.
+    def check(self, space: SearchSpace, fidelities: int = 1, *, repeats: bool = False) -> Self:
+        """Return the budget in plain numbers, if it can be spent: with repeats beyond the space.
 
         Raises
         ------
@@ -30,10 +30,12 @@ class Budget:
         """
         if self.queries is None and self.cost is None:
             raise InputError("a run needs a budget: of queries, of cost in seconds, or both")
-        if self.cost is not None and not 0 < self.cost < math.inf:
-            raise InputError(f"the budget of cost must be above 0 seconds, not {self.cost}")
-        if self.queries is not None:
-            check_budget(self.queries, None if repeats else space, fidelities)
+        queries, cost = self.queries, self.cost
+        if cost is not None:
+            cost = check_number("budget_cost", cost, above=0)
+        if queries is not None:
+            queries = check_budget(queries, None if repeats else space, fidelities)
+        return replace(self, queries=queries, cost=cost)
 
     def covers(self, number: int) -> bool:
         """Whether the trial of this number, from 0, is within the number of queries."""
@@ -65,8 +67,8 @@ class Budget:
         return " and ".join(filter(None, (queries, cost)))
 
 
-def check_budget(budget: int, space: SearchSpace | None, fidelities: int = 1) -> None:
-    """Refuse a number of trainings that cannot be spent in a space, if one is given.
+def check_budget(budget: int, space: SearchSpace | None, fidelities: int = 1) -> int:
+    """Return a number of trainings as `int`, if it can be spent in the space that is given.
 
     Raises
     ------
@@ -74,10 +76,9 @@ def check_budget(budget: int, space: SearchSpace | None, fidelities: int = 1) ->
         When the budget is below 1 or above the number of architectures, each
         counted once a fidelity.
     """
-    if budget < 1:
-        raise InputError(f"the budget must be at least 1 query, not {budget}")
+    budget = check_whole("the budget", budget)
     if space is None or not space.is_listable:
-        return
+        return budget
     count = len(space.architecture_fingerprints)
     if budget > count * fidelities:
         levels = f" at {fidelities} fidelities" if fidelities > 1 else ""
@@ -85,6 +86,7 @@ def check_budget(budget: int, space: SearchSpace | None, fidelities: int = 1) ->
             f"the budget of {budget} queries is above the {count} architectures of"
             f" {space.name!r}{levels} (isomorphic ones count once)"
         )
+    return budget
 
 
 def check_fidelities(strategy: Strategy, evaluator: Evaluator) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import secrets
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from weaknas.files import (
     differences,
     is_file_at,
     lock,
+    plain,
     prepare_folder,
     sync_folder,
     write_atomically,
@@ -48,12 +48,13 @@ class Journal:
     ------
     InputError
         When the folder cannot be written, the journal is damaged or in use, or it
-        belongs to another configuration; the message names the first difference.
+        belongs to another configuration; the message names the first difference. Also
+        when the configuration has what JSON cannot hold.
     """
 
     def __init__(self, path: str | os.PathLike[str], config: dict[str, Any]) -> None:
         self.path = Path(path).absolute()
-        self.config = json.loads(json.dumps(config))
+        self.config = plain(config)
         #: In the order in which they came back; a later one of the same number replaces one
         #: that failed.
         self.trials: list[Trial] = []

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weaknas.errors import InputError, check_whole
-from weaknas.evaluators import Evaluator, KnowsOptimum, Repeatable, as_evaluator
-from weaknas.execution.evaluations import Evaluations
+from weaknas.evaluators import Evaluation, Evaluator, KnowsOptimum, Repeatable, as_evaluator
+from weaknas.execution.evaluations import Evaluations, HasWorkers
 from weaknas.files import prepare_folder, write_json
 from weaknas.runs.budget import Budget, check_fidelities
 from weaknas.runs.journal import Journal
@@ -31,7 +31,7 @@ __all__ = ["Budget", "Progress", "Result", "run"]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run brought.
+    """Result of a run: trials, the returned architecture, regret, times.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Result:
 
 def run(  # noqa: PLR0913 what a command line can set, and its hooks
     strategy: Strategy,
-    evaluator: Any,
+    evaluator: Evaluator | Callable[..., float | Evaluation],
     budget: int | None = None,
     *,
     budget_cost: float | None = None,
@@ -222,55 +222,100 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         When the executor is broken for good; what was measured is kept.
     OSError
         When a trial cannot be written, e.g. on a full disk; those before are kept.
+
+    Examples
+    --------
+    >>> import weaknas
+    >>> space = weaknas.ChoiceSpace({"width": [16, 32, 64], "depth": [2, 4, 8]}, name="mine")
+    >>> def train(architecture):
+    ...     choice = space.decode(architecture)
+    ...     return choice["width"] / choice["depth"]
+    >>> search = weaknas.get_strategy("random", space, seed=0)
+    >>> result = weaknas.run(search, train, budget=9)
+    >>> result.best.architecture.text, result.best.score
+    ('width=64,depth=2', 32.0)
     """
     started = time.perf_counter()
     judge = as_evaluator(evaluator)
-    if isinstance(judge, Repeatable):
-        strategy.trainings = judge.trainings
-    limit = Budget(budget, budget_cost)
-    limit.check(strategy.space, len(strategy.fidelities), repeats=_may_repeat(strategy))
-    check_fidelities(strategy, judge)
-    workers = count_workers(executor, workers)
-    pending = _pending(workers) if asynchronous else None
-    if retries < 0:
-        raise InputError(f"retries must not be negative, not {retries}")
-    config: dict[str, Any] = {
-        "budget": budget,
-        "budget_cost": budget_cost,
-        "space": strategy.space.describe(),
-        "strategy": strategy.describe(),
-        "evaluator": judge.describe(),
-    }
-    if pending is not None:
-        config["asynchronous"] = pending
-    costs, paid = _costs(strategy, objectives), judge
-    if costs is not None:
-        from weaknas.runs.front import WithCosts
-
-        config["objectives"] = list(costs.names)
-        paid = WithCosts(judge, costs)
+    spending = _check_budget(Budget(budget, budget_cost), strategy, judge)
+    workers = simultaneous_evaluations(executor, workers)
+    pending = _check_pending(workers) if asynchronous else None
+    retries = check_whole("retries", retries, 0)
+    costs = _costs(strategy, objectives)
     with ExitStack() as stack:
-        journal = folder = None
-        if output is not None:
-            folder = prepare_folder(output)
-            _refuse_other_results(folder)
+        folder = None if output is None else _prepare(output)
+        journal = None
+        if folder is not None:
+            config = _describe(strategy, judge, spending, pending, costs)
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
-        evaluations = Evaluations(paid, executor, workers, retries, stop)
         loop = Loop(
             strategy,
-            evaluations,
-            limit,
+            Evaluations(_with_costs(judge, costs), executor, workers, retries, stop),
+            spending,
             pending=pending,
             journal=journal,
             retry_failed=retry_failed,
             progress=progress,
         )
         loop.run()
+    result = _summarize(loop, judge, costs, started, output)
+    if folder is not None:
+        _write(result, folder)
+    return result
+
+
+def _check_budget(budget: Budget, strategy: Strategy, evaluator: Evaluator) -> Budget:
+    """Return the budget, when this strategy can spend it with this evaluator."""
+    if isinstance(evaluator, Repeatable):
+        strategy.trainings = evaluator.trainings
+    check_fidelities(strategy, evaluator)
+    levels = len(strategy.fidelities)
+    return budget.check(strategy.space, levels, repeats=_may_repeat(strategy))
+
+
+def _prepare(output: str | Path) -> Path:
+    """Make the run folder; refuse that of a comparison, whose report would leave the search out."""
+    folder = prepare_folder(output)
+    if (folder / "config.json").exists() and not (folder / "journal.jsonl").exists():
+        raise InputError(f"{folder} holds other results; choose another output folder")
+    return folder
+
+
+def _describe(
+    strategy: Strategy,
+    evaluator: Evaluator,
+    budget: Budget,
+    pending: int | None,
+    costs: Costs | None,
+) -> dict[str, Any]:
+    """Return what the run is, for its journal."""
+    return {
+        "budget": budget.queries,
+        "budget_cost": budget.cost,
+        "space": strategy.space.describe(),
+        "strategy": strategy.describe(),
+        "evaluator": evaluator.describe(),
+        **({} if pending is None else {"asynchronous": pending}),
+        **({} if costs is None else {"objectives": list(costs.names)}),
+    }
+
+
+def _with_costs(evaluator: Evaluator, costs: Costs | None) -> Evaluator:
+    if costs is None:
+        return evaluator
+    from weaknas.runs.front import WithCosts
+
+    return WithCosts(evaluator, costs)
+
+
+def _summarize(
+    loop: Loop, evaluator: Evaluator, costs: Costs | None, started: float, output: str | Path | None
+) -> Result:
     trials = Trials(tuple(sorted(loop.trials, key=lambda trial: trial.number)))
-    contenders = tuple(_with_metrics(item, trials) for item in strategy.contenders())
-    result = Result(
+    contenders = tuple(_with_metrics(item, trials) for item in loop.strategy.contenders())
+    return Result(
         trials,
-        _regret(judge, contenders),
+        _regret(evaluator, contenders),
         loop.seconds_strategy,
         time.perf_counter() - started,
         None if output is None else Path(output),
@@ -279,16 +324,11 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         contenders,
         tuple(loop.returned),
     )
-    if folder is not None:
-        returned = [{"trainings_paid": n} | leader.to_dict() for n, leader in result.returned]
-        write_json(folder / "result.json", result.to_dict() | {"returned": returned})
-    return result
 
 
-def _refuse_other_results(folder: Path) -> None:
-    """Refuse the folder of a comparison or ranking; a report of it would leave the search out."""
-    if (folder / "config.json").exists() and not (folder / "journal.jsonl").exists():
-        raise InputError(f"{folder} holds other results; choose another output folder")
+def _write(result: Result, folder: Path) -> None:
+    returned = [{"trainings_paid": n} | leader.to_dict() for n, leader in result.returned]
+    write_json(folder / "result.json", result.to_dict() | {"returned": returned})
 
 
 def _costs(strategy: Strategy, objectives: Sequence[str] | None) -> Costs | None:
@@ -309,8 +349,8 @@ def _front(trials: Sequence[Trial], costs: Costs | None) -> Front | None:
     return find_front(trials, costs)
 
 
-def count_workers(executor: Executor | None, workers: int | None) -> int | None:
-    """Return how many evaluations are made at a time, None where that is not known.
+def simultaneous_evaluations(executor: Executor | None, workers: int | None) -> int | None:
+    """Return how many evaluations are made at a time, None where the executor does not say it.
 
     Raises
     ------
@@ -319,13 +359,12 @@ def count_workers(executor: Executor | None, workers: int | None) -> int | None:
     """
     if executor is None:
         return 1
-    number: int | None = getattr(executor, "workers", None) if workers is None else workers
-    if number is not None:
-        check_whole("workers", number)
-    return number
+    if workers is None and isinstance(executor, HasWorkers):
+        workers = executor.workers
+    return None if workers is None else check_whole("workers", workers)
 
 
-def _pending(workers: int | None) -> int:
+def _check_pending(workers: int | None) -> int:
     if workers is None:
         raise InputError(
             "an asynchronous run needs to know how many evaluations are made at a time: pass"

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, refuse_set, unknown
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated
 from weaknas.search.pareto import MOST_COSTS, DominatedVolume, Floats
@@ -35,6 +35,7 @@ class Costs:
     """
 
     def __init__(self, space: SearchSpace, names: Sequence[str]) -> None:
+        refuse_set("objectives", names)
         functions = space.costs()
         for name in names:
             if name not in functions:

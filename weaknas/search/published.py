@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from weaknas.encoders import Transformer
+from weaknas.errors import check_seed
 from weaknas.registry import ENCODERS, get_encoder, get_predictor
 from weaknas.search.candidates import Candidates
 from weaknas.search.pool import Pool
 from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import SearchSpace
-from weaknas.strategies._base import History, check_seed
+from weaknas.strategies import History
 
 
 class MutatedCandidates(Candidates):
@@ -32,9 +33,8 @@ class MutatedCandidates(Candidates):
     def __init__(
         self, space: SearchSpace, encoder: Transformer, parents: int, offspring: int, seed: int
     ) -> None:
-        check_seed(seed)
         self.space, self.parents, self.offspring = space, parents, offspring
-        sample = space.sample(1000, np.random.default_rng(seed))
+        sample = space.sample(1000, np.random.default_rng(check_seed(seed)))
         self.encoder = encoder.fit(space.canonicalize(sample))
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:

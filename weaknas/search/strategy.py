@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from weaknas.components import describe
 from weaknas.encoders import Transformer
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_whole, refuse_set, unknown
 from weaknas.predictors.regressor import Regressor
 from weaknas.registry import get_encoder
 from weaknas.search.acquisition import Acquisition, best_first
@@ -117,8 +117,7 @@ class WeakNAS(Strategy):
         super().__init__(
             space, seed=seed, batch_size=settings.batch_size if batch_size is None else batch_size
         )
-        self.initial = settings.initial if initial is None else initial
-        check_whole("initial", self.initial)
+        self.initial = check_whole("initial", settings.initial if initial is None else initial)
         named = settings.predictor if predictor is None else predictor
         self.predictor: Regressor = (
             settings.build_predictor(named) if isinstance(named, str) else named
@@ -127,6 +126,7 @@ class WeakNAS(Strategy):
         self.encoder: Transformer = (
             get_encoder(encoding, space) if isinstance(encoding, str) else encoding
         )
+        refuse_set("objectives", objectives)
         self.objectives = tuple(objectives)
         if self.objectives and acquisition is not None:
             raise InputError("a search with objectives has an acquisition of its own; give none")

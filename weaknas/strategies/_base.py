@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_seed, check_whole, unknown
 from weaknas.spaces import Architecture, ArchitectureLike, Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies._contenders import (
     Contender,
@@ -156,18 +156,6 @@ class _Column:
         self._length += 1
 
 
-def check_seed(seed: int) -> None:
-    """Refuse a seed that numpy does not take.
-
-    Raises
-    ------
-    InputError
-        When it is negative.
-    """
-    if seed < 0:
-        raise InputError(f"seed must not be negative, not {seed}")
-
-
 class Strategy(ABC):
     """Proposes architectures and learns from their scores.
 
@@ -188,16 +176,34 @@ class Strategy(ABC):
     ------
     InputError
         When `batch_size` is no whole number from 1 on or the seed is negative.
+
+    Examples
+    --------
+    A strategy says what it proposes; `ask` keeps of it what is new, and fills up.
+
+    >>> import weaknas
+    >>> from weaknas.strategies import Strategy
+    >>> class Neighbors(Strategy):
+    ...     def _propose(self, n):
+    ...         genotypes, scores = self.history.successful
+    ...         if len(scores) == 0:
+    ...             return self.space.sample(n, self._rng)
+    ...         return self.space.neighbors(genotypes[scores.argmax()])
+    >>> space = weaknas.ChoiceSpace({"width": [16, 32, 64], "depth": [2, 4, 8]})
+    >>> search = Neighbors(space, seed=0)
+    >>> for _ in range(5):
+    ...     architectures = search.ask()
+    ...     search.tell(architectures, [sum(each.genotype) for each in architectures])
+    >>> [contender.architecture.text for contender in search.contenders(1)]
+    ['width=64,depth=8']
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> None:
-        check_whole("batch_size", batch_size)
-        check_seed(seed)
         self.space = space
-        self.seed = seed
-        self.batch_size = batch_size
+        self.seed = check_seed(seed)
+        self.batch_size = check_whole("batch_size", batch_size)
         self.history = History(space)
-        self._rng = np.random.default_rng(np.random.SeedSequence(seed))
+        self._rng = np.random.default_rng(np.random.SeedSequence(self.seed))
         self._proposed: defaultdict[Fidelity, set[int]] = defaultdict(set)
         self._pending: Counter[tuple[Fidelity, int]] = Counter()
         self._pending_rows: dict[int, Genotypes] = {}

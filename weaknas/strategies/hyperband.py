@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, refuse_set
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._base import Fidelity, Scores, Strategy
 
@@ -71,6 +71,7 @@ class Hyperband(Strategy):
         self, space: SearchSpace, *, resources: Sequence[float] | None = None, seed: int = 0
     ) -> None:
         super().__init__(space, seed=seed)
+        refuse_set("resources", resources)
         given = RESOURCES.get(space.name, ()) if resources is None else resources
         self.resources = tuple(float(value) for value in given)
         if not self.resources:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weaknas.errors import optional_import
+from weaknas.errors import check_seed, optional_import
 from weaknas.spaces import ConstrainedSpace, Genotypes, SearchSpace
-from weaknas.strategies._base import check_seed
 from weaknas.strategies._stepwise import StepwiseStrategy
 
 if TYPE_CHECKING:
@@ -185,8 +184,7 @@ def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaSt
 
 def _sampler_seed(seed: int) -> int:
     """Any seed of ours as one of the 32 bits that Optuna's samplers take."""
-    check_seed(seed)
-    return int(np.random.SeedSequence(seed).generate_state(1)[0])
+    return int(np.random.SeedSequence(check_seed(seed)).generate_state(1)[0])
 
 
 @contextmanager

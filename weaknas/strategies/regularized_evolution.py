@@ -47,10 +47,9 @@ class RegularizedEvolution(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        check_whole("population", population)
-        check_whole("tournament", tournament)
-        self.population, self.tournament = population, tournament
-        self._alive: deque[tuple[Genotypes, float]] = deque(maxlen=population)
+        self.population = check_whole("population", population)
+        self.tournament = check_whole("tournament", tournament)
+        self._alive: deque[tuple[Genotypes, float]] = deque(maxlen=self.population)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""

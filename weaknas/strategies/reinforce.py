@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError
+from weaknas.errors import check_number
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
 
@@ -79,11 +79,8 @@ class Reinforce(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        if not (isinstance(learning_rate, int | float) and learning_rate > 0):
-            raise InputError(f"learning_rate must be above 0, not {learning_rate!r}")
-        if not (isinstance(momentum, int | float) and 0 <= momentum < 1):
-            raise InputError(f"momentum must be in [0, 1), not {momentum!r}")
-        self.learning_rate, self.momentum = learning_rate, momentum
+        self.learning_rate = check_number("learning_rate", learning_rate, above=0)
+        self.momentum = check_number("momentum", momentum, least=0, below=1)
         choices = np.arange(int(space.cardinalities.max()))
         self._logits = np.where(choices < space.cardinalities[:, None], 0.0, -np.inf)
         self._baseline: float | None = None

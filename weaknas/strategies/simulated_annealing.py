@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import InputError, check_whole
+from weaknas.errors import check_number, check_whole
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
 
@@ -63,14 +63,11 @@ class SimulatedAnnealing(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        check_whole("initial", initial)
-        if temperature is not None and not (
-            isinstance(temperature, int | float) and temperature > 0
-        ):
-            raise InputError(f"temperature must be above 0, not {temperature!r}")
-        if not (isinstance(cooling, int | float) and 0 < cooling < 1):
-            raise InputError(f"cooling must be between 0 and 1, not {cooling!r}")
-        self.initial, self.temperature, self.cooling = initial, temperature, cooling
+        self.initial = check_whole("initial", initial)
+        self.temperature = (
+            None if temperature is None else check_number("temperature", temperature, above=0)
+        )
+        self.cooling = check_number("cooling", cooling, above=0, below=1)
         self._sample: list[tuple[Genotypes, float]] = []
         self._current: tuple[Genotypes, float] | None = None
         self._start = 0.0
