@@ -168,3 +168,11 @@ def test_a_longer_chain_is_found(build):
     chain = build(journal="from weaknas.search import Search").longest_chain()
     assert len(chain) == 5
     assert chain[:2] == ["weaknas.runs.runner", "weaknas.runs.journal"]
+
+
+def test_abilities_are_types():
+    """Less than one question for an attribute by its name in 1,000 lines."""
+    folders = [ROOT / name for name in ("weaknas", "encoders", "predictors", "spaces")]
+    texts = [path.read_text() for folder in folders for path in folder.rglob("*.py")]
+    asked = sum(len(re.findall(r"\b(?:has|get)attr\(", text)) for text in texts)
+    assert asked < sum(text.count("\n") for text in texts) / 1000

@@ -22,6 +22,14 @@ class HasParameters(Protocol):
 
 
 @runtime_checkable
+class Described(Protocol):
+    """What says of itself what makes it different from others."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return that in plain JSON types."""
+
+
+@runtime_checkable
 class HasName(Protocol):
     """A function, a class or a method."""
 

@@ -13,7 +13,7 @@ import fnmatch
 import importlib
 import inspect
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
@@ -293,8 +293,7 @@ def get_encoder(name: str, space: SearchSpace, **options: Any) -> Any:
         parts = [get_encoder(part.strip(), space, **options) for part in name.split("+")]
         return _import("weaknas.encoders:ConcatenatedEncoder")(parts)
     encoder = ENCODERS.load(name)
-    supports = getattr(encoder, "supports", None)
-    if supports is not None and not supports(space):
+    if not _supports(encoder, space):
         fitting = ", ".join(list_encoders_for(space))
         raise InputError(
             f"the encoder {name!r} needs {encoder.needs}, which {space.name!r} is not"
@@ -310,10 +309,20 @@ def list_encoders_for(space: SearchSpace) -> list[str]:
 
 def _encodes(name: str, space: SearchSpace) -> bool:
     try:
-        encoder = ENCODERS.load(name)
+        return _supports(ENCODERS.load(name), space)
     except InputError:  # a plug-in that cannot be loaded
         return False
-    return bool(getattr(encoder, "supports", lambda _: True)(space))
+
+
+@runtime_checkable
+class _Selective(Protocol):
+    """An encoder that does not fit every space."""
+
+    def supports(self, space: SearchSpace) -> bool: ...
+
+
+def _supports(encoder: Any, space: SearchSpace) -> bool:
+    return not isinstance(encoder, _Selective) or bool(encoder.supports(space))
 
 
 def get_predictor(name: str, **options: Any) -> Any:

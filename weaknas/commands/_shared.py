@@ -32,13 +32,13 @@ def build_strategy(name: str, space: SearchSpace, seed: int, options: dict[str, 
     """
     factory = STRATEGIES.load(name)
     given = {key: value for key, value in options.items() if value is not None}
-    known = inspect.signature(factory).parameters
+    parameters = inspect.signature(factory).parameters
     for key in given:
-        if key not in known:
-            taken = [f"--{k.replace('_', '-')}" for k in known if k in options] or ["none of these"]
+        if key not in parameters:
+            taken = [f"--{k.replace('_', '-')}" for k in parameters if k in options]
             raise InputError(
                 f"the strategy {name!r} does not take --{key.replace('_', '-')}"
-                f" (it takes {', '.join(taken)})"
+                f" (it takes {', '.join(taken) or 'none of these'})"
             )
     strategy: Strategy = factory(space, seed=seed, **given)
     return strategy

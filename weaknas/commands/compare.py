@@ -93,10 +93,10 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
         print_summary(summary)
         if options.output is not None:
             print(f"results in {options.output}; figures: weaknas report {options.output}")
-    parts = by_dataset(summary)
-    if not any(part["strategies"] for part in parts):
-        first = parts[0]["failures"][0]["error"]
-        raise InputError(f"every run failed, the first by {first}")
+    datasets = by_dataset(summary)
+    if not any(part["strategies"] for part in datasets):
+        reason = datasets[0]["failures"][0]["error"]
+        raise InputError(f"every run failed, the first by {reason}")
 
 
 def parse_runs_of(text: str) -> dict[str, int]:
@@ -117,11 +117,11 @@ def parse_runs_of(text: str) -> dict[str, int]:
 
 
 def _split(text: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    for part, count in Counter(parts).items():
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    for part, count in Counter(names).items():
         if count > 1:
             raise InputError(f"{part!r} is given {count} times")
-    return parts
+    return names
 
 
 def _benchmarks(space: str, options: Options) -> dict[str, Any]:
@@ -226,10 +226,10 @@ def _table(part: dict[str, Any]) -> Any:
     """Return the strategies as a table, by regret where the optimum is known, else by score."""
     from rich.table import Table
 
-    known = part["optimum_score"] is not None
+    has_optimum = part["optimum_score"] is not None
     marks = [mark for mark in ("50", "100", "150", "200", "300") if int(mark) < part["budget"]]
-    marks = [*(mark for mark in marks if not known or mark != "200"), str(part["budget"])]
-    if known:
+    marks = [*(mark for mark in marks if not has_optimum or mark != "200"), str(part["budget"])]
+    if has_optimum:
         title = f", optimum by {part['optimum']} ({part['optimum_score']:.4g})"
         caption = (
             "queries: trainings until the optimum is first trained, the full budget where it is"
@@ -246,14 +246,14 @@ def _table(part: dict[str, Any]) -> Any:
         caption_justify="left",
     )
     table.add_column("strategy", overflow="fold")
-    quality = ("found", "queries", "95 % interval", "median", "p90") if known else ()
-    what = "regret" if known else "best"
+    quality = ("found", "queries", "95 % interval", "median", "p90") if has_optimum else ()
+    what = "regret" if has_optimum else "best"
     for name in ("runs", *quality, *(f"{what}@{mark}" for mark in marks)):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in (("returned",) if known else ("95 % interval",)) + ("p", "s/run"):
+    for name in (("returned",) if has_optimum else ("95 % interval",)) + ("p", "s/run"):
         table.add_column(name, justify="right", no_wrap=True)
     for item in part["strategies"]:
-        table.add_row(*(_by_regret if known else _by_score)(item, marks))
+        table.add_row(*(_by_regret if has_optimum else _by_score)(item, marks))
     return table
 
 

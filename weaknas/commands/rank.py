@@ -110,19 +110,19 @@ def parse_sizes(text: str) -> list[int]:
     InputError
         When a part is not a number, or is given twice.
     """
-    parts = _split(text, "training size")
-    for part in parts:
+    sizes = _split(text, "training size")
+    for part in sizes:
         if not part.isdecimal():
             raise InputError(f"--train-sizes is numbers separated by commas; {part!r} is none")
-    return sorted(int(part) for part in parts)
+    return sorted(int(part) for part in sizes)
 
 
 def _split(text: str, kind: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    for part, count in Counter(parts).items():
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    for part, count in Counter(names).items():
         if count > 1:
             raise InputError(f"the {kind} {part!r} is given {count} times")
-    return parts
+    return names
 
 
 def _draw(summary: dict[str, Any], path: Path) -> bool:

@@ -15,6 +15,7 @@ from weaknas.commands._execution import Execution
 from weaknas.commands._shared import build_strategy, print_json, takes
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
+from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.runs.front import Front
@@ -92,7 +93,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         constraints=options.constraint,
         objectives=options.objective,
     )
-    if options.output is not None and hasattr(problem.evaluator, "keep_in"):
+    if options.output is not None and isinstance(problem.evaluator, KeepsFiles):
         problem.evaluator.keep_in(options.output)
     strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
     place = None if options.output is None else options.output.absolute()
@@ -120,7 +121,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             file=sys.stderr,
         )
     winner: dict[str, Any] = {}
-    if options.train_winner and hasattr(problem.evaluator, "train_winner"):
+    if options.train_winner and isinstance(problem.evaluator, TrainsWinner):
         folder = None if place is None else place / "winner"
         chosen = result.best.architecture
         winner["winner"] = problem.evaluator.train_winner(chosen, options.seed, folder)
@@ -138,17 +139,17 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
 
 def _parts(options: Options) -> dict[str, Any]:
     names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial", "repeats")
-    parts = {name: getattr(options, name) for name in names}
+    components = {name: vars(options)[name] for name in names}
     if options.predictor_config is not None:
         if options.predictor is not None:
             raise InputError("--predictor and --predictor-config exclude each other")
         config = PredictorConfig.read(options.predictor_config)
-        parts["predictor"] = config.build()
-        parts["encoder"] = options.encoder or config.encoder
+        components["predictor"] = config.build()
+        components["encoder"] = options.encoder or config.encoder
     # Another strategy searches for the best score; the front is that of what it met.
     if options.objective and takes(options.strategy, "objectives"):
-        parts["objectives"] = options.objective
-    return parts
+        components["objectives"] = options.objective
+    return components
 
 
 class _Progress:
@@ -216,10 +217,10 @@ def _score(item: Contender) -> str:
 def _standing(item: Contender) -> str:
     """Return what is known of a contender in a few words."""
     trainings = "1 training" if item.trainings == 1 else f"{item.trainings} trainings"
-    known = f"{_score(item)} ({trainings})"
+    estimate = f"{_score(item)} ({trainings})"
     if item.probability_best is None:
-        return known
-    return f"{known}, best with probability {item.probability_best:.2f}"
+        return estimate
+    return f"{estimate}, best with probability {item.probability_best:.2f}"
 
 
 def _print(result: Result, problem: str) -> None:

@@ -6,13 +6,15 @@ import hashlib
 import inspect
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from weaknas.components import HasName
 from weaknas.errors import DeviceLost, FaultyEvaluator, InputError
 from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
@@ -119,6 +121,42 @@ class KnowsOptimum(Protocol):
         """Return the mean score over all trainings of genotypes, shape (n, d); shape (n,)."""
 
 
+@runtime_checkable
+class HasTest(Protocol):
+    """A benchmark that may have test results, for reports: no search ever sees them."""
+
+    @property
+    def test(self) -> str | None:
+        """The column of test results, None where there is none."""
+
+
+@runtime_checkable
+class HasFidelities(Protocol):
+    """An evaluator that says which fidelities it has below full training."""
+
+    @property
+    def fidelities(self) -> Sequence[float]:
+        """The lower fidelities."""
+
+
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """An evaluator that keeps files of its own beside those of a run."""
+
+    def keep_in(self, output: Path) -> None:
+        """Keep them in the folder of a run, unless another folder was named."""
+
+
+@runtime_checkable
+class TrainsWinner(Protocol):
+    """An evaluator that can train what a search returns in full, and test it."""
+
+    def train_winner(
+        self, architecture: Architecture, seed: int, output: Path | None = None
+    ) -> dict[str, Any]:
+        """Train, test and export an architecture; return the facts as plain JSON types."""
+
+
 class FunctionEvaluator:
     """A plain callable as evaluator.
 
@@ -154,8 +192,8 @@ class FunctionEvaluator:
 
     def describe(self) -> dict[str, Any]:
         """Return the name of the function."""
-        name = getattr(self.function, "__qualname__", type(self.function).__name__)
-        return {"function": name}
+        named = self.function if isinstance(self.function, HasName) else type(self.function)
+        return {"function": named.__qualname__}
 
 
 def as_evaluator(evaluator: Any) -> Evaluator:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from weaknas.components import Described, HasName
 from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
@@ -345,8 +346,9 @@ def _load(name: str, path: str | None, validation: int | None) -> Dataset:
 
 
 def _describe_stop(stop: Callable[[list[float]], bool]) -> Any:
-    describe = getattr(stop, "describe", None)
-    return describe() if describe else getattr(stop, "__qualname__", type(stop).__qualname__)
+    if isinstance(stop, Described):
+        return stop.describe()
+    return (stop if isinstance(stop, HasName) else type(stop)).__qualname__
 
 
 def curve_of(evaluation: Evaluation) -> list[float]:

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -111,7 +112,7 @@ class Slot:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             # A process that is not ready may not have a group of its own yet.
-            if self.is_ready and hasattr(os, "killpg"):
+            if sys.platform != "win32" and self.is_ready:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()

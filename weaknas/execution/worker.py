@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -62,7 +63,7 @@ def answer(payload: bytes) -> bytes:
 
 def block_signals() -> None:
     """Leave interrupts to the other threads, also in the processes started from this one."""
-    if hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
         # Started with the first process otherwise, upon which it would unblock them.
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
@@ -85,11 +86,11 @@ def _detach() -> None:
     ended together. Handlers that do nothing, rather than ignored signals, are not
     inherited by other programs.
     """
-    if hasattr(os, "setsid"):
+    if sys.platform != "win32":
         os.setsid()
     for number in _HANDLED:
         signal.signal(number, lambda *_: None)
-    if hasattr(signal, "pthread_sigmask"):  # blocked while this process was started
+    if sys.platform != "win32":  # blocked while this process was started
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -98,6 +99,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        if hasattr(os, "killpg"):
+        if sys.platform != "win32":
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import InputError, check_seed, check_whole, unknown
-from weaknas.evaluators import Optimum, TabularBenchmark
+from weaknas.evaluators import HasTest, KnowsOptimum, Optimum, TabularBenchmark
 from weaknas.laboratory.statistics import incumbents
 from weaknas.registry import STRATEGIES, get_strategy
 from weaknas.runs.problem import Problem, as_problem
@@ -195,8 +195,8 @@ class Truth:
     """
 
     def __init__(self, evaluator: Any, optimum: Target = "validation") -> None:
-        self.is_known = hasattr(evaluator, "optimum")
-        if optimum == "test" and getattr(evaluator, "test", None) is None:
+        self.is_known = isinstance(evaluator, KnowsOptimum)
+        if optimum == "test" and not (isinstance(evaluator, HasTest) and evaluator.test):
             name = getattr(evaluator, "name", type(evaluator).__name__)
             raise InputError(
                 f"the benchmark {name!r} has no test results;"
@@ -212,8 +212,8 @@ class Truth:
         genotypes = evaluator.space.enumerate()
         scores = evaluator.true_scores(genotypes, self._target)
         self.random_score = float(np.nanmean(scores))
-        _, first = np.unique(evaluator.space.fingerprint(genotypes), return_index=True)
-        self._ascending = np.sort(scores[first][np.isfinite(scores[first])])
+        _, distinct = np.unique(evaluator.space.fingerprint(genotypes), return_index=True)
+        self._ascending = np.sort(scores[distinct][np.isfinite(scores[distinct])])
 
     def scores(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Return the mean score of genotypes, shape (n, d), over all trainings; shape (n,)."""
@@ -314,14 +314,14 @@ def query_table(
     true = truth.scores(genotypes) if truth.is_known else observed
     levels = np.array([trial.level for trial in trials])
     chosen, expected = _returned(trials, returned)
-    some = chosen >= 0
-    worth = np.where(some, true[chosen] if truth.is_known else expected, np.nan)
+    is_returned = chosen >= 0
+    worth = np.where(is_returned, true[chosen] if truth.is_known else expected, np.nan)
     hits = is_best = np.zeros(len(trials), dtype=bool)
     top = regret = np.full(len(trials), np.nan)
     if truth.optimum is not None:
         found = np.isin(space.fingerprint(genotypes), truth.optimum.fingerprints)
         hits, top = found & np.isinf(levels), truth.top(true)
-        is_best, regret = hits[chosen] & some, truth.optimum.score - worth
+        is_best, regret = hits[chosen] & is_returned, truth.optimum.score - worth
     numbers = np.arange(1, len(trials) + 1, dtype=np.int32)
     columns: dict[str, Any] = {
         **{name: [value] * len(trials) for name, value in constants.items()},
@@ -375,9 +375,9 @@ def parse_strategy(label: str) -> StrategyFactory:
     name, options = parse_label(label)
     factory = STRATEGIES.load(name)
     parameters = inspect.signature(factory).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.name not in ("space", "seed")]
+    accepted = [item.name for item in parameters if item.name not in ("space", "seed")]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     for key in options:
-        if key not in known and not takes_any:
-            raise unknown(f"option of the strategy {name!r}:", key, known)
+        if key not in accepted and not takes_any:
+            raise unknown(f"option of the strategy {name!r}:", key, accepted)
     return partial(get_strategy, name, **options)

@@ -257,10 +257,10 @@ class Folder(ABC, Generic[_Task]):
 
     def _read(self) -> None:
         assert self.path is not None
-        parts = sorted((self.path / "runs").glob("*.parquet"))
+        files = sorted((self.path / "runs").glob("*.parquet"))
         # Not their count: one that was damaged may have been moved away.
-        self._parts = max((int(part.stem) for part in parts if part.stem.isdecimal()), default=0)
-        for file in [self.path / self.table, *parts]:
+        self._parts = max((int(part.stem) for part in files if part.stem.isdecimal()), default=0)
+        for file in [self.path / self.table, *files]:
             if file.exists():
                 self._take(file)
 
@@ -280,9 +280,9 @@ class Folder(ABC, Generic[_Task]):
         table = _read_table(file, self.schema)
         codes = [table[name].combine_chunks().dictionary_encode().indices for name in self.key]
         rows = np.stack([code.to_numpy() for code in codes], axis=1)
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        _, places, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         order = np.argsort(inverse.reshape(-1), kind="stable")
-        ends = np.searchsorted(inverse.reshape(-1)[order], np.arange(len(first)), side="right")
+        ends = np.searchsorted(inverse.reshape(-1)[order], np.arange(len(places)), side="right")
         for start, end in pairwise([0, *ends.tolist()]):
             part = table.take(order[start:end])
             yield self.task(tuple(part.select(self.key).slice(0, 1).to_pylist()[0].values())), part

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from weaknas.components import describe, fresh_predictor, run_seed
 from weaknas.errors import InputError, check_seed, check_whole, unknown
-from weaknas.evaluators import TabularBenchmark
+from weaknas.evaluators import KnowsOptimum, TabularBenchmark
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import BenchmarkSource
 from weaknas.laboratory.folder import complete, versions
@@ -124,7 +124,7 @@ class Ranking:
         """
         benchmark = self.load()
         space = benchmark.space
-        if not (space.is_listable and hasattr(benchmark, "true_scores")):
+        if not (space.is_listable and isinstance(benchmark, KnowsOptimum)):
             raise InputError(
                 f"the benchmark {benchmark.name!r} does not list all architectures with their"
                 " mean scores, so there is nothing to judge a ranking by"

@@ -115,27 +115,27 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
         )
     }
     starts = np.flatnonzero(column["query"] == 1)
-    parts = [slice(*ends) for ends in zip(starts, [*starts[1:], len(table)], strict=True)]
-    hits = [queries_to_optimum(column["is_optimum"][part]) for part in parts]
+    runs = [slice(*ends) for ends in zip(starts, [*starts[1:], len(table)], strict=True)]
+    hits = [queries_to_optimum(column["is_optimum"][part]) for part in runs]
     return StrategyRuns(
         strategy,
         dataset,
         budget,
         column["run"][starts].astype(np.int64),
-        _rows(parts, column["regret"], budget, extend=True),
+        _rows(runs, column["regret"], budget, extend=True),
         np.array([math.nan if hit is None else hit for hit in hits]),
-        _rows(parts, np.concatenate([column["cost"][part].cumsum() for part in parts]), budget),
-        _rows(parts, column["top"], budget),
+        _rows(runs, np.concatenate([column["cost"][part].cumsum() for part in runs]), budget),
+        _rows(runs, column["top"], budget),
         column["seconds"][starts],
-        _rows(parts, column["returned_score"], budget, extend=True),
-        _rows(parts, column["optimum_returned"].astype(np.float64), budget, extend=True),
+        _rows(runs, column["returned_score"], budget, extend=True),
+        _rows(runs, column["optimum_returned"].astype(np.float64), budget, extend=True),
         not (np.isfinite(column["returned_score"]) & np.isnan(column["regret"])).any(),
     )
 
 
-def _rows(parts: list[slice], values: Floats, width: int, *, extend: bool = False) -> Floats:
-    rows = np.full((len(parts), width), np.nan)
-    for row, part in zip(rows, parts, strict=True):
+def _rows(runs: list[slice], values: Floats, width: int, *, extend: bool = False) -> Floats:
+    rows = np.full((len(runs), width), np.nan)
+    for row, part in zip(rows, runs, strict=True):
         run = values[part][:width]
         row[: len(run)] = run
         if extend:
@@ -166,10 +166,10 @@ def summarize(
     failures : sequence of dict
         Runs that raised: ``dataset, strategy, run, error``.
     """
-    parts = [_dataset(config, name, queries, failures) for name in config["datasets"]]
-    if len(parts) == 1:
-        return parts[0]
-    return {"space": config["space"], "datasets": parts, "ranks": _ranks(parts)}
+    datasets = [_dataset(config, name, queries, failures) for name in config["datasets"]]
+    if len(datasets) == 1:
+        return datasets[0]
+    return {"space": config["space"], "datasets": datasets, "ranks": _ranks(datasets)}
 
 
 def by_dataset(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -266,24 +266,24 @@ def _tests(strategies: list[StrategyRuns]) -> dict[str, dict[str, Any]]:
     """Test the first strategy against each other one, in the runs that both have."""
     if len(strategies) < 2:
         return {}
-    first, others = strategies[0], strategies[1:]
+    reference, others = strategies[0], strategies[1:]
     p_values, pairs = [], []
     for other in others:
-        _, a, b = np.intersect1d(first.runs, other.runs, return_indices=True)
-        p_values.append(wilcoxon(first.loss[a], other.loss[b]))
+        _, a, b = np.intersect1d(reference.runs, other.runs, return_indices=True)
+        p_values.append(wilcoxon(reference.loss[a], other.loss[b]))
         pairs.append(len(a))
     return {
-        other.strategy: {"against": first.strategy, "pairs": count, "p_holm": _number(p)}
+        other.strategy: {"against": reference.strategy, "pairs": count, "p_holm": _number(p)}
         for other, count, p in zip(others, pairs, holm(p_values), strict=True)
     }
 
 
-def _ranks(parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _ranks(datasets: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Rank the strategies that have runs on every data set, by mean queries to the optimum.
 
     Where it is not known, by the mean of the last score.
     """
-    means = [{item["strategy"]: _loss(item) for item in part["strategies"]} for part in parts]
+    means = [{item["strategy"]: _loss(item) for item in part["strategies"]} for part in datasets]
     names = [name for name in means[0] if all(name in mean for mean in means)]
     if len(names) < 2:
         return None

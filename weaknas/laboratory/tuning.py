@@ -194,8 +194,8 @@ class Tuning:
         guess = predict_mean(predictor, pool.features[split.test])
         if self.maximizes:
             return kendall_tau(split.true, guess)
-        first = np.argsort(-guess, kind="stable")[: self.top]
-        return float(split.true.max() - split.true[first].max())
+        leaders = np.argsort(-guess, kind="stable")[: self.top]
+        return float(split.true.max() - split.true[leaders].max())
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the values of a study, as plain JSON types."""

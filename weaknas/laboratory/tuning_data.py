@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from weaknas.components import run_seed
 from weaknas.errors import InputError
-from weaknas.evaluators import TabularBenchmark, evaluation_seed
+from weaknas.evaluators import KnowsOptimum, TabularBenchmark, evaluation_seed
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.statistics import Floats
 from weaknas.runs.journal import read_journal
@@ -73,7 +73,7 @@ class TableData:
         test_size: int = 1000,
         seed: int = 0,
     ) -> None:
-        if not (benchmark.space.is_listable and hasattr(benchmark, "true_scores")):
+        if not (benchmark.space.is_listable and isinstance(benchmark, KnowsOptimum)):
             raise InputError(
                 f"the benchmark {benchmark.name!r} does not list all architectures with their"
                 " mean scores; tune on the trials of a run instead"
@@ -154,9 +154,9 @@ class RunData:
         """Return one fold; each `folds` in a row have every trial once."""
         shuffle, fold = divmod(number, self.folds)
         rng = np.random.default_rng(run_seed(self.seed, 2 * shuffle + stream))
-        parts = np.array_split(rng.permutation(len(self._rows)), self.folds)
-        test = parts[fold]
-        train = np.concatenate([part for i, part in enumerate(parts) if i != fold])
+        folds = np.array_split(rng.permutation(len(self._rows)), self.folds)
+        test = folds[fold]
+        train = np.concatenate([part for i, part in enumerate(folds) if i != fold])
         return Split(self._rows[train], self._scores[train], self._rows[test], self._scores[test])
 
     def describe(self) -> dict[str, Any]:

@@ -79,16 +79,16 @@ class StudyMemory:
             When a parameter of the last trial has.
         """
         for trial in self.finished[-1:]:
-            for name, wanted in distributions.items():
-                if trial.distributions.get(name, wanted) != wanted:
+            for name, distribution in distributions.items():
+                if trial.distributions.get(name, distribution) != distribution:
                     raise InputError(
                         f"the parameter {name!r} of the study is {trial.distributions[name]};"
-                        f" the search space needs {wanted}"
+                        f" the search space needs {distribution}"
                     )
 
     def _intersect(self, new: Mapping[str, BaseDistribution]) -> None:
-        known = new if self.common is None else self.common
-        self.common = {name: item for name, item in known.items() if new.get(name) == item}
+        common = new if self.common is None else self.common
+        self.common = {name: item for name, item in common.items() if new.get(name) == item}
 
 
 class Proposer(WeakNAS):
@@ -213,10 +213,10 @@ class _Grown(GrownCandidates):
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Grow a pool around the best of the history."""
-        known = History(self.space)
-        known.add(history.genotypes, history.scores)
-        known.add(self.pending, np.full(len(self.pending), np.nan))
-        return super().pool(known, rng)
+        proposed = History(self.space)
+        proposed.add(history.genotypes, history.scores)
+        proposed.add(self.pending, np.full(len(self.pending), np.nan))
+        return super().pool(proposed, rng)
 
 
 def _value(trial: FrozenTrial) -> float:

@@ -219,13 +219,13 @@ class WeakNASSampler(BaseSampler):
         return self._memory
 
     def _proposer_for(self, search_space: dict[str, BaseDistribution]) -> Proposer:
-        known = self._proposer
-        if known is None or known.parameters.distributions != search_space:
+        proposer = self._proposer
+        if proposer is None or proposer.parameters.distributions != search_space:
             given = self._given
             if given is None or given.distributions != search_space:
                 given = _parameters(search_space)
-            self._proposer = known = Proposer(given, self._options)
-        return known
+            self._proposer = proposer = Proposer(given, self._options)
+        return proposer
 
     def _propose(
         self, proposer: Proposer, memory: StudyMemory, trial: FrozenTrial

@@ -258,8 +258,8 @@ def levels(distribution: BaseDistribution) -> list[Any]:
         count = round((high - low) / step) + 1
         indices = np.arange(count)
         if count > GRID:
-            at = np.linspace(0, 1, GRID)
-            values = low * (high / low) ** at if distribution.log else low + at * (high - low)
+            grid = np.linspace(0, 1, GRID)
+            values = low * (high / low) ** grid if distribution.log else low + grid * (high - low)
             indices = np.unique(np.rint((values - low) / step)).astype(np.int64)
         # the sum may exceed the end by a rounding error
         return [
@@ -268,8 +268,8 @@ def levels(distribution: BaseDistribution) -> list[Any]:
         ]
     if low == high:
         return [float(low)]
-    at = np.linspace(0, 1, GRID)
-    values = low * (high / low) ** at if distribution.log else low + at * (high - low)
+    grid = np.linspace(0, 1, GRID)
+    values = low * (high / low) ** grid if distribution.log else low + grid * (high - low)
     values[[0, -1]] = low, high
     return list(np.unique(values).tolist())
 

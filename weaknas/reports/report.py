@@ -120,17 +120,17 @@ def _comparison_facts(record: dict[str, Any]) -> dict[str, str]:
 
 
 def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
-    known = part["optimum_score"] is not None
+    has_optimum = part["optimum_score"] is not None
     marks = [str(mark) for mark in checkpoints(part["budget"])]
     head = ["strategy", "runs"]
-    head += ["found", "queries to the optimum", "95 %", "median", "p90"] if known else []
-    head += [f"{'regret' if known else 'best score'} at {mark}" for mark in marks]
-    head += ["relative improvement"] if known else []
+    head += ["found", "queries to the optimum", "95 %", "median", "p90"] if has_optimum else []
+    head += [f"{'regret' if has_optimum else 'best score'} at {mark}" for mark in marks]
+    head += ["relative improvement"] if has_optimum else []
     head += ["p (Holm)", "seconds a run"]
     rows = []
     for item in part["strategies"]:
         cells = [item["strategy"], str(item["runs"])]
-        if known:
+        if has_optimum:
             cells += _to_optimum(item)
             cells += [_with_range(item["regret_at"][mark], ".3f") for mark in marks]
             cells.append(_form(item["relative_improvement"], ".2f"))
@@ -139,7 +139,7 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
         p_value = item.get("wilcoxon", {}).get("p_holm")
         rows.append([*cells, _form(p_value, ".2g"), _form(item["seconds_per_run"], ".2f")])
     labels = f": labels {part['labels']}" if part["labels"] else ""
-    if known:
+    if has_optimum:
         page.add_table(
             f"{part['dataset']}{labels}, optimum {part['optimum_score']:.4g}", head, rows
         )
@@ -238,10 +238,10 @@ def _add_comparison_map(
     ]
     if benchmark is None or not rows:
         return
-    first = rows[0]["strategy"], rows[0]["run"]
-    chosen = [row for row in rows if (row["strategy"], row["run"]) == first]
+    run = rows[0]["strategy"], rows[0]["run"]
+    chosen = [row for row in rows if (row["strategy"], row["run"]) == run]
     architectures = [row["architecture"] for row in chosen]
-    title = f"{dataset}: {first[0]}, run {first[1]}"
+    title = f"{dataset}: {run[0]}, run {run[1]}"
     rounds = np.array([row["round"] for row in chosen])
     observed = np.array([row["score"] for row in chosen])
     truth = Truth(benchmark, config["optimum"])
@@ -305,10 +305,13 @@ def _read_returned(folder: Path, trials: list[Trial]) -> list[tuple[int, Contend
     path = folder / "result.json"
     if not path.exists():
         return []
-    known = {trial.architecture.id: trial.architecture for trial in trials}
+    architectures = {trial.architecture.id: trial.architecture for trial in trials}
     try:
         records = json.loads(path.read_text(encoding="utf-8"))["returned"]
-        return [(int(r["trainings_paid"]), Contender.from_dict(r, known[r["id"]])) for r in records]
+        return [
+            (int(r["trainings_paid"]), Contender.from_dict(r, architectures[r["id"]]))
+            for r in records
+        ]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged, or not of this run") from error
 
@@ -385,8 +388,8 @@ def _add_map(
     """Draw the architectures, scores and rounds of one run in a space that can be listed."""
     architectures, observed, rounds = queries
     genotypes = space.canonicalize(space.enumerate())
-    _, first = np.unique(space.fingerprint(genotypes), return_index=True)
-    genotypes = genotypes[first]
+    _, distinct = np.unique(space.fingerprint(genotypes), return_index=True)
+    genotypes = genotypes[distinct]
     name = "map-" + "".join(c if c.isalnum() else "-" for c in title.partition(":")[0])
     page.add_figure(
         f"Map: {title}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from weaknas.errors import InputError, check_number, check_whole
-from weaknas.evaluators import Evaluator, FunctionEvaluator
+from weaknas.evaluators import Evaluator, FunctionEvaluator, HasFidelities
 from weaknas.runs.trials import Trial
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
@@ -100,10 +100,13 @@ def check_fidelities(strategy: Strategy, evaluator: Evaluator) -> None:
     InputError
         When there is such a fidelity.
     """
-    wanted = [level for level in strategy.fidelities if level is not None]
-    offered = [] if isinstance(evaluator, FunctionEvaluator) else wanted
-    offered = list(getattr(evaluator, "fidelities", offered))
-    for level in wanted:
+    needed = [level for level in strategy.fidelities if level is not None]
+    offered: Sequence[float] = needed
+    if isinstance(evaluator, HasFidelities):
+        offered = evaluator.fidelities
+    elif isinstance(evaluator, FunctionEvaluator):
+        offered = ()
+    for level in needed:
         if level not in offered:
             raise InputError(
                 f"{type(strategy).__name__} asks for the fidelity {level:g}, where the evaluator"

@@ -147,15 +147,15 @@ class Protocol:
         pairs = tuple(sorted(dict(self.settings).items()))
         object.__setattr__(self, "settings", pairs)
         for field in fields(self):
-            _check(field.name, str(field.type), getattr(self, field.name))
+            _check(field.name, str(field.type), vars(self)[field.name])
         for name in ("epochs", "batch_size"):
-            check_whole(name, getattr(self, name))
+            check_whole(name, vars(self)[name])
         for name in ("learning_rate", "step_epochs"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} must be above 0, not {getattr(self, name)}")
+            if vars(self)[name] <= 0:
+                raise InputError(f"{name} must be above 0, not {vars(self)[name]}")
         for name in ("label_smoothing", "ema", "erasing", "drop_path", "momentum"):
-            if getattr(self, name) > 1:
-                raise InputError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+            if vars(self)[name] > 1:
+                raise InputError(f"{name} must be between 0 and 1, not {vars(self)[name]}")
         if self.warmup > self.epochs:
             raise InputError(f"warmup of {self.warmup} epochs is above epochs, {self.epochs}")
 

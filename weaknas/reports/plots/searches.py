@@ -40,11 +40,11 @@ def plot_search(
     colors = np.where(rounds % 2 == 0, "#56B4E9", "#0072B2")
     axis.scatter(query, observed, c=colors, s=12, lw=0, label="query (colours change by round)")
     chosen = incumbents(observed)
-    known = chosen >= 0
-    best = np.where(known, observed[chosen], np.nan)
+    found = chosen >= 0
+    best = np.where(found, observed[chosen], np.nan)
     axis.step(query, best, where="post", color="#D55E00", lw=1.5, label="best observed")
     if true is not None:
-        mean = np.where(known, true[chosen], np.nan)
+        mean = np.where(found, true[chosen], np.nan)
         axis.step(query, mean, where="post", color="black", lw=1.2, ls="--", label="its mean score")
     if optimum is not None:
         axis.axhline(optimum, color="#009E73", lw=1, ls=":", label="optimum (mean score)")
@@ -136,8 +136,8 @@ def projection(
         columns = [rows[:, [i]] == np.arange(count) for i, count in enumerate(counts)]
         return np.hstack(columns).astype(np.float64)
 
-    known = np.isfinite(scores)
-    components = PLSRegression(2).fit(encode(genotypes[known]), rank_normal(scores[known]))
+    scored = np.isfinite(scores)
+    components = PLSRegression(2).fit(encode(genotypes[scored]), rank_normal(scores[scored]))
     sign = np.sign(components.y_loadings_[0])  # better to the right
     return lambda rows: np.asarray(components.transform(encode(rows)) * sign)
 
@@ -178,9 +178,11 @@ def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.
     """
     figure, axes = make_axes(1, width=6.0, height=3.6)
     axis = axes[0]
-    known = np.isfinite(scores)
+    scored = np.isfinite(scores)
     shape = {"s": 14, "cmap": "plasma_r", "lw": 0}
-    marks = axis.scatter(costs[known], scores[known], c=rounds[known] + 1, **shape, label="query")
+    marks = axis.scatter(
+        costs[scored], scores[scored], c=rounds[scored] + 1, **shape, label="query"
+    )
     figure.colorbar(marks, ax=axis, label="round", shrink=0.85)
     best = front(scores, costs[:, None])
     axis.step(costs[best], scores[best], where="post", color="#D55E00", lw=1.3, label="front")
