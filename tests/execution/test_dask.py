@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import socket
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -137,6 +145,172 @@ def test_a_scheduler_without_workers(cluster: DaskExecutor, monkeypatch: Any) ->
     monkeypatch.setattr(cluster.client, "nthreads", dict)
     with pytest.raises(InputError, match="no worker yet"):
         DaskExecutor(cluster.client)
+
+
+@pytest.fixture(name="lonely")
+def _lonely(cluster: DaskExecutor, monkeypatch: pytest.MonkeyPatch) -> DaskExecutor:
+    """An executor whose scheduler has no worker, and waits no time for one."""
+    executor = DaskExecutor(cluster.client, 2, worker_timeout=0)
+    monkeypatch.setattr(executor, "_threads", lambda: 0)
+    return executor
+
+
+def test_without_a_worker_the_run_ends_with_one_line(tmp_path: Path, lonely: DaskExecutor) -> None:
+    address = re.escape(str(lonely.client.scheduler.address))
+    message = f"the Dask scheduler at {address} had no worker for 0 s, the time that is waited"
+    with pytest.raises(ChildProcessError, match=f"{message}; what was measured is kept"):
+        weaknas.run(evolution(), Judge(tmp_path), 9, executor=lonely, output=tmp_path / "run")
+    assert len((tmp_path / "run" / "journal.jsonl").read_bytes().splitlines()) == 1
+
+
+def test_a_stop_ends_the_waiting_for_a_worker(tmp_path: Path, lonely: DaskExecutor) -> None:
+    lonely.worker_timeout, asked = 1e9, 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 3
+
+    result = weaknas.run(evolution(), Judge(tmp_path), 9, executor=lonely, stop=stop)
+    assert len(result.trials) == 0
+
+
+def test_what_a_worker_cannot_import_ends_the_run_with_one_line(
+    tmp_path: Path, cluster: DaskExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As does a worker without weaknas, in the slow test."""
+    module = ModuleType("only_here")
+    exec("def judge(architecture):\n    return 1.0\n", vars(module))
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    with pytest.raises(InputError, match=r"worker cannot load what .* 'only_here'"):
+        weaknas.run(evolution(), module.judge, 9, executor=cluster)
+
+
+def test_more_workers_take_more(tmp_path: Path) -> None:
+    """No call waits behind another one, and workers that come are used."""
+
+    class Elastic(Executor):
+        workers, under_way, most = 4, 0, 0
+
+        def capacity(self) -> int:
+            return 1 if self.most < 1 else 3
+
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            assert self.under_way <= 3
+            future: Future[Any] = Future()
+            threading.Timer(0.01, self.end, (future, fn, args)).start()
+            return future
+
+        def end(self, future: Future[Any], fn: Any, args: Any) -> None:
+            self.under_way -= 1
+            future.set_result(fn(*args))
+
+    executor = Elastic()
+    weaknas.run(evolution(), Judge(tmp_path), 20, executor=executor)
+    assert executor.most == 3
+
+
+# -- as the docs have it: processes of their own, on hosts of their own -----------------------
+
+
+def dask_process(*arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    command = [*prefix, sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(name="host")
+def _host() -> Iterator[tuple[str, list[str]]]:
+    """A second host, a network namespace: our address as seen from there, and what runs there."""
+    name, number = f"weaknas{os.getpid()}", os.getpid() % 250
+    ours, theirs = f"10.213.{number}.1", f"10.213.{number}.2"
+    inside = ["ip", "netns", "exec", name]
+    setup = [
+        ["ip", "netns", "add", name],
+        ["ip", "link", "add", f"wn{os.getpid()}", "type", "veth", "peer", "wn0", "netns", name],
+        ["ip", "address", "add", f"{ours}/24", "dev", f"wn{os.getpid()}"],
+        ["ip", "link", "set", f"wn{os.getpid()}", "up"],
+        [*inside, "ip", "address", "add", f"{theirs}/24", "dev", "wn0"],
+        [*inside, "ip", "link", "set", "wn0", "up"],
+        [*inside, "ip", "link", "set", "lo", "up"],
+    ]
+    try:
+        for command in setup:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"no network namespace: {done.stderr.strip()}")
+        yield ours, inside
+    except FileNotFoundError:
+        pytest.skip("no network namespace: the program ip is not installed")
+    finally:
+        if shutil.which("ip"):
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+
+@pytest.mark.slow
+def test_workers_on_another_host(tmp_path: Path, host: tuple[str, list[str]]) -> None:
+    ours, inside = host
+    (tmp_path / "bare.py").write_text('import sys\nsys.modules["weaknas"] = None\n')
+    bare = ["--preload", str(tmp_path / "bare.py")]
+    with socket.socket() as probe:
+        probe.bind((ours, 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://{ours}:{port}"
+    search = [
+        sys.executable,
+        "-m",
+        "weaknas",
+        "search",
+        "--strategy",
+        "random",
+        "--batch-size",
+        "4",
+    ]
+    search += ["--budget", "12", "--json"]
+    there = [*search, "--executor", "dask", "--scheduler", address]
+
+    def call(command: Sequence[str], *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+
+    processes = [dask_process("scheduler", "--host", ours, "--port", str(port), *bare)]
+    try:
+        # Started first: it waits for the workers, which are two.
+        waiting = subprocess.Popen([*there, "--jobs", "2", "--output", str(tmp_path / "run")])
+        processes.append(waiting)
+        worker = ["worker", address, "--nthreads", "1"]
+        workers = [dask_process(*worker, prefix=inside) for _ in range(2)]
+        processes += workers
+        assert waiting.wait(300) == 0
+        trials = [read_trials(tmp_path / "run")]
+        assert call(search, "--output", str(tmp_path / "here")).returncode == 0
+        trials.append(read_trials(tmp_path / "here"))
+        assert trials[0] == trials[1]
+
+        for process in workers:
+            process.terminate()
+            process.wait(60)
+        lost = call(there, "--jobs", "2", "--worker-timeout", "1", "--output", str(tmp_path / "no"))
+        assert lost.returncode == 1
+        assert "had no worker for 1 s" in lost.stderr.splitlines()[-1]
+
+        processes.append(dask_process(*worker, *bare, prefix=inside))
+        without = call(there, "--jobs", "1", "--output", str(tmp_path / "bare"))
+        assert without.returncode == 2
+        assert "a Dask worker cannot load" in without.stderr.splitlines()[-1]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(60)
+
+
+def read_trials(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "journal.jsonl").read_text().splitlines()[1:]
+    differing = {"seconds", "check"}  # of the measurement, and the checksum with it
+    return sorted(
+        ({k: v for k, v in json.loads(line).items() if k not in differing} for line in lines),
+        key=lambda trial: trial["number"],
+    )
 
 
 def test_what_to_install(monkeypatch: Any) -> None:

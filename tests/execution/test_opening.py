@@ -61,6 +61,7 @@ def test_threads() -> None:
         ((None,), {"scheduler": "x:1"}, "scheduler x:1 goes with the executor 'dask'"),
         (("thread",), {"workers_per_gpu": 1}, "workers_per_gpu goes with the executor 'process'"),
         (("thread",), {"time_limit": 1.0}, "a thread cannot be ended"),
+        (("process",), {"worker_timeout": 9.0}, "worker_timeout goes with the executor 'dask'"),
         ((None,), {"time_limit": 0.0}, "time_limit must be a number above 0, not 0"),
         ((None,), {"workers_per_gpu": 2}, "no GPU is visible"),
     ],

@@ -29,6 +29,8 @@ class Execution:
     "Propose one whenever one is done, rather than in rounds."
     time_limit: float | None = None
     "Seconds that an evaluation may take; its process is then killed."
+    worker_timeout: float | None = None
+    "Seconds that are waited while a Dask scheduler has no worker; default: 600."
     retries: int = 1
     "How often to try again when a worker died, took too long or ran out of memory."
 
@@ -40,4 +42,5 @@ class Execution:
             scheduler=self.scheduler,
             workers_per_gpu=self.workers_per_gpu,
             time_limit=self.time_limit,
+            worker_timeout=self.worker_timeout,
         )

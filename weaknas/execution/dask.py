@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
+import pickle
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from weaknas.errors import InputError, check_whole, optional_import
+from weaknas.errors import FaultyEvaluator, InputError, check_number, check_whole, optional_import
 from weaknas.execution.errors import WorkerLost
 from weaknas.execution.pool import check_time_limit
+from weaknas.execution.worker import perform
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_PATIENCE = 0.1  # seconds between two looks for a worker that is free
+#: Seconds without any worker after which it is said, and by default given up.
+_NOTICE, _WORKER_TIMEOUT = 5.0, 600.0
 
 
 class DaskExecutor(Executor):
     """Calls functions on the workers of a Dask cluster.
 
-    A thin layer over ``Client.get_executor()``. No more calls are given to the
-    cluster than its workers have threads at the moment, so that none waits behind
-    another one and is lost with its worker. Workers should have one thread each, and
-    a nanny, which replaces those that are lost.
+    A thin layer over ``Client.get_executor()``. Workers should have one thread each, and
+    a nanny, which replaces those that are lost. They need weaknas and the modules of what
+    is called; the scheduler needs neither.
 
     Parameters
     ----------
@@ -37,6 +42,8 @@ class DaskExecutor(Executor):
         Calls at a time; default: the threads that all workers have now.
     time_limit : float, optional
         Seconds that a call may take; its worker process is then ended.
+    worker_timeout : float
+        Seconds that are waited while the scheduler has no worker.
 
     Raises
     ------
@@ -45,29 +52,58 @@ class DaskExecutor(Executor):
     """
 
     def __init__(
-        self, client: Any, workers: int | None = None, time_limit: float | None = None
+        self,
+        client: Any,
+        workers: int | None = None,
+        time_limit: float | None = None,
+        worker_timeout: float = _WORKER_TIMEOUT,
     ) -> None:
         self.client, self._inner = client, client.get_executor(pure=False)
         if workers is None:
             workers = self._threads()
             if not workers:
                 raise InputError(
-                    "the Dask scheduler has no worker yet; start some, or say by"
-                    " `workers` how many evaluations to make at a time"
+                    "the Dask scheduler has no worker yet; start some, or say how many"
+                    " evaluations to make at a time"
                 )
         self.workers, self.time_limit = check_whole("workers", workers), time_limit
         check_time_limit(time_limit)
-        self._under_way: set[Future[Any]] = set()
+        self.worker_timeout = check_number("worker_timeout", worker_timeout, least=0)
+        self._empty_since: float | None = None
+
+    def capacity(self) -> int:
+        """Return how many threads the workers have now.
+
+        Raises
+        ------
+        BrokenExecutor
+            When the scheduler is gone, or has had no worker for `worker_timeout` seconds.
+        """
+        threads = self._threads()
+        if threads:
+            self._empty_since = None
+            return threads
+        now = time.monotonic()
+        if self._empty_since is None:
+            self._empty_since, self._is_noted = now, False
+        waited = now - self._empty_since
+        if waited >= self.worker_timeout:
+            raise BrokenExecutor(
+                f"the Dask scheduler at {self._address} had no worker for"
+                f" {self.worker_timeout:g} s, the time that is waited"
+            )
+        if waited >= _NOTICE and not self._is_noted:
+            self._is_noted = True
+            message = f"waiting for a worker: the Dask scheduler at {self._address} has none"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return 0
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Call a function on a worker, after waiting until there is one for it."""
-        while len(self._under_way) >= self._threads():
-            time.sleep(_PATIENCE)
+        """Call a function on a worker."""
         answer: Future[_T] = Future()
         answer.set_running_or_notify_cancel()
-        self._under_way.add(answer)
         begin = time.monotonic()
-        inner = self._inner.submit(call_within, self.time_limit, fn, args, kwargs)
+        inner = self._inner.submit(*_sealed(call_within, self.time_limit, fn, args, kwargs))
         inner.add_done_callback(lambda done: self._answer(done, answer, begin))
         return answer
 
@@ -77,20 +113,33 @@ class DaskExecutor(Executor):
 
     # -- inside -------------------------------------------------------------------
 
-    def _threads(self) -> int:
-        return sum(self.client.nthreads().values())
+    @property
+    def _address(self) -> str:
+        return str(self.client.scheduler.address)
 
-    def _answer(self, done: Future[Any], answer: Future[Any], begin: float) -> None:
-        self._under_way.discard(answer)
+    def _threads(self) -> int:
+        try:
+            return sum(self.client.nthreads().values())
+        except (OSError, RuntimeError, ValueError) as error:  # closed, or no connection
+            raise BrokenExecutor(f"the Dask scheduler at {self._address} is gone") from error
+
+    def _answer(self, done: Future[bytes], answer: Future[Any], begin: float) -> None:
         seconds = time.monotonic() - begin
         try:
-            value = done.result()
-        except BaseException as error:
-            answer.set_exception(self._explain(error, seconds))
-        else:
+            value, error = pickle.loads(done.result())  # noqa: S301  # of our own making
+        except BaseException as trouble:
+            value, error = None, self._explain(trouble, seconds)
+        if error is None:
             answer.set_result(value)
+        else:
+            answer.set_exception(error)
 
     def _explain(self, error: BaseException, seconds: float) -> BaseException:
+        if isinstance(error, ImportError | AttributeError):
+            return FaultyEvaluator(
+                f"a Dask worker cannot load what it should call: {error}; weaknas and the"
+                " modules of the evaluator are needed on every host, in the same versions"
+            )
         if type(error).__name__ != "KilledWorker":
             return error
         if self.time_limit is not None and seconds >= self.time_limit:
@@ -99,27 +148,42 @@ class DaskExecutor(Executor):
         return WorkerLost("worker-died", f"the Dask worker died: {error}", seconds)
 
 
+def _sealed(function: Callable[..., bytes], *arguments: Any) -> tuple[Callable[..., Any], bytes]:
+    """Return a call that Dask can carry without reading it, as a function and its argument.
+
+    What is imported to read it is imported where it is made, in the task: a worker that
+    lacks it would else break its connection at every try, and a scheduler refuse the call.
+    """
+    cloudpickle = optional_import("cloudpickle", "dask")
+    toolz = optional_import("toolz", "dask")
+    payload = cloudpickle.dumps(partial(function, *arguments))
+    return toolz.compose(operator.call, pickle.loads), payload
+
+
 def call_within(
     seconds: float | None,
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> Any:
-    """Call a function; end this process, which is one of Dask's, if it takes longer."""
+) -> bytes:
+    """Make a call as `perform` does; end this process, one of Dask's, if it takes longer."""
     if seconds is None:
-        return function(*args, **kwargs)
+        return perform(function, args, kwargs)
     watch = threading.Timer(seconds, os._exit, [1])
     watch.daemon = True
     watch.start()
     try:
-        return function(*args, **kwargs)
+        return perform(function, args, kwargs)
     finally:
         watch.cancel()
 
 
 @contextlib.contextmanager
 def open_dask(
-    scheduler: str | None = None, workers: int | None = None, time_limit: float | None = None
+    scheduler: str | None = None,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    worker_timeout: float = _WORKER_TIMEOUT,
 ) -> Iterator[DaskExecutor]:
     """Connect to a Dask scheduler, or start a cluster of worker processes on this machine.
 
@@ -132,6 +196,8 @@ def open_dask(
         Calls at a time; default: the scheduler's workers, or one.
     time_limit : float, optional
         Seconds that a call may take.
+    worker_timeout : float
+        Seconds that are waited while the scheduler has no worker.
 
     Raises
     ------
@@ -143,7 +209,7 @@ def open_dask(
     distributed = optional_import("distributed", "dask")
     if scheduler is not None:
         with _connect(distributed, scheduler) as client:
-            yield DaskExecutor(client, workers, time_limit)
+            yield DaskExecutor(client, workers, time_limit, worker_timeout)
         return
     count = 1 if workers is None else check_whole("workers", workers)
     check_time_limit(time_limit)
@@ -157,7 +223,7 @@ def open_dask(
         distributed.Client(cluster) as client,
     ):
         client.run(_leave_interrupts)
-        yield DaskExecutor(client, count, time_limit)
+        yield DaskExecutor(client, count, time_limit, worker_timeout)
 
 
 def _connect(distributed: Any, scheduler: str) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,6 +30,24 @@ class HasWorkers(Protocol):
     """An executor that says how many calls it makes at a time."""
 
     workers: int
+
+
+@runtime_checkable
+class ElasticExecutor(Protocol):
+    """An executor whose workers come and go.
+
+    It is given no more calls than it has workers at the moment, so that none waits
+    behind another one and is lost with its worker.
+    """
+
+    def capacity(self) -> int:
+        """Return how many calls its workers can make at a time now.
+
+        Raises
+        ------
+        BrokenExecutor
+            When there can be none any more, or was none for too long.
+        """
 
 
 @dataclass(frozen=True)
@@ -109,14 +129,21 @@ class Evaluations:
             When an evaluation finds the disk full, or its process can use the GPU no more
             and is not one that is replaced.
         """
+        is_elastic = isinstance(self._executor, ElasticExecutor)
+        patience = None if self._stop is None and not is_elastic else _PATIENCE
         while True:
-            self._fill()
+            capacity = self._capacity()
+            self._fill(capacity)
+            if self.is_stopping and (capacity == 0 or not self._running):
+                return None  # what was lost with the last worker is not waited for
             if not self._running:
-                return None
-            done, _ = wait(
-                self._running, None if self._stop is None else _PATIENCE, FIRST_COMPLETED
-            )
+                if not self._waiting:
+                    return None
+                time.sleep(_PATIENCE)  # for a worker
+                continue
+            done, _ = wait(self._running, patience, FIRST_COMPLETED)
             for future in done:
+                self._capacity()  # raises where it is not the fault of what was running
                 outcome = self._collect(future)
                 if outcome is not None:
                     return outcome
@@ -128,8 +155,18 @@ class Evaluations:
 
     # -- inside -------------------------------------------------------------------
 
-    def _fill(self) -> None:
-        while self._waiting and (self._workers is None or len(self._running) < self._workers):
+    def _capacity(self) -> float:
+        """Return how many evaluations can be under way now."""
+        most = math.inf if self._workers is None else self._workers
+        if not isinstance(self._executor, ElasticExecutor):
+            return most
+        try:
+            return min(most, self._executor.capacity())
+        except BrokenExecutor as error:
+            raise _broken(error) from error
+
+    def _fill(self, capacity: float) -> None:
+        while self._waiting and len(self._running) < capacity:
             if self.is_stopping:
                 return
             task = self._waiting.popleft()
@@ -177,9 +214,10 @@ def _result(future: Future[tuple[Evaluation, float]]) -> tuple[Evaluation, float
 
 def _broken(error: BrokenExecutor) -> ChildProcessError:
     """Neither is it the fault of what was running, nor can anything else be run."""
+    standard = isinstance(error, BrokenProcessPool)
+    hint = "; weaknas.execution.ProcessPool replaces workers that die" if standard else ""
     return ChildProcessError(
-        f"the executor is broken: {error}; what was measured is kept, the same call continues."
-        " weaknas.execution.ProcessPool replaces workers that die"
+        f"the executor is broken: {error}; what was measured is kept, the same call continues{hint}"
     )
 
 

@@ -22,6 +22,7 @@ def open_executor(
     scheduler: str | None = None,
     workers_per_gpu: int | None = None,
     time_limit: float | None = None,
+    worker_timeout: float | None = None,
 ) -> Iterator[Executor | None]:
     """Open what evaluations run on, and close it; left by an exception, end it at once.
 
@@ -38,6 +39,9 @@ def open_executor(
         Of worker processes.
     time_limit : float, optional
         Seconds that an evaluation may take.
+    worker_timeout : float, optional
+        Seconds that are waited while a Dask scheduler has no worker; default: that of
+        `DaskExecutor`.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def open_executor(
     """
     if kind is None and (workers_per_gpu is not None or time_limit is not None or (jobs or 1) > 1):
         kind = "process"
-    _check(kind, scheduler, workers_per_gpu, time_limit)
+    _check(kind, scheduler, workers_per_gpu, time_limit, worker_timeout)
     if jobs is not None:
         check_whole("jobs", jobs)
     check_time_limit(time_limit)
@@ -61,7 +65,8 @@ def open_executor(
     else:
         from weaknas.execution.dask import open_dask
 
-        with open_dask(scheduler, jobs, time_limit) as cluster:
+        patience = {} if worker_timeout is None else {"worker_timeout": worker_timeout}
+        with open_dask(scheduler, jobs, time_limit, **patience) as cluster:
             yield cluster
 
 
@@ -70,11 +75,14 @@ def _check(
     scheduler: str | None,
     workers_per_gpu: int | None,
     time_limit: float | None,
+    worker_timeout: float | None,
 ) -> None:
     if kind is not None and kind not in EXECUTORS:
         raise unknown("executor", kind, EXECUTORS)
     if scheduler is not None and kind != "dask":
         raise InputError(f"scheduler {scheduler} goes with the executor 'dask'")
+    if worker_timeout is not None and kind != "dask":
+        raise InputError("worker_timeout goes with the executor 'dask'")
     if workers_per_gpu is not None and kind != "process":
         raise InputError("workers_per_gpu goes with the executor 'process'")
     if time_limit is not None and kind == "thread":

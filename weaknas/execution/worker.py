@@ -9,8 +9,10 @@ import pickle
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from typing import Any
 
 from weaknas.errors import DeviceLost, FaultyEvaluator
 from weaknas.execution.errors import WorkerLost
@@ -51,6 +53,19 @@ def answer(payload: bytes) -> bytes:
         function, arguments, keywords = pickle.loads(payload)  # noqa: S301  # of our own making
     except (AttributeError, ImportError) as error:  # defined in a notebook or a session
         return _pickled(FaultyEvaluator(f"cannot be found by a worker process: {error}; {DEFINE}"))
+    return perform(function, arguments, keywords)
+
+
+def perform(
+    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> bytes:
+    """Make a call; pickle the pair of its result, or None, and its error, or None.
+
+    Raises
+    ------
+    DeviceLost
+        When the call does.
+    """
     try:
         return pickle.dumps((function(*arguments, **keywords), None))
     except DeviceLost:
