@@ -121,7 +121,9 @@ def check_number(
             return number
     bounds = {"at least": least, "above": above, "below": below}
     limits = [f"{side} {bound:g}" for side, bound in bounds.items() if abs(bound) < math.inf]
-    raise InputError(f"{name} must be a number {' and '.join(limits) or 'and finite'}, not {value}")
+    raise InputError(
+        f"{name} must be a number {' and '.join(limits) or 'and finite'}, not {value!r}"
+    )
 
 
 def refuse_set(what: str, values: object) -> None:
