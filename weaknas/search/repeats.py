@@ -23,8 +23,8 @@ _NEAR = 0.2  # in targets: how steep the way back is, is looked at so far around
 class Labels:
     """The labels of a search on the scale that a predictor is fitted to.
 
-    A label is ``f(x) + d + e``: what the features tell, what is particular to the
-    architecture, and what is to the training.
+    A label, in `History.unit`, is ``f(x) + d + e``: what the features tell, what is
+    particular to the architecture, and what is to the training.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ class Labels:
     def read(cls, history: History, transform: Transform, exhausted: Flags) -> Labels:
         """Read the labels of the architectures in `History.successful`."""
         owners, values = history.labels
+        values = values / history.unit
         transformed = transform(values)
         counts = np.bincount(owners)
         targets = np.bincount(owners, transformed) / counts
@@ -63,7 +64,7 @@ class Labels:
             counts,
             squares,
             exhausted,
-            history.scores[history.trainings > 0],
+            history.scores[history.trainings > 0] / history.unit,
             (transformed[order], values[order]),
         )
 

@@ -17,7 +17,7 @@ Transform: TypeAlias = Callable[[Floats], Floats]
 
 
 def raw(scores: Floats) -> Floats:
-    """Return the scores, shape (n,), as they are."""
+    """Return the scores, shape (n,), as they are, in `History.unit`: 1 but for huge ones."""
     return scores
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,9 @@ from weaknas.strategies._contenders import (
     rank_contenders,
 )
 
+_LEAST = 1e-100  # far from where squares, and sums of them, overflow or vanish
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 Scores: TypeAlias = npt.NDArray[np.float64]
 #: Epochs (or data fraction) of an evaluation; None stands for full training.
 Fidelity: TypeAlias = float | None
@@ -122,10 +128,20 @@ class History:
         return np.flatnonzero((self.trainings > 0) & (heights == heights.max(initial=-math.inf)))
 
     @property
+    def unit(self) -> float:
+        """1, or a power of two of the size of the scores where squares of them are no numbers."""
+        largest = float(np.abs(self._labels.values).max(initial=0.0))
+        is_usual = largest == 0 or _LEAST < largest < 1 / _LEAST
+        return 1.0 if is_usual else 2.0 ** math.frexp(largest)[1]
+
+    @property
     def noise_squares(self) -> float:
-        """Sum of the squared differences of all labels from the mean of their architecture."""
+        """Sum of the squared differences of all labels from the mean of their architecture.
+
+        In squares of `unit`.
+        """
         means = self.scores[self._owners.values]
-        return float(np.square(self._labels.values - means).sum())
+        return float(np.square((self._labels.values - means) / self.unit).sum())
 
     def successful_at(self, fidelity: Fidelity) -> tuple[Genotypes, Scores]:
         """Return genotypes and mean scores of one fidelity without the failed ones."""
@@ -156,6 +172,29 @@ class _Column:
         self._length += 1
 
 
+@dataclass(frozen=True)
+class _Always:
+    """The same number of trainings for every architecture."""
+
+    count: float
+
+    def __call__(self, architecture: Architecture) -> float:
+        return self.count
+
+
+def _one_at_a_time(
+    method: Callable[Concatenate[Any, _P], _T],
+) -> Callable[Concatenate[Any, _P], _T]:
+    """Let one thread at a time into a strategy; the others wait."""
+
+    @wraps(method)
+    def enter(strategy: Any, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with strategy._lock:
+            return method(strategy, *args, **kwargs)
+
+    return enter
+
+
 class Strategy(ABC):
     """Proposes architectures and learns from their scores.
 
@@ -163,7 +202,8 @@ class Strategy(ABC):
     fidelity, isomorphic ones counting as one, unless it decides to have it trained
     again, which only happens where `run` has said by `trainings` that another
     training may bring another score. Given the seed and what it was told it is
-    deterministic in any process.
+    deterministic in any process. Several threads may ask and tell; a copy, or one that
+    comes out of a pickle, goes on alike.
 
     Parameters
     ----------
@@ -199,6 +239,7 @@ class Strategy(ABC):
     """
 
     def __init__(self, space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> None:
+        self._lock = threading.RLock()
         self.space = space
         self.seed = check_seed(seed)
         self.batch_size = check_whole("batch_size", batch_size)
@@ -210,6 +251,20 @@ class Strategy(ABC):
         #: How many different trainings architectures have, where `run` has said it.
         self.trainings: Callable[[Architecture], float] | None = None
         self._limits: dict[int, float] = {}  # what it said, by fingerprint
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the lock, and the evaluator behind `trainings`; what it said stays.
+
+        Of architectures that come later, the copy believes the largest number so far.
+        """
+        state = {name: value for name, value in vars(self).items() if name != "_lock"}
+        if self.trainings is not None:
+            self._exhausted(np.arange(len(self.history)))
+            state["trainings"] = _Always(max(self._limits.values(), default=math.inf))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     # -- what users call ----------------------------------------------------------------
 
@@ -233,6 +288,7 @@ class Strategy(ABC):
         """All fidelities that are asked for, ascending; None, full training, comes last."""
         return (None,)
 
+    @_one_at_a_time
     def ask(self, n: int | None = None) -> list[Architecture]:
         """Propose architectures to train at `round_fidelity`.
 
@@ -267,6 +323,7 @@ class Strategy(ABC):
         self._pending_rows.update(zip(codes, rows, strict=True))
         return self.space.architectures(rows)
 
+    @_one_at_a_time
     def tell(
         self,
         architectures: Sequence[ArchitectureLike],
@@ -302,6 +359,7 @@ class Strategy(ABC):
         self.history.add(rows, values, fidelity)
         self._learn(rows, values)
 
+    @_one_at_a_time
     def contenders(self, n: int = 10) -> list[Contender]:
         """Return the trained architectures that are expected to be the best, the best first.
 
@@ -320,7 +378,8 @@ class Strategy(ABC):
         order = np.argsort(-estimates.mean, kind="stable")[:n]
         chosen = leading[order]
         architectures = self.space.architectures(self.history.genotypes[chosen])
-        return rank_contenders(architectures, self.history.trainings[chosen], estimates, order)
+        counts, unit = self.history.trainings[chosen], self.history.unit
+        return rank_contenders(architectures, counts, estimates, order, unit)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""
@@ -344,10 +403,10 @@ class Strategy(ABC):
         """Learn what `history` was just given, NaN for failures; optional."""
 
     def _estimate(self, entries: npt.NDArray[np.int64]) -> Estimates:
-        """Return what is known of the mean scores of entries of `history`, shape (k,)."""
+        """Return what is known of the mean scores of entries, shape (k,), in `History.unit`."""
         history = self.history
         return estimate_from_means(
-            history.scores[entries],
+            history.scores[entries] / history.unit,
             history.trainings[entries],
             history.noise_squares,
             self._exhausted(entries),

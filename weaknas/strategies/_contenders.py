@@ -136,14 +136,18 @@ def rank_contenders(
     counts: Indices,
     estimates: Estimates,
     chosen: Indices,
+    unit: float = 1.0,
 ) -> list[Contender]:
-    """Return contenders: architectures, counts of trainings, and their places in the estimates."""
+    """Return contenders: architectures, counts of trainings, and their places in the estimates.
+
+    `unit` is what the estimates are in.
+    """
     deviations, probabilities = estimates.deviations, estimates.probabilities_best()
     return [
         Contender(
             architecture,
-            float(estimates.mean[place]),
-            None if deviations is None else float(deviations[place]),
+            float(estimates.mean[place]) * unit,
+            None if deviations is None else float(deviations[place]) * unit,
             int(count),
             None if probabilities is None else float(probabilities[place]),
         )
