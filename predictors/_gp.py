@@ -29,7 +29,7 @@ _CACHED = 2**18  # numbers of 4 bytes that are worked on at a time
 _SMALLEST_NOISE = 1e-4
 _SMALLEST_VARIANCE = 1e-10
 _TYPICAL_NOISE = 0.05
-_TYPICAL = {"trend": 0.1, "particular": 0.02}  # where they are learnt
+_TYPICAL = {"trend": 0.1, "particular": 0.08}  # where they are learnt
 # Standard deviations of the log-normal priors. Features and targets are scaled
 # before, so they mean the same for every data set.
 _PRIOR_VARIANCE, _PRIOR_LENGTH, _PRIOR_NOISE, _PRIOR_FURTHER = 1.5, 0.5, 1.5, 1.5

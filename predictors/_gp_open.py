@@ -15,6 +15,7 @@ from weaknas.predictors._gp import (
     Scaling,
     fit_hyperparameters,
 )
+from weaknas.predictors._gp_active import LARGEST, ActiveLabels
 from weaknas.predictors.open_model import OpenModel
 
 
@@ -33,6 +34,8 @@ class OpenGaussianProcess(OpenModel):
         See `GaussianProcess`.
     dtype : type
         Precision of predictions; single is twice as fast.
+    largest : int, optional
+        See `ActiveLabels`.
     """
 
     _GROWTH = 1.1
@@ -46,6 +49,7 @@ class OpenGaussianProcess(OpenModel):
         additive: bool = False,
         max_iter: int = 15,
         dtype: type[np.floating[Any]] = np.float32,
+        largest: int | None = LARGEST,
     ) -> None:
         self._scaling = Scaling(
             np.asarray(reference, dtype=np.float32),
@@ -54,7 +58,7 @@ class OpenGaussianProcess(OpenModel):
             additive=additive,
             dtype=dtype,
         )
-        self._max_iter, self._fitted_at = max_iter, 0
+        self._max_iter, self._active = max_iter, ActiveLabels(self._GROWTH, largest)
         self._hyper: Hyperparameters
 
     @property
@@ -64,10 +68,10 @@ class OpenGaussianProcess(OpenModel):
 
     def fit(self, features: Any, targets: Floats, repeats: Repeats | None = None) -> None:
         """Condition on features, shape (n, f), with targets, means of so many trainings."""
-        points = self._scaling(features)
-        labels = len(points) + (0 if repeats is None else repeats.freedom)
-        if labels >= self._GROWTH * self._fitted_at:
-            self._fitted_at = labels
+        must_fit = self._active.update(targets, repeats)
+        self._points, active = self._scaling(features), self._active.indices
+        points, targets, repeats = self._points[active], targets[active], self._active.of(repeats)
+        if must_fit:
             self._hyper = fit_hyperparameters(
                 points,
                 targets,
@@ -94,8 +98,11 @@ class OpenGaussianProcess(OpenModel):
 
     def joint(self, errors: Floats, features: Any) -> Joint:
         """Return the scores behind the labels, together with those of features."""
-        points = self._scaling(features)
-        return self._posterior.joint(errors, points, self._posterior.whiten(points))
+        others = self._active.others(len(errors))
+        points = np.concatenate([self._points[others], self._scaling(features)])
+        active = errors[self._active.indices]
+        joint = self._posterior.joint(active, points, self._posterior.whiten(points))
+        return self._active.spread(joint, others)
 
     def covariance(self, features: Any) -> tuple[Floats, float]:
         """Return the covariance of features, shape (m, m), and the noise of one training."""

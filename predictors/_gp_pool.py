@@ -18,6 +18,7 @@ from weaknas.predictors._gp import (
     fit_hyperparameters,
     row_slices,
 )
+from weaknas.predictors._gp_active import ActiveLabels
 from weaknas.predictors.pool import PoolModel, Rows
 
 _FAR = 30.0  # root mean square distances from zero
@@ -106,7 +107,7 @@ class GaussianProcessPool(PoolModel):
     ) -> None:
         scaling = Scaling(features, groups=groups, trend=trend, additive=additive)
         self._points, self._max_iter = Points(features, scaling), max_iter
-        self._fitted_at = 0
+        self._active, self._all_rows = ActiveLabels(self._GROWTH), np.empty(0, dtype=np.int64)
         # Rows of the whitened covariance with the pool, and room for more.
         self._buffer: Reals = np.empty((0, len(features)), dtype=np.float32)
         self._start(Hyperparameters.typical(len(scaling.blocks)))
@@ -118,9 +119,10 @@ class GaussianProcessPool(PoolModel):
 
     def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
         """Condition on the rows, shape (n,), with targets, means of so many trainings."""
-        labels = len(rows) + (0 if repeats is None else repeats.freedom)
-        if labels >= self._GROWTH * self._fitted_at:
-            self._fitted_at = labels
+        must_fit = self._active.update(targets, repeats)
+        self._all_rows, active = rows, self._active.indices
+        rows, targets, repeats = rows[active], targets[active], self._active.of(repeats)
+        if must_fit:
             hyper = fit_hyperparameters(
                 self._points[rows],
                 targets,
@@ -150,9 +152,12 @@ class GaussianProcessPool(PoolModel):
 
     def joint(self, errors: Floats, rows: Rows) -> Joint:
         """Return the scores behind the labels, together with those of rows; see `Posterior`."""
-        return self._posterior.joint(
-            errors, self._points[rows], self._buffer[: len(self._rows), rows]
-        )
+        others = self._active.others(len(errors))
+        rows = np.concatenate([self._all_rows[others], rows])
+        whitened = self._buffer[: len(self._rows), rows]
+        active = errors[self._active.indices]
+        joint = self._posterior.joint(active, self._points[rows], whitened)
+        return self._active.spread(joint, others)
 
     def _start(self, hyper: Hyperparameters) -> None:
         kernel = Kernel(hyper, self._points.scaling)

@@ -81,7 +81,8 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         X, y, counts = check_counts(sample_weight, X, y)
-        self._model = OpenGaussianProcess(X, **self.get_params(deep=False), dtype=np.float64)
+        parameters = self.get_params(deep=False)
+        self._model = OpenGaussianProcess(X, **parameters, dtype=np.float64, largest=None)
         self._model.fit(X, y, None if counts is None else Repeats.counted(counts))
         self.hyperparameters_ = self._model.hyperparameters
         return self

@@ -100,6 +100,11 @@ class SearchSpace(ABC):
         rows = np.asarray(genotypes)
         return np.asarray(((rows >= 0) & (rows < self.cardinalities)).all(axis=1))
 
+    @property
+    def shared_choices(self) -> list[npt.NDArray[np.int64]]:
+        """Columns of decisions that have the same choices, each two of them or more."""
+        return []
+
     # -- size and identity --------------------------------------------------------
 
     @property

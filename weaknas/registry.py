@@ -134,6 +134,7 @@ ENCODERS = Registry(
         "path-counts": "weaknas.encoders:PathCountsEncoder",
         "path-statistics": "weaknas.encoders:PathStatisticsEncoder",
         "truncated-path": "weaknas.encoders:TruncatedPathEncoder",
+        "value-counts": "weaknas.encoders:ValueCountsEncoder",
         "variables": "weaknas.encoders:VariablesEncoder",
         "zero-cost": "weaknas.encoders:ZeroCostEncoder",
     },

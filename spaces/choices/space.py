@@ -110,6 +110,14 @@ class ChoiceSpace(SearchSpace):
         extra = {"conditions": conditions} if conditions else {}
         return super().describe() | {"choices": choices} | extra
 
+    @property
+    def shared_choices(self) -> list[npt.NDArray[np.int64]]:
+        """Columns of decisions that have the same values, each two of them or more."""
+        columns: dict[tuple[str, ...], list[int]] = {}
+        for column, texts in enumerate(self.texts):
+            columns.setdefault(tuple(texts), []).append(column)
+        return [np.array(alike) for alike in columns.values() if len(alike) > 1]
+
     # -- values -------------------------------------------------------------------
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:

@@ -69,6 +69,11 @@ class PartOfSpace(SearchSpace):
         return self.whole.canonical_ids(genotypes)
 
     @property
+    def shared_choices(self) -> list[npt.NDArray[np.int64]]:
+        """Those of the whole space."""
+        return self.whole.shared_choices
+
+    @property
     def has_graphs(self) -> bool:
         """Whether the whole space has graphs."""
         return self.whole.has_graphs

@@ -25,12 +25,13 @@ from weaknas.encoders import (
     PathEncoder,
     PathStatisticsEncoder,
     TruncatedPathEncoder,
+    ValueCountsEncoder,
     VariablesEncoder,
     find_layout,
 )
 from weaknas.errors import InputError
 from weaknas.registry import list_encoders_for
-from weaknas.spaces import ChoiceSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.spaces.nasbench201.cell import OPERATIONS
 
@@ -88,6 +89,33 @@ def test_variables_by_hand():
     features = encoder.fit_transform(np.array([[1, 0, 4], [2, 1, 1]]))
     np.testing.assert_array_equal(features, [[0.5, 1, 0, 1], [1, 0, 1, 0.25]])
     assert encoder.groups == [slice(0, 1), slice(1, 3), slice(3, 4)]
+
+
+def test_decisions_that_share_their_choices_are_alike():
+    space = ChoiceSpace(
+        {
+            "a": ["x", "y"],
+            "width": [1, 2, 3],
+            "b": ["x", "y"],
+            "other": ["x", "z"],
+            "wide": [1, 2, 3],
+        }
+    )
+    assert [columns.tolist() for columns in space.shared_choices] == [[0, 2], [1, 4]]
+    rows = np.array([[0, 2, 1, 1, 0], [1, 1, 1, 0, 1]])
+    encoder = VariablesEncoder(space)
+    # ranks of both widths, one column a choice of `other`, then a and b by choice: x, y
+    expected = [[1, 0, 1, 0, 1, 0, 0, 1], [0.5, 1, 0, 0.5, 0, 0, 1, 1]]
+    np.testing.assert_array_equal(encoder.fit_transform(rows), expected)
+    assert encoder.groups == [slice(a, b) for a, b in [(0, 1), (1, 3), (3, 4), (4, 6), (6, 8)]]
+    counts = ValueCountsEncoder(space).fit_transform(rows)
+    np.testing.assert_array_equal(counts, [[1, 1, 1, 0, 1], [0, 2, 0, 2, 0]])
+    few = ChoiceSpace({"a": ["x", "y", "z"], "b": ["x", "y", "z"]})  # fewer decisions than choices
+    assert VariablesEncoder(few).groups == [slice(0, 3), slice(3, 6)]
+    part = ConstrainedSpace(space, "width<=1", {"width": lambda rows: rows[:, 1]})
+    assert part.shared_choices[0].tolist() == [0, 2]
+    with pytest.raises(InputError, match="share their choices"):
+        ValueCountsEncoder(ChoiceSpace({"a": ["x", "y"], "b": ["p", "q"]}))
 
 
 def test_large_sets_of_values_have_few_columns():

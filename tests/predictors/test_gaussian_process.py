@@ -14,6 +14,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from weaknas.predictors import _gp
 from weaknas.predictors._base import Repeats
+from weaknas.predictors._gp_active import ActiveLabels
 from weaknas.predictors._gp_pool import GaussianProcessPool
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.open_model import OpenPool
@@ -472,3 +473,58 @@ def test_an_additive_process_learns_how_much_adds_up() -> None:
     pool = whole.for_pool(features)
     pool.fit(np.arange(40), sums[:40])
     np.testing.assert_allclose(pool.predict()[0][40:], whole.predict(features[40:]), atol=0.1)
+
+
+def test_active_labels_are_the_best_and_some_of_the_rest():
+    targets = np.random.default_rng(0).normal(size=1000)
+    active = ActiveLabels(1.25, largest=40)
+    assert active.update(targets[:30], None)
+    assert active.indices.tolist() == list(range(30))
+    assert not active.update(targets[:36], None)  # grown by less than a quarter
+    assert active.indices.tolist() == list(range(36))
+    assert active.update(targets[:200], None)
+    assert len(active.indices) == 40
+    best = set(np.argsort(-targets[:200])[:20].tolist())
+    assert best < set(active.indices.tolist())
+    assert not active.update(targets[:204], None)
+    assert active.indices[-4:].tolist() == [200, 201, 202, 203]
+    sizes = []
+    for count in range(204, 1000, 2):
+        active.update(targets[:count], None)
+        sizes.append(len(active.indices))
+        assert len(np.unique(active.indices)) == sizes[-1]
+    assert max(sizes) <= 50
+    unlimited = ActiveLabels(1.25, largest=None)
+    assert unlimited.update(targets, None)
+    assert len(unlimited.indices) == 1000
+
+
+@pytest.mark.parametrize("make", ["for_pool", "for_any"])
+def test_scores_behind_labels_that_are_left_out(make, monkeypatch):
+    """They are what the features say, and stand where their labels do; the others as ever."""
+    process, rows, errors = GaussianProcess(groups=GROUPS), np.arange(120), np.ones(120)
+    errors[::3] = 0.25
+    repeats = Repeats(1 / errors, errors, squares=30.0, freedom=120)
+
+    def fitted(rows, targets, repeats, largest):
+        bound = getattr(process, make)(FEATURES)
+        bound._active = ActiveLabels(1.25, largest)
+        model = bound if make == "for_pool" else OpenPool(bound, FEATURES)
+        model.fit(rows, targets, repeats)
+        return model, bound._active
+
+    model, active = fitted(rows, LABELS[:120], repeats, 40)
+    kept, others, candidates = active.indices, active.others(120), np.array([130, 140])
+    assert len(kept) == 40
+    assert set(np.argsort(-LABELS[:120])[:20].tolist()) < set(kept.tolist())
+    joint = model.joint(errors, candidates)
+    part, _ = fitted(kept, LABELS[kept], active.of(repeats), None)
+    expected = part.joint(errors[kept], candidates)
+    both = np.append(kept, [120, 121])
+    np.testing.assert_allclose(joint.mean[both], expected.mean, rtol=1e-5)
+    np.testing.assert_allclose(joint.covariance[np.ix_(both, both)], expected.covariance, atol=1e-4)
+    mean, std = model.predict()
+    np.testing.assert_allclose(joint.mean[others], mean[others], rtol=1e-5)
+    variance = np.diag(joint.covariance)[others] - joint.particular
+    np.testing.assert_allclose(variance, std[others] ** 2, atol=1e-2)
+    assert joint.particular > 0

@@ -44,3 +44,15 @@ def test_pareto_mobilenet(tmp_path, shared_data, monkeypatch):
     assert rows.keys() == {"weaknas", "random"}
     assert 0 <= rows["weaknas"]["mean"] < rows["random"]["mean"] < 100
     assert figures == {"pareto-mobilenet.png"}
+
+
+def test_many_tables(tmp_path):
+    results, _ = run("many_tables", tmp_path)
+    result = results["many-tables-quick"]
+    assert {row["group"] for row in result["tables"]} == {"chains", "random"}
+    for row in result["tables"]:
+        assert set(row["queries"]) == {"weaknas", "local-search"}
+        assert 1 <= row["queries"]["weaknas"]["mean"] <= result["budget"]
+        assert row["ratio"]["weaknas"] > 0
+    again = run("many_tables", tmp_path)[0]["many-tables-quick"]  # from the file of runs
+    assert again["tables"] == result["tables"]

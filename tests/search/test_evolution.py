@@ -8,7 +8,7 @@ import pytest
 import weaknas
 from weaknas.encoders import OneHotEncoder
 from weaknas.search.candidates import ListedCandidates
-from weaknas.search.evolution import EvolvedCandidates, default_candidates
+from weaknas.search.evolution import EvolvedCandidates, cover, default_candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, distinct
 from weaknas.spaces.mobilenetv3 import MobileNetV3
@@ -34,6 +34,33 @@ def test_what_cannot_be_listed_evolves():
     assert isinstance(default_candidates(CHAIN, OneHotEncoder(CHAIN)), EvolvedCandidates)
     cells = weaknas.get_space("nasbench201")
     assert isinstance(default_candidates(cells, OneHotEncoder(cells)), ListedCandidates)
+
+
+def test_every_choice_is_covered_rare_ones_included():
+    """Value 0 of each decision is in one of some hundred members of a space with a limit."""
+    names, rng = [f"v{i}" for i in range(10)], generator(3)
+    whole = ChoiceSpace({f"layer{i}": names for i in range(12)})
+    prices = rng.uniform(0.5, 1.5, size=(12, 10))
+    prices[:, 0] = 6.0
+    space = ConstrainedSpace(
+        whole, ["price<=16"], {"price": lambda rows: prices[np.arange(12), rows].sum(axis=1)}
+    )
+    share = (space.sample(2000, generator()) == 0).mean()
+    assert 0 < share < 0.03
+    candidates = EvolvedCandidates(space, OneHotEncoder(space))
+    first = candidates.sample(12, generator(1))
+    assert space.contains(first).all()
+    assert len(np.unique(space.fingerprint(first))) == 12
+    covered = [len(set(column)) for column in first.T.tolist()]
+    assert np.mean(covered) > 8  # of 10; a draw of 12 has about 6.5
+    start = candidates.pool(told(space), generator(2)).genotypes
+    assert all(set(column) == set(range(10)) for column in start.T.tolist())
+
+
+def test_cover_takes_what_was_chosen_least():
+    rows = np.array([[0, 0], [0, 1], [1, 1], [0, 0]])
+    np.testing.assert_array_equal(cover(rows, np.array([2, 2]), 2), [[0, 0], [1, 1]])
+    assert len(cover(rows, np.array([2, 2]), 9)) == 4
 
 
 def test_evolution_reaches_the_most_wanted_architecture():

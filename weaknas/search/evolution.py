@@ -31,6 +31,8 @@ _EXPANDED = 3  # architectures a generation whose neighbours are all looked at
 _MOST_MUTATIONS = 4  # in a row
 _STALE = 2  # generations without something better, after which an evolution ends
 _PRESSURE = 2.0  # exponent: how much likelier the better are to be parents
+_DRAWN = 32  # for each of the initial sample, of which one is chosen
+_MOST_COVERING = 100  # architectures that all choices occur in
 
 
 class EvolvedCandidates(Candidates):
@@ -82,9 +84,18 @@ class EvolvedCandidates(Candidates):
         self.encoder = encoder.fit(sample)
         #: Features of a sample of the space.
         self.reference = encoder.transform(sample)
+        self._covering = cover(sample, space.cardinalities, min(_MOST_COVERING, size))
         self.layout = find_layout(encoder)
         self.narrowing: Narrowing = Narrowing(space, rng)
         self._record, self._stale = -np.inf, 0
+
+    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+        """Draw n architectures in which as many different choices occur as may be.
+
+        A choice that few architectures within limits have would else not be tried for long.
+        """
+        drawn = self.space.canonicalize(self.space.sample(_DRAWN * n, rng))
+        return cover(drawn, self.space.cardinalities, n)
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return where an evolution starts."""
@@ -140,7 +151,10 @@ class EvolvedCandidates(Candidates):
         best = genotypes[np.argsort(-scores, kind="stable")[:_INCUMBENTS]]
         narrow = self.narrowing.sample(self.parents, rng)
         wide = self.space.sample(2 * self.parents - len(narrow), rng)
-        return np.vstack([best, narrow, wide])
+        # What has any choice, and the like of the best that has it.
+        parents = best[rng.integers(len(best), size=len(self._covering))]
+        mixed = self.space.crossover(parents, self._covering, rng)
+        return np.vstack([best, narrow, wide, self._covering, mixed])
 
     def _breed(self, living: _Population, rng: np.random.Generator) -> Genotypes:
         order = living.ranked[: self.parents]
@@ -164,6 +178,35 @@ class EvolvedCandidates(Candidates):
         if self._stale == self.patience:
             self.narrowing.widen()
             self._stale = 0
+
+
+def cover(genotypes: Genotypes, cardinalities: npt.NDArray[np.integer], n: int) -> Genotypes:
+    """Choose n genotypes in which every choice occurs that can be, rare ones included.
+
+    One after the other, each the one whose choices were chosen least so far: a choice
+    that occurs k times counts 1 / (1 + k).
+
+    Parameters
+    ----------
+    genotypes : ndarray of int, shape (m, d)
+        The first one is taken first.
+    cardinalities : ndarray of int, shape (d,)
+    n : int
+
+    Returns
+    -------
+    ndarray of int, shape (min(n, m), d)
+    """
+    places = genotypes + np.cumsum(cardinalities) - cardinalities
+    worth = np.ones(int(cardinalities.sum()))
+    left = np.ones(len(genotypes), dtype=bool)
+    chosen: list[int] = []
+    for _ in range(min(n, len(genotypes))):
+        values = np.where(left, worth[places].sum(axis=1), -1.0) if chosen else left
+        chosen.append(int(np.argmax(values)))
+        left[chosen[-1]] = False
+        worth[places[chosen[-1]]] = 1.0 / (1.0 / worth[places[chosen[-1]]] + 1.0)
+    return genotypes[chosen]
 
 
 class _Population:

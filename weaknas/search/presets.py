@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weaknas.components import parse_label
+from weaknas.encoders import VariablesEncoder
 from weaknas.errors import unknown
 from weaknas.predictors.regressor import ReadsGraphs, Regressor
 from weaknas.registry import ENCODERS, get_predictor
@@ -100,16 +101,16 @@ _GRAPH_BLOCKS: tuple[str, ...] = (
     "operation-pairs",
     "costs",
 )
-_CHOICE_BLOCKS = ("variables", "one-hot", "costs")
-# Where each decision would be a block, but there are too many to learn a length scale of each.
-_MANY_CHOICES_BLOCKS = ("one-hot", "costs")
-_MANY_CHOICES = 20
+_CHOICE_BLOCKS = ("variables", "one-hot", "value-counts", "costs")
+# Where there are too many decisions to learn a length scale of each.
+_MANY_CHOICES_BLOCKS = ("one-hot", "value-counts", "costs")
+_MOST_LENGTHS = 20
 
 
 def default_encoder(space: SearchSpace) -> str:
     """Return the encoding of a space that the default predictor works with."""
     blocks = _GRAPH_BLOCKS if space.has_graphs else _CHOICE_BLOCKS
-    if not space.has_graphs and space.n_variables > _MANY_CHOICES:
+    if not space.has_graphs and len(VariablesEncoder(space).groups) > _MOST_LENGTHS:
         blocks = _MANY_CHOICES_BLOCKS
     return "+".join(name for name in blocks if ENCODERS.load(name).supports(space))
 
@@ -120,6 +121,7 @@ def _is_huge(space: SearchSpace) -> bool:
 
 
 # What adds up over the decisions is learnt soonest where few of their combinations are seen.
+_CHOICES: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True}}
 _HUGE: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True, "max_iter": 25}}
 
 
@@ -127,7 +129,8 @@ def _default(space: SearchSpace) -> Preset:
     encoder = default_encoder(space)
     if _is_huge(space):
         return Preset("gp", encoder, "ei", "compressed", 10, 5, _HUGE)
-    return Preset("gp", encoder, "ei", "rank-normal", 5, 2)
+    options = {} if space.has_graphs else _CHOICES
+    return Preset("gp", encoder, "ei", "rank-normal", 5, 2, options)
 
 
 def _paper(space: SearchSpace) -> Preset:
