@@ -30,7 +30,7 @@ print(len(benchmark.space.architecture_fingerprints), "of them are different arc
 search = weaknas.WeakNAS(benchmark.space, seed=0)
 result = weaknas.run(search, benchmark, budget=budget)
 print("best cell:", result.best.architecture.text)
-print(f"observed {result.best.score:.2f} %, regret {result.regret:.2f}")
+print(f"expected {result.best.score:.2f} %, regret {result.regret:.2f}")
 
 # %%
 # Trials are a table; rounds show how the queries move towards good cells.

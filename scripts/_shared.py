@@ -17,8 +17,8 @@ from weaknas.laboratory.experiment import Experiment, Target, parse_strategy
 from weaknas.laboratory.folder import versions
 from weaknas.laboratory.results import compare, read_queries
 from weaknas.laboratory.summary import by_dataset, collect
-from weaknas.registry import get_benchmark
 from weaknas.reports import plots
+from weaknas.runs.problem import build_problem
 
 SPACE = "nasbench201"
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
@@ -47,6 +47,7 @@ def run(
     space: str = SPACE,
     datasets: Sequence[str] = DATASETS,
     labels: str = "one-seed",
+    noise: float | None = None,
     optimum: Target = "validation",
     runs: int = 100,
     budget: int = 300,
@@ -57,7 +58,7 @@ def run(
     experiment = Experiment(
         space,
         {
-            dataset: partial(get_benchmark, space, dataset=dataset, labels=labels)
+            dataset: partial(build_problem, space, dataset=dataset, labels=labels, noise=noise)
             for dataset in datasets
         },
         {label: parse_strategy(label) for label in strategies},

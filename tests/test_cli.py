@@ -238,7 +238,7 @@ def test_another_configuration_in_the_same_folder(call, tmp_path):
 
 def test_a_larger_budget_continues_and_a_smaller_one_is_refused(call, tmp_path):
     folder = tmp_path / "run"
-    for budget, message in ((9, ""), (9, "already finished: 9 queries are in"), (14, "")):
+    for budget, message in ((9, ""), (9, "already finished: 9 trainings are in"), (14, "")):
         code, out, err = call("search", "--budget", budget, "--output", folder, "--json")
         assert code == 0
         assert json.loads(out)["queries"] == json.loads(out)["budget"] == budget
@@ -419,6 +419,17 @@ def wait_for(condition, running, seconds=300):
         assert running.poll() is None, running.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_what_is_returned_is_printed_with_how_sure_that_is(call):
+    options = ("--strategy", "random:confirm=5", "--labels", "resampled", "--budget", 30)
+    code, out, _ = call("search", "nasbench201", "--dataset", "cifar10", *options)
+    assert code == 0
+    (returned,) = re.findall(r"^ +returned  (\S+): \S+ \+- \S+ \(3 trainings\), (.*)$", out, re.M)
+    assert re.fullmatch(r"best with probability [01]\.\d\d", returned[1])
+    (rival,) = re.findall(r"^ +runner-up  (\S+): .* best with probability 0\.\d\d$", out, re.M)
+    assert rival != returned[0]
+    assert "30 trainings of 20 architectures" in out
 
 
 def test_numbers_of_numpy_are_not_printed(call):

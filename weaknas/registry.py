@@ -12,6 +12,7 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import inspect
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -217,6 +218,9 @@ BENCHMARKS = Registry(
 )
 
 
+_REPEATING = ("repeats", "confirm")
+
+
 def list_spaces(pattern: str = "*") -> list[str]:
     """Return the names of the search spaces that match a shell-style pattern."""
     return SPACES.names(pattern)
@@ -337,15 +341,57 @@ def get_predictor(name: str, **options: Any) -> Any:
     return PREDICTORS.build(name, **options)
 
 
-def get_strategy(name: str, space: SearchSpace, **options: Any) -> Any:
+def check_strategy_options(name: str, options: Iterable[str]) -> None:
+    """Refuse options that a strategy does not take; ``repeats`` and ``confirm`` every one does.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown, or an option; the message has the closest match.
+    """
+    parameters = inspect.signature(STRATEGIES.load(name)).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = {parameter.name: None for parameter in parameters} | dict.fromkeys(_REPEATING)
+    names = [option for option in known if option not in ("space", "seed")]
+    for option in options:
+        if option not in names:
+            raise unknown(f"option of the strategy {name!r}:", option, names)
+
+
+def get_strategy(
+    name: str,
+    space: SearchSpace,
+    *,
+    repeats: int | str | None = None,
+    confirm: int | str | None = None,
+    **options: Any,
+) -> Any:
     """Return a new strategy by name.
+
+    Parameters
+    ----------
+    name : str
+    space : SearchSpace
+    repeats : {"never", "auto"} or int, optional
+        Whether architectures are trained again: never, the default of all but WeakNAS, as the
+        search decides, or every one so often at once.
+    confirm : int or "auto", optional
+        How many of the best are trained again at the end of the budget, or as it seems
+        worth it at any time; see `weaknas.strategies.Repeating`.
+    **options
+        Of the strategy.
 
     Raises
     ------
     InputError
         When the name or an option is unknown.
     """
-    return STRATEGIES.build(name, space, **options)
+    if "repeats" in inspect.signature(STRATEGIES.load(name)).parameters:  # it decides by itself
+        options["repeats"] = "never" if isinstance(repeats, int) else repeats
+        repeats = repeats if isinstance(repeats, int) else None
+    strategy = STRATEGIES.build(name, space, **options)
+    return _import("weaknas.strategies:with_repeats")(strategy, repeats, confirm)
 
 
 def get_evaluator(name: str, space: SearchSpace, **options: Any) -> Any:

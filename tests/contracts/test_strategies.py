@@ -21,7 +21,7 @@ from weaknas.predictors.mlp import MLP
 from weaknas.registry import STRATEGIES, get_space, get_strategy
 from weaknas.runs.runner import Result, run
 from weaknas.spaces import Architecture, ChoiceSpace, ConstrainedSpace, SearchSpace
-from weaknas.strategies import Hyperband, Strategy
+from weaknas.strategies import Hyperband, Repeating, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS = {"brp-nas": "torch", "optuna-gp": "torch", "optuna-cmaes": "cmaes"}
@@ -53,13 +53,14 @@ def build(name: str, space: SearchSpace, seed: int = 0, **options: Any) -> Strat
     factory = STRATEGIES.load(name)
     if isinstance(factory, type) and issubclass(factory, Hyperband):
         options["resources"] = RESOURCES
-    strategy: Strategy = get_strategy(name, space, seed=seed, **options)
+    made: Strategy = get_strategy(name, space, seed=seed, **options)
+    strategy: Any = made.strategy if isinstance(made, Repeating) else made
     if name in {"bananas", "brp-nas", "npenas"}:  # a network that is fitted in no time
         strategy.predictor = MLP(hidden=(8,), max_iter=10, members=2)
     if name == "optuna-gp":  # seconds a trial: for the last ones of a run alone
         strategy.sampler._n_startup_trials = BUDGET - 4
         strategy.tries = 1
-    return strategy
+    return made
 
 
 class Judge:
@@ -199,6 +200,64 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(name: str, tmp_pa
     rest = run(build(name, small_space(), 2), judge, 25, output=tmp_path)
     assert trail(rest) == trail(whole)
     assert len(judge.paid) == 25 - 13
+
+
+class Noisy(Judge):
+    """Two or three trainings of an architecture, which differ; may die before one of them."""
+
+    def __init__(self, dies: float = math.inf) -> None:
+        super().__init__()
+        self.dies = dies
+        self.shown: list[tuple[str, float | None, int]] = []
+
+    def trainings(self, architecture: Architecture) -> float:
+        return 2 + architecture.genotype[0] % 2
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        if len(self.shown) == self.dies:
+            raise KeyboardInterrupt
+        honest = super().evaluate(architecture, seed=seed, fidelity=fidelity)
+        training = seed % int(self.trainings(architecture))
+        self.shown.append((architecture.id, fidelity, training))
+        return Evaluation(honest.score + 0.3 * training, cost=honest.cost)
+
+
+@every_strategy
+@pytest.mark.parametrize(
+    "options", [{"confirm": 4}, {"confirm": "auto"}, {"repeats": 2, "confirm": 2}], ids=str
+)
+def test_with_repeats_no_training_is_paid_twice_and_none_is_lost(
+    name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    space, budget = get_space("nasbench201"), 26
+    judge = Noisy()
+    whole = run(build(name, space, 2, **options), judge, budget)
+    assert len(set(judge.shown)) == len(judge.shown) == len(whole.trials) == budget
+    repeats = [t.repeat for t in whole.trials]
+    assert max(repeats) > 0
+    if options == {"confirm": 4} and name not in GRADED | {"weaknas"}:
+        assert repeats == [0] * 18 + repeats[18:]
+        best = sorted(whole.trials[:18], key=lambda trial: -trial.score)
+        again = {trial.architecture.id for trial in whole.trials[18:]}
+        assert again == {trial.architecture.id for trial in best[: len(again)]}
+        assert sum(item.trainings == 3 for item in whole.contenders) <= 4
+    with pytest.raises(KeyboardInterrupt):  # in the middle of the repeats
+        run(build(name, space, 2, **options), Noisy(dies=22), budget, output=tmp_path)
+    rest = Noisy()
+    resumed = run(build(name, space, 2, **options), rest, budget, output=tmp_path)
+    assert trail(resumed) == trail(whole)
+    assert judge.shown[22:] == rest.shown
+    assert resumed.contenders == whole.contenders
+
+
+@every_strategy
+def test_nothing_is_repeated_where_trainings_do_not_differ(name: str) -> None:
+    options = {"repeats": 3, "confirm": 2}
+    plain = run(build(name, small_space(), 1, repeats="never"), Judge(), 20)
+    again = run(build(name, small_space(), 1, **options), Judge(), 20)
+    assert trail(again) == trail(plain)
 
 
 @every_strategy

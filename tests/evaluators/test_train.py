@@ -107,15 +107,6 @@ def test_fidelities_are_whole_epochs(cell: Architecture, fidelity: float) -> Non
         evaluator.evaluate(cell, seed=1, fidelity=fidelity)
 
 
-def test_repeats_are_averaged(cell: Architecture) -> None:
-    one, two = make(repeats=1).evaluate(cell, seed=1), make(repeats=2).evaluate(cell, seed=1)
-    other = 2 * np.array(curve_of(two)) - np.array(curve_of(one))  # of the second seed
-    assert np.allclose(other * 449, np.rint(other * 449))
-    assert two.score == pytest.approx((curve_of(one)[-1] + other[-1]) / 2)
-    assert two.metrics["deviation"] == pytest.approx(np.std([one.score, other[-1]], ddof=1))
-    assert two.cost > 0
-
-
 def test_unfinished_trainings_are_continued(
     cell: Architecture, tmp_path: Path, epochs_trained: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +207,6 @@ def test_the_curve_may_end_a_training(cell: Architecture) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"repeats": 0}, "repeats must be at least 1, not 0"),
         ({"fraction": 2}, "fraction must be above 0 and at most 1, not 2"),
         ({"fraction": "abc"}, "fraction must be above 0 and at most 1, not 'abc'"),
         ({"stop": "foo"}, "stop must be a function of the learning curve, not 'foo'"),

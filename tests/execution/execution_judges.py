@@ -42,7 +42,8 @@ class Judge:
     def evaluate(
         self, architecture: Architecture, *, seed: int, fidelity: float | None = None
     ) -> Evaluation:
-        self.mark("begin", architecture)
+        key = self.key(architecture, seed)
+        self.mark("begin", key)
         kind, times = self.faults.get(architecture.id, ("", 0))
         begun = [line for line in marks(self.folder) if line[:2] == ("begin", architecture.id)]
         if len(begun) <= times:
@@ -51,8 +52,8 @@ class Judge:
             happen("hang")
         self.work(seed)
         Judge.done += 1
-        self.mark("end", architecture)
-        value = float("nan") if kind == "nan" else score(architecture)
+        self.mark("end", key)
+        value = float("nan") if kind == "nan" else self.score(architecture, seed)
         return Evaluation(value, cost=1.0)
 
     def work(self, seed: int) -> None:
@@ -61,11 +62,30 @@ class Judge:
     def describe(self) -> dict[str, Any]:
         return {"judge": 1}
 
-    def mark(self, event: str, architecture: Architecture) -> None:
-        line = f"{event} {architecture.id} {os.getpid()}\n".encode()
+    def key(self, architecture: Architecture, seed: int) -> str:
+        return architecture.id
+
+    def score(self, architecture: Architecture, seed: int) -> float:
+        return score(architecture)
+
+    def mark(self, event: str, key: str) -> None:
+        line = f"{event} {key} {os.getpid()}\n".encode()
         handle = os.open(self.folder / "marks", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(handle, line)
         os.close(handle)
+
+
+class Noisy(Judge):
+    """Of an architecture there are trainings without end, told apart by their seeds."""
+
+    def trainings(self, architecture: Architecture) -> float:
+        return math.inf
+
+    def key(self, architecture: Architecture, seed: int) -> str:
+        return f"{architecture.id}@{seed}"
+
+    def score(self, architecture: Architecture, seed: int) -> float:
+        return score(architecture) + seed % 17
 
 
 class Held(Judge):

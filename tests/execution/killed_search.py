@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from execution_judges import SPACE, Judge
+from execution_judges import SPACE, Judge, Noisy
 
 import weaknas
 from weaknas.execution import ProcessPool
-from weaknas.strategies import RandomSearch, RegularizedEvolution, Strategy
+from weaknas.strategies import RandomSearch, RegularizedEvolution, Repeating, Strategy
 
 SECONDS = 0.02
 
@@ -17,14 +17,21 @@ SECONDS = 0.02
 def strategy(mode: str) -> Strategy:
     if mode == "random-asynchronous":
         return RandomSearch(SPACE, seed=3)
-    return RegularizedEvolution(SPACE, seed=3, population=12, batch_size=4)
+    evolution = RegularizedEvolution(SPACE, seed=3, population=12, batch_size=4)
+    if mode.startswith("repeats"):  # of two trainings at once, and of the best at the end
+        return Repeating(evolution, repeats=2, confirm=10)
+    return evolution
+
+
+def judge(mode: str) -> type[Judge]:
+    return Noisy if mode.startswith("repeats") else Judge
 
 
 def main(folder: Path, mode: str, budget: int, most: float) -> None:
     with ProcessPool(2) as pool:
         weaknas.run(
             strategy(mode),
-            Judge(folder, SECONDS, most=most),
+            judge(mode)(folder, SECONDS, most=most),
             budget,
             executor=pool,
             asynchronous=mode.endswith("asynchronous"),

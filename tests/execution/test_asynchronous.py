@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from execution_judges import SPACE, score
 
 import weaknas
 from weaknas.errors import InputError
-from weaknas.evaluators import Evaluation
+from weaknas.evaluators import Evaluation, evaluation_seed
 from weaknas.runs.runner import Result
 from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture
@@ -26,6 +28,7 @@ from weaknas.strategies import (
     RandomSearch,
     RegularizedEvolution,
     Reinforce,
+    Repeating,
     SimulatedAnnealing,
     Strategy,
 )
@@ -152,6 +155,56 @@ def known(journal: bytes) -> set[tuple[str, float | None]]:
     pairs = {(SPACE.architecture(r["architecture"]["genotype"]).id, r["fidelity"]) for r in records}
     assert len(pairs) == len(records)
     return pairs
+
+
+class Noisy(Sleeper):
+    """Of an architecture there are three trainings, told apart by their seeds."""
+
+    def trainings(self, architecture: Architecture) -> float:
+        return 3
+
+    def evaluate(
+        self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+    ) -> Evaluation:
+        found = super().evaluate(architecture, seed=seed, fidelity=float(seed % 3))
+        return replace(found, fidelity=fidelity)
+
+
+REPEATING: dict[str, Callable[[], Strategy]] = {
+    "auto": lambda: Repeating(STRATEGIES["evolution"](), confirm="auto"),
+    "end": lambda: Repeating(STRATEGIES["evolution"](), repeats=2, confirm=3),
+    "weaknas": STRATEGIES["weaknas"],
+}
+
+
+@pytest.mark.parametrize("name", REPEATING)
+def test_no_repeat_is_paid_twice(tmp_path: Path, name: str) -> None:
+    paid: list[tuple[str, float | None]] = []
+    for attempt, end in enumerate((7, 22, BUDGET)):  # the last repeats come after the 24th
+        done: list[Trial] = []
+
+        def dies(trial: Trial, done: list[Trial] = done, end: int = end) -> None:
+            done.append(trial)
+            if len(done) == end < BUDGET:
+                raise KeyboardInterrupt
+
+        judge = Noisy(attempt)
+        with suppress(KeyboardInterrupt):
+            result = search(REPEATING[name](), judge, tmp_path, progress=dies)
+        kept = {(trial.architecture.id, trial.repeat) for trial in done}
+        assert len(kept) == len(done) == end
+        assert len(set(judge.paid)) == len(judge.paid)
+        assert not set(paid) & set(judge.paid)
+        paid = [
+            (t.architecture.id, float(evaluation_seed(1, t.architecture, t.repeat) % 3))
+            for t in done
+        ]
+    assert {trial.repeat for trial in result.trials} >= {0, 1}
+    assert len(set(paid)) == BUDGET
+    again = Noisy()
+    replayed = search(REPEATING[name](), again, tmp_path)
+    assert not again.paid
+    assert replayed.contenders == result.contenders
 
 
 def test_the_proposals_of_random_search_do_not_depend_on_the_order() -> None:

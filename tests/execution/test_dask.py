@@ -18,14 +18,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from execution_judges import SPACE, Judge, all_gone, marks, score
+from execution_judges import SPACE, Judge, Noisy, all_gone, marks, score
 
 import weaknas
 from weaknas.cli import main
 from weaknas.errors import InputError, MissingDependencyError
 from weaknas.execution import ProcessPool
 from weaknas.execution.opening import open_executor
-from weaknas.strategies import RandomSearch, RegularizedEvolution
+from weaknas.strategies import RandomSearch, RegularizedEvolution, Repeating
 
 pytest.importorskip("distributed")
 
@@ -64,9 +64,16 @@ def test_the_same_trials_as_by_the_process_pool(tmp_path: Path, cluster: DaskExe
 def test_asynchronously(tmp_path: Path, cluster: DaskExecutor) -> None:
     assert cluster.workers == 2
     result = weaknas.run(
-        evolution(), Judge(tmp_path, 0.01), 30, executor=cluster, asynchronous=True
+        Repeating(evolution(), repeats=2, confirm=3),
+        Noisy(tmp_path, 0.01),
+        30,
+        executor=cluster,
+        asynchronous=True,
     )
     assert [trial.number for trial in result.trials] == list(range(30))
+    begun = [key for event, key, _ in marks(tmp_path) if event == "begin"]
+    assert len(begun) == len(set(begun)) == 30  # no repeat is paid twice
+    assert {trial.repeat for trial in result.trials} >= {0, 1, 2}
     assert {trial.evaluation.status for trial in result.trials} == {"ok"}
 
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 from execution_judges import SPACE, Judge, all_gone, marks
-from killed_search import strategy
+from killed_search import judge, strategy
 
 import weaknas
+from weaknas.evaluators import evaluation_seed
 
 SLOW = pytest.mark.slow  # each kill costs three processes that import what they need
 SCRIPT = Path(__file__).with_name("killed_search.py")
@@ -33,6 +34,7 @@ class Killed:
 
     def __init__(self, folder: Path, mode: str, budget: int) -> None:
         self.folder, self.journal = folder, folder / "run" / "journal.jsonl"
+        self.judge = judge(mode)(folder)
         self.command = [sys.executable, str(SCRIPT), str(folder), mode, str(budget)]
         self.chance = random.Random(mode)
 
@@ -68,6 +70,11 @@ class Killed:
     def begun(self) -> list[tuple[str, int]]:
         return [(key, process) for event, key, process in marks(self.folder) if event == "begin"]
 
+    def key(self, record: dict[str, Any]) -> str:
+        """What the evaluation of a record was marked with."""
+        architecture = SPACE.architecture(record["architecture"]["text"])
+        return self.judge.key(architecture, evaluation_seed(3, architecture, record["repeat"]))
+
     def records(self) -> list[dict[str, Any]]:
         """The whole lines of the journal."""
         content = self.journal.read_bytes() if self.journal.exists() else b""
@@ -75,7 +82,8 @@ class Killed:
 
 
 def facts(record: dict[str, Any]) -> tuple[Any, ...]:
-    return record["number"], record["architecture"]["text"], record["score"], record["status"]
+    text = record["architecture"]["text"]
+    return record["number"], text, record["repeat"], record["score"], record["status"]
 
 
 def kill_and_check(run: Killed, times: int) -> None:
@@ -85,27 +93,26 @@ def kill_and_check(run: Killed, times: int) -> None:
         run.kill()
         records = run.records()
         assert records[: len(kept)] == kept, "a result was lost"
-        done = {key_of(record) for record in kept}
+        done = {run.key(record) for record in kept}
         assert not done & {key for key, _ in run.begun()[begun:]}, "a result was paid twice"
         kept = records
     begun = len(run.begun())
     run.finish()
     assert run.records()[: len(kept)] == kept
-    assert not {key_of(record) for record in kept} & {key for key, _ in run.begun()[begun:]}
+    assert not {run.key(record) for record in kept} & {key for key, _ in run.begun()[begun:]}
 
 
-def key_of(record: dict[str, Any]) -> str:
-    return SPACE.architecture(record["architecture"]["text"]).id
-
-
-@pytest.mark.parametrize(("times", "budget"), [(4, 60), pytest.param(20, 220, marks=SLOW)])
+@pytest.mark.parametrize(
+    ("mode", "times", "budget"),
+    [("repeats", 4, 60), pytest.param("rounds", 20, 220, marks=SLOW)],
+)
 def test_killed_again_and_again_it_ends_with_the_same_trials(
-    tmp_path: Path, times: int, budget: int
+    tmp_path: Path, mode: str, times: int, budget: int
 ) -> None:
-    run = Killed(tmp_path, "rounds", budget)
+    run = Killed(tmp_path, mode, budget)
     kill_and_check(run, times)
     (tmp_path / "whole").mkdir()
-    whole = weaknas.run(strategy("rounds"), Judge(tmp_path / "whole"), budget)
+    whole = weaknas.run(strategy(mode), judge(mode)(tmp_path / "whole"), budget)
     expected = [facts(trial.to_dict()) for trial in whole.trials]
     assert sorted(map(facts, run.records())) == expected
     # the journal says all: no evaluation is left to pay

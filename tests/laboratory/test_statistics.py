@@ -20,7 +20,7 @@ scores = st.lists(st.one_of(st.integers(0, 5).map(float), st.just(math.nan)), ma
 
 @given(scores)
 def test_incumbent_is_the_first_of_the_best_so_far(observed):
-    found = statistics.incumbents(observed)
+    found = statistics.best_so_far(observed)
     for n in range(len(observed)):
         known = [(score, -i) for i, score in enumerate(observed[: n + 1]) if math.isfinite(score)]
         assert found[n] == (-max(known)[1] if known else -1)
@@ -29,19 +29,10 @@ def test_incumbent_is_the_first_of_the_best_so_far(observed):
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([4.0, 12.0, math.inf])), max_size=10))
 def test_incumbent_is_of_the_highest_fidelity(queries):
     observed, levels = [float(s) for s, _ in queries], [level for _, level in queries]
-    found = statistics.incumbents(observed, levels)
+    found = statistics.best_so_far(observed, levels)
     for n in range(len(queries)):
         best = max(range(n + 1), key=lambda i: (levels[i], observed[i], -i))
         assert found[n] == best
-
-
-def test_regret_judges_the_observed_best_by_its_true_score():
-    observed = [math.nan, 0.5, 0.9, 0.7]
-    true = [0.99, 0.6, 0.4, 0.95]
-    curve = statistics.regret_curve(observed, true, optimum=1.0)
-    assert math.isnan(curve[0])
-    # The third looks best though it is not; the fourth, better in truth, is not chosen.
-    np.testing.assert_allclose(curve[1:], [0.4, 0.6, 0.6])
 
 
 def test_values_at_reads_a_step_function():

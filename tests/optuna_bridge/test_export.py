@@ -13,6 +13,7 @@ import weaknas
 from weaknas import cli
 from weaknas.errors import InputError
 from weaknas.optuna_bridge.export import to_study
+from weaknas.optuna_bridge.memory import Proposer, StudyMemory
 from weaknas.optuna_bridge.space import Parameters, distributions
 from weaknas.runs.runner import Result
 from weaknas.runs.trials import Trial, Trials
@@ -95,6 +96,26 @@ def test_a_study_can_be_continued():
     parameters = Parameters(CELLS, distributions(CELLS))
     rows = np.array([parameters.genotype(trial.params) for trial in study.trials])
     assert len(set(CELLS.fingerprint(rows).tolist())) == 15
+
+
+def test_repeats_are_trials_that_a_sampler_takes_for_repeats():
+    def noisy(architecture, seed):
+        return architecture.genotype[0] + seed % 3
+
+    search = weaknas.get_strategy("random", CELLS, seed=0, confirm=3)
+    result = weaknas.run(search, noisy, budget=12)
+    study = to_study(result, space=CELLS)
+    assert [t.user_attrs["repeat"] for t in study.trials] == [t.repeat for t in result.trials]
+    assert [t.value for t in study.trials] == [t.score for t in result.trials]
+    study.sampler = weaknas.WeakNASSampler(CELLS, seed=0)
+    known = {tuple(trial.params.values()) for trial in study.trials}
+    assert tuple(study.ask(distributions(CELLS)).params.values()) not in known
+    proposer, memory = Proposer(Parameters(CELLS, distributions(CELLS)), {}), StudyMemory(study)
+    memory.read()
+    proposer.learn(memory)
+    assert proposer.next([], np.random.default_rng(0)) is not None
+    for name in ("fingerprints", "scores", "trainings"):
+        assert np.array_equal(getattr(proposer.history, name), getattr(search.history, name))
 
 
 def test_a_part_of_a_space_has_the_parameters_of_the_whole():

@@ -106,24 +106,41 @@ def test_projection_puts_the_good_to_the_right():
         assert np.corrcoef(places[:, 0], sign * scores)[0, 1] > 0.9
 
 
-def test_map_numbers_the_rounds_of_the_incumbents():
+def test_map_numbers_the_rounds_of_what_would_be_returned():
     genotypes = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), axis=1)
     scores = genotypes.sum(axis=1) + np.linspace(0, 0.1, 27)
-    observed = np.array([1.0, 3.0, 2.0, 5.0, 6.0])
+    returned = np.array([0, 1, 1, 3, 4])
     figure = plots.plot_map(
-        "a map", genotypes, scores, genotypes[:5], observed, np.array([0, 0, 1, 1, 2])
+        "a map", genotypes, scores, genotypes[:5], returned, np.array([0, 0, 1, 1, 2])
     )
     assert [text.get_text() for text in figure.axes[1].texts] == ["1", "2", "3"]
+    back = np.array([-1, 1, 0, 0, 1])  # what was left may be returned to
+    figure = plots.plot_map("a map", genotypes, scores, genotypes[:5], back, np.zeros(5, int))
+    assert [text.get_text() for text in figure.axes[1].texts] == ["1"]
 
 
 def test_search_figure_with_and_without_the_truth():
     observed = np.array([np.nan, 0.4, 0.6, 0.5])
-    rounds = np.array([0, 0, 1, 1])
-    plain = plots.plot_search(observed, rounds)
-    np.testing.assert_array_equal(lines(plain.axes[0])["best observed"][1:, 1], [0.4, 0.6, 0.6])
-    true = np.array([0.9, 0.5, 0.3, 0.8])
-    full = plots.plot_search(observed, rounds, true, 0.95)
-    np.testing.assert_array_equal(lines(full.axes[0])["its mean score"][1:, 1], [0.5, 0.3, 0.3])
+    rounds, expected = np.array([0, 0, 1, 1]), np.array([np.nan, 0.4, 0.6, 0.55])
+    plain = lines(plots.plot_search(observed, rounds, expected).axes[0])
+    np.testing.assert_array_equal(plain["returned: expected score"][1:, 1], expected[1:])
+    true = np.array([np.nan, 0.5, 0.3, 0.3])
+    full = lines(plots.plot_search(observed, rounds, expected, true, 0.95).axes[0])
+    np.testing.assert_array_equal(full["returned: mean score"][1:, 1], true[1:])
+
+
+def test_contenders_and_how_sure_it_is():
+    labels = [np.array([1.0, 3.0]), np.array([1.5])]
+    axis = plots.plot_contenders(["a", "b"], np.array([2.0, 1.5]), np.array([0.5, np.nan]), labels)
+    (bars,) = axis.axes[0].containers
+    (segments,) = bars.lines[2]
+    ends = np.array([segment[:, 0] for segment in segments.get_segments()])
+    np.testing.assert_allclose(ends, [[1.02, 2.98], [1.5, 1.5]])
+    trainings = axis.axes[0].collections[-1].get_offsets()
+    np.testing.assert_allclose(trainings[:, 0], [1.0, 3.0, 1.5])
+    chances = np.array([np.nan, 0.5, 0.8])
+    figure = plots.plot_certainty(np.array([2, 4, 6]), chances, np.array([True, False, True]))
+    np.testing.assert_array_equal(lines(figure.axes[0])["probability"][1:, 1], chances[1:])
 
 
 def test_intervals_stand_in_the_line_of_their_label():

@@ -20,11 +20,11 @@ from weaknas.laboratory.experiment import Experiment
 from weaknas.laboratory.ranking import Ranking, rank
 from weaknas.laboratory.results import compare
 from weaknas.registry import BENCHMARKS
-from weaknas.reports.report import report
+from weaknas.reports.report import report, search_page
 from weaknas.runs.journal import read_journal
 from weaknas.runs.records import decode, encode
 from weaknas.spaces import ChoiceSpace
-from weaknas.strategies import RandomSearch
+from weaknas.strategies import RandomSearch, Repeating
 
 pytestmark = pytest.mark.usefixtures("quick_processes")
 
@@ -115,9 +115,31 @@ def test_page_of_a_search(tmp_path, registered):
     strategy = RandomSearch(benchmark.space, seed=1, batch_size=5)
     result = weaknas.run(strategy, benchmark, 25, output=tmp_path)
     page = Page(report(tmp_path).read_text())
-    assert len(page.images) == 3
+    assert len(page.images) == 4
     assert result.best.architecture.text in page.texts
     assert f"Regret of the first: {result.regret:.4g} (by mean score)." in page.texts
+
+
+def test_page_says_which_one_is_the_best_and_how_sure_that_is(tmp_path, registered):
+    benchmark = make_benchmark()
+    strategy = Repeating(RandomSearch(benchmark.space, seed=1), confirm="auto")
+    result = weaknas.run(strategy, benchmark.with_noise(1.0), 60, output=tmp_path)
+    page = Page(report(tmp_path).read_text())
+    assert len(page.images) == 5
+    best, queries = result.best, sum(trial.repeat == 0 for trial in result.trials)
+    low, high = best.score - 1.96 * best.std_error, best.score + 1.96 * best.std_error
+    assert f"{low:.5g} to {high:.5g}" in page.texts
+    assert f"{best.probability_best:.0%}" in page.texts
+    title = f"Which one is the best: contenders after 60 trainings, {queries} architectures"
+    assert title in page.texts
+    (tmp_path / "result.json").unlink()  # as of a search that goes on
+    going = search_page(tmp_path)
+    assert len(going.figures) == 4
+    text = " ".join(html for _, html in going.sections)
+    assert best.architecture.text in text
+    assert (
+        f"Returned is the first. The luckiest training, {result.best_observed.score:.5g}," in text
+    )
 
 
 def test_page_of_a_search_of_any_function(tmp_path):
@@ -131,7 +153,7 @@ def test_page_of_a_search_of_any_function(tmp_path):
     failed = sum(not trial.is_ok for trial in result.trials)
     assert failed > 0
     page = Page(report(tmp_path).read_text())
-    assert len(page.images) == 1
+    assert len(page.images) == 2
     assert f"{failed} evaluations failed." in page.texts
 
 

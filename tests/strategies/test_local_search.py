@@ -113,7 +113,8 @@ def test_first_improvement_does_not_prefer_what_is_known() -> None:
         strategy.tell([summit], [5.0])
         while strategy._height is not None:  # until it is known for a local optimum
             strategy.tell(strategy.ask(), [0.0])
-        strategy.tell([beside], [1.0])  # a start beside it; three neighbours are new
+        strategy._move(np.array(beside.genotype), 1.0)  # a start; three neighbours are new
+        strategy.tell([], [])
         at_once += strategy._height is None
     # The known one comes first in one of four orders: it is moved to, and that is all.
     assert abs(at_once / runs - 1 / 4) < 3.5 * np.sqrt(3 / 16 / runs)

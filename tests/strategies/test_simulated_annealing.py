@@ -34,8 +34,8 @@ def moved(seed: int, change: float, cooling: float = 0.5, before: int = 0) -> bo
     strategy = SimulatedAnnealing(SPACE, initial=1, temperature=1.0, cooling=cooling, seed=seed)
     rows = SPACE.architectures(np.array([START, SIDE]))
     strategy.tell(rows[:1], [0.0])
-    for _ in range(before):
-        strategy.tell(rows[1:], [-1e6])
+    for other in np.eye(10, dtype=np.int16)[1 : 1 + before]:
+        strategy.tell(SPACE.architectures(other[None]), [-1e6])
     strategy.tell(rows[1:], [change])
     # Children of the two differ in the parity of their ones.
     return bool(strategy._draw().sum() % 2 == 0)

@@ -6,7 +6,9 @@ import inspect
 import json
 from typing import Any
 
+from weaknas.components import parse_label
 from weaknas.errors import InputError
+from weaknas.laboratory.experiment import parse_strategy
 from weaknas.registry import STRATEGIES
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
@@ -17,28 +19,39 @@ def print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value), flush=True)
 
 
-def takes(name: str, option: str) -> bool:
-    """Tell whether a strategy has an option."""
-    return option in inspect.signature(STRATEGIES.load(name)).parameters
+def takes(label: str, option: str) -> bool:
+    """Tell whether the strategy of a label has an option."""
+    return option in inspect.signature(STRATEGIES.load(parse_label(label)[0])).parameters
 
 
-def build_strategy(name: str, space: SearchSpace, seed: int, options: dict[str, Any]) -> Strategy:
-    """Build a strategy from the options that were given, those that are not None.
+def build_strategy(label: str, space: SearchSpace, seed: int, options: dict[str, Any]) -> Strategy:
+    """Build a strategy from its label and the options that were given, those that are not None.
+
+    Parameters
+    ----------
+    label : str
+        A name, with ``:key=value`` for each option that no command line option stands for.
+    space : SearchSpace
+    seed : int
+    options : dict
+        By the name of the parameter.
 
     Raises
     ------
     InputError
-        When the strategy does not take one of the options.
+        When the strategy does not take one of the options, or one is given twice.
     """
-    factory = STRATEGIES.load(name)
+    build, own = parse_strategy(label), parse_label(label)[1]
     given = {key: value for key, value in options.items() if value is not None}
-    parameters = inspect.signature(factory).parameters
+    known = {key: key == "repeats" or takes(label, key) for key in options}
     for key in given:
-        if key not in parameters:
-            taken = [f"--{k.replace('_', '-')}" for k in parameters if k in options]
+        flag = f"--{key.replace('_', '-')}"
+        if key in own:
+            raise InputError(f"{label!r} and {flag} exclude each other")
+        if not known[key]:
+            taken = [f"--{k.replace('_', '-')}" for k, is_known in known.items() if is_known]
             raise InputError(
-                f"the strategy {name!r} does not take --{key.replace('_', '-')}"
-                f" (it takes {', '.join(taken) or 'none of these'})"
+                f"the strategy {label!r} does not take {flag} (it takes {', '.join(taken)})"
             )
-    strategy: Strategy = factory(space, seed=seed, **given)
+    strategy: Strategy = build(space, seed=seed, **given)
     return strategy

@@ -30,13 +30,13 @@ class Options:
     dataset: str | None = None
     "Data sets of the benchmark, separated by commas; default: the benchmark's first."
     strategies: str = "weaknas,random"
-    "Separated by commas; options follow a colon: `weaknas:preset=paper:predictor=xgboost`."
+    "Separated by commas; options follow a colon: `weaknas:repeats=never,local-search:confirm=5`."
     runs: int = 100
     "Runs of each strategy on each data set."
     runs_of: str = ""
     "Other numbers of runs for some strategies: `optuna-gp=10,smac=5`."
     budget: int = 300
-    "Queries of a run."
+    "Trainings of a run, repeats included."
     budget_cost: float | None = None
     "Seconds of training after which a run ends too, for strategies with several fidelities."
     evaluator: str = TABLE

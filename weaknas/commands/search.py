@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ class Options:
     dataset: str | None = None
     "Data set of the benchmark; default: the benchmark's first."
     strategy: str = "weaknas"
-    "Who proposes; see `weaknas list strategies`."
+    "Who proposes, see `weaknas list strategies`; `name:key=value` sets options, `confirm=5`."
     preset: str | None = None
     "`default`, the best we know, or `paper`, the published algorithm."
     predictor: str | None = None
@@ -63,7 +64,7 @@ class Options:
     noise: float | None = None
     "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     repeats: str | None = None
-    "Whether what may be the best is trained again: `auto`, as the search decides, or `never`."
+    "`never`, `auto`: what may be the best is trained again, or K: everything K times at once."
     execution: Execution = field(default_factory=Execution)
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
@@ -116,7 +117,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         raise KeyboardInterrupt
     if result.evaluated == 0:
         print(
-            f"already finished: {len(result.trials)} queries are in {options.output}; a larger"
+            f"already finished: {len(result.trials)} trainings are in {options.output}; a larger"
             " --budget continues",
             file=sys.stderr,
         )
@@ -140,6 +141,8 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
 def _parts(options: Options) -> dict[str, Any]:
     names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial", "repeats")
     components = {name: vars(options)[name] for name in names}
+    if options.repeats is not None and options.repeats.isdecimal():
+        components["repeats"] = int(options.repeats)
     if options.predictor_config is not None:
         if options.predictor is not None:
             raise InputError("--predictor and --predictor-config exclude each other")
@@ -153,7 +156,7 @@ def _parts(options: Options) -> dict[str, Any]:
 
 
 class _Progress:
-    """A bar on standard error with the best score so far, shown from the first trial on."""
+    """A bar on standard error with the best label so far, shown from the first trial on."""
 
     def __init__(self, budget: int) -> None:
         from rich.console import Console
@@ -166,14 +169,14 @@ class _Progress:
         )
 
         self._bar = Progress(
-            TextColumn("queries"),
+            TextColumn("trainings"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[best]}"),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task("queries", total=budget, best="")
+        self._task = self._bar.add_task("trainings", total=budget, best="")
         self._best = float("-inf")
         self._numbers: set[int] = set()
 
@@ -187,7 +190,7 @@ class _Progress:
     def __call__(self, trial: Trial) -> None:
         if trial.is_ok and trial.score > self._best:
             self._best = trial.score
-            self._bar.update(self._task, best=f"best {self._best:.4g}")
+            self._bar.update(self._task, best=f"luckiest {self._best:.4g}")
         self._numbers.add(trial.number)  # one that is tried again comes twice
         self._bar.start()
         self._bar.update(self._task, completed=len(self._numbers))
@@ -197,7 +200,7 @@ def _front_table(front: Front) -> Any:
     from rich.table import Table
 
     table = Table(title=f"front of score and {' and '.join(front.objectives)}", box=None)
-    for column in ("query", *front.objectives, "score", "architecture"):
+    for column in ("training", *front.objectives, "score", "architecture"):
         table.add_column(column, justify="left" if column == "architecture" else "right")
     for trial, costs in zip(front.trials, front.costs, strict=True):
         prices = (f"{cost:.6g}" for cost in costs)
@@ -217,17 +220,22 @@ def _score(item: Contender) -> str:
 def _standing(item: Contender) -> str:
     """Return what is known of a contender in a few words."""
     trainings = "1 training" if item.trainings == 1 else f"{item.trainings} trainings"
-    estimate = f"{_score(item)} ({trainings})"
+    estimate = f"{item.architecture.text}: {_score(item)} ({trainings})"
     if item.probability_best is None:
         return estimate
     return f"{estimate}, best with probability {item.probability_best:.2f}"
+
+
+def _runner_up(others: Sequence[Contender]) -> Contender:
+    """Return who is most likely to be the best after all; where that is unknown, the next."""
+    return max(others, key=lambda item: item.probability_best or 0.0)
 
 
 def _print(result: Result, problem: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    best, observed = result.best, result.best_observed
+    best, observed, others = result.best, result.best_observed, result.contenders[1:]
     console = Console(width=120)
     queries = sum(trial.repeat == 0 for trial in result.trials)
     title = f"{problem}: contenders after {len(result.trials)} trainings of {queries} architectures"
@@ -241,8 +249,8 @@ def _print(result: Result, problem: str) -> None:
     if result.front is not None:
         console.print(_front_table(result.front))
     facts = {
-        "returned": best.architecture.text,
-        "expected": _standing(best),
+        "returned": _standing(best),
+        **({"runner-up": _standing(_runner_up(others))} if others else {}),
         "luckiest": f"{observed.score:.4g}, one training of {observed.architecture.text}",
         "regret": "unknown"
         if result.regret is None
@@ -251,4 +259,4 @@ def _print(result: Result, problem: str) -> None:
         "run folder": str(result.output or "none (keep runs with --output DIR)"),
     }
     for name, value in facts.items():
-        console.print(f"{name:>10}  {value}", highlight=False, markup=False)
+        console.print(f"{name:>10}  {value}", highlight=False, markup=False, soft_wrap=True)

@@ -56,8 +56,6 @@ class TrainEvaluator:
         Images that are held out; default: as the data set says.
     fraction : float
         Of the training images that is used.
-    repeats : int
-        Trainings with different seeds whose mean is the score.
     shorten : {"stop", "compress"}
         What a lower fidelity is.
     stop : callable, optional
@@ -83,7 +81,7 @@ class TrainEvaluator:
         When the space has no networks, a value cannot be used or torch is not installed.
     """
 
-    def __init__(  # noqa: PLR0913 what the command line can set
+    def __init__(
         self,
         space: SearchSpace,
         *,
@@ -92,7 +90,6 @@ class TrainEvaluator:
         path: str | None = None,
         validation: int | None = None,
         fraction: float = 1.0,
-        repeats: int = 1,
         shorten: str = "stop",
         stop: Callable[[list[float]], bool] | None = None,
         device: str | None = None,
@@ -105,7 +102,6 @@ class TrainEvaluator:
             space.network(space.architectures(space.sample(1, np.random.default_rng(0)))[0])
         if shorten not in SHORTEN:
             raise unknown("way to shorten a training", shorten, SHORTEN)
-        check_whole("repeats", repeats)
         check_whole("threads", threads)
         if not (isinstance(fraction, int | float) and 0 < fraction <= 1):
             raise InputError(f"fraction must be above 0 and at most 1, not {fraction!r}")
@@ -119,7 +115,7 @@ class TrainEvaluator:
         self.space = space
         preset = get_protocol(protocol) if isinstance(protocol, str) else protocol
         self.protocol = preset.with_options(switches)
-        self.fraction, self.repeats, self.shorten, self.stop = fraction, repeats, shorten, stop
+        self.fraction, self.shorten, self.stop = fraction, shorten, stop
         self.device, self.threads, self.keep = device, threads, keep
         self.path, self.validation = path, validation
         self._data = check_dataset(dataset)
@@ -163,7 +159,6 @@ class TrainEvaluator:
             "dataset": self.dataset.describe(),
             "protocol": self.protocol.describe(),
             "fraction": self.fraction,
-            "repeats": self.repeats,
             "shorten": self.shorten,
             "stop": None if self.stop is None else _describe_stop(self.stop),
         }
@@ -191,16 +186,16 @@ class TrainEvaluator:
             When the fidelity is none of `fidelities`, or the data cannot be read.
         """
         protocol, epochs = self._plan(fidelity)
-        seeds = [
-            int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
-            for repeat in range(self.repeats)
-        ]
-        outcomes = [self._outcome(architecture, protocol, s, epochs) for s in seeds]
-        cost = sum(outcome.cost(epochs) for outcome in outcomes)
-        for outcome in outcomes:
-            if outcome.status == "diverged" and len(outcome.curve) < epochs:
-                return Evaluation.failure(outcome.status, outcome.message, cost)
-        return self._evaluation(outcomes, epochs, cost)
+        own_seed = int(np.random.SeedSequence([seed, 0]).generate_state(1)[0])
+        outcome = self._outcome(architecture, protocol, own_seed, epochs)
+        cost = outcome.cost(epochs)
+        if outcome.status == "diverged" and len(outcome.curve) < epochs:
+            return Evaluation.failure(outcome.status, outcome.message, cost)
+        curve = outcome.curve[:epochs]
+        metrics = {**outcome.metrics, "loss": outcome.losses[:epochs][-1]}
+        metrics |= {f"{_CURVE}{epoch}": value for epoch, value in enumerate(curve, start=1)}
+        message = f"stopped after {len(curve)} epochs" if len(curve) < epochs else ""
+        return Evaluation(curve[-1], metrics, cost, message=message)
 
     def train_winner(
         self, architecture: Architecture, seed: int, output: Path | None = None
@@ -253,22 +248,6 @@ class TrainEvaluator:
             shorter = {"epochs": epochs, "warmup": min(self.protocol.warmup, epochs)}
             return self.protocol.with_options(shorter), epochs
         return self.protocol, epochs
-
-    def _evaluation(self, outcomes: list[Outcome], epochs: int, cost: float) -> Evaluation:
-        curves = [outcome.curve[:epochs] for outcome in outcomes]
-        metrics = {
-            name: float(np.mean([outcome.metrics[name] for outcome in outcomes]))
-            for name in outcomes[0].metrics
-        }
-        metrics["loss"] = float(np.mean([outcome.losses[:epochs][-1] for outcome in outcomes]))
-        shortest = min(map(len, curves))
-        mean = np.mean([curve[:shortest] for curve in curves], axis=0)
-        metrics |= {f"{_CURVE}{epoch}": float(v) for epoch, v in enumerate(mean, start=1)}
-        score = float(np.mean([curve[-1] for curve in curves]))
-        if self.repeats > 1:
-            metrics["deviation"] = float(np.std([curve[-1] for curve in curves], ddof=1))
-        message = f"stopped after {shortest} epochs" if shortest < epochs else ""
-        return Evaluation(score, metrics, cost, message=message)
 
     # -- one training -----------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +16,8 @@ import pyarrow as pa
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import HasTest, KnowsOptimum, Optimum, TabularBenchmark
-from weaknas.laboratory.statistics import incumbents
-from weaknas.registry import STRATEGIES, get_strategy
+from weaknas.laboratory.statistics import best_so_far
+from weaknas.registry import check_strategy_options, get_strategy
 from weaknas.runs.problem import Problem, as_problem
 from weaknas.runs.runner import Budget, run
 from weaknas.runs.trials import Trial
@@ -57,20 +56,20 @@ class Experiment:
         Name of the search space, for reports.
     benchmarks : mapping of str to TabularBenchmark, Problem or callable
         By data set; a callable loads the benchmark, once in every process. Where the
-        best architecture is not known, strategies are compared by the best score
-        they have observed.
+        best architecture is not known, strategies are compared by the expected score
+        of what they return.
     strategies : mapping of str to callable
         By label; called as ``factory(space, seed=seed)``.
     runs : int
         Runs of each strategy on each data set.
     budget : int
-        Queries of a run.
+        Trainings of a run, repeats included.
     seed : int
         Run k of every strategy has the same seed, derived from this one, and sees
         the same label for the same architecture.
     optimum : {"validation", "test"}
         By which mean score architectures are judged. What a search is shown, and
-        chooses its incumbent by, is always the objective of the benchmark.
+        chooses what it returns by, is always the objective of the benchmark.
     runs_of : mapping of str to int
         Other numbers of runs for some strategies, fewer where they are slow.
     budget_cost : float, optional
@@ -141,7 +140,6 @@ class Experiment:
         datasets, settings = {}, {}
         for dataset in self.benchmarks:
             problem = self.load(dataset)
-            Budget(self.budget, self.budget_cost).check(problem.space)
             truth = Truth(problem.evaluator, self.optimum)
             datasets[dataset] = problem.evaluator.describe() | truth.describe()
             if not truth.is_known:
@@ -164,6 +162,7 @@ class Experiment:
         """Return what the strategy says of itself, the seed aside, or why it cannot be built."""
         try:
             built = self.strategies[strategy](problem.space, seed=self.run_seed(0))
+            Budget(self.budget, self.budget_cost).begin(built, problem.evaluator)
             return {name: value for name, value in built.describe().items() if name != "seed"}
         except InputError:
             raise
@@ -261,7 +260,7 @@ def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth)
 #: The columns of `query_table`; by the last a run that was cut short is told from one that ended.
 QUERIES = pa.schema(
     [
-        pa.field(name, kind, nullable=name == "fidelity")
+        pa.field(name, kind, nullable=name in ("fidelity", "probability_best"))
         for name, kind in (
             ("dataset", pa.string()),
             ("strategy", pa.string()),
@@ -280,9 +279,11 @@ QUERIES = pa.schema(
             ("mean_score", pa.float64()),
             ("top", pa.float64()),
             ("is_optimum", pa.bool_()),
+            ("returned", pa.int32()),
             ("returned_score", pa.float64()),
             ("regret", pa.float64()),
             ("optimum_returned", pa.bool_()),
+            ("probability_best", pa.float64()),
             ("is_last", pa.bool_()),
         )
     ]
@@ -302,9 +303,11 @@ def query_table(
     and ``repeat`` (from 0), ``architecture, id, status, score`` (what the search saw),
     ``cost`` (training seconds), ``fidelity``, ``mean_score`` (over all trainings),
     ``top`` (share of the space that is at least as good), ``is_optimum`` (and at full training),
-    ``returned_score`` and ``regret`` (of the architecture that would be returned after
-    this training, by mean score; of the best label before a first round is complete),
-    ``optimum_returned`` (whether it is the optimum),
+    ``returned`` (the training by which it was first met, 0 for none), ``returned_score``
+    and ``regret`` (of the architecture that would be returned after this training, by
+    mean score; that of the best label before a first round is complete),
+    ``optimum_returned`` (whether it is the optimum), ``probability_best`` (as the search
+    saw it, that it is the best of those trained; null where it did not know),
     ``seconds`` (of the strategy in the whole run), ``is_last`` (whether the run ended
     with it). Where the truth is not known the mean score is the observed one, the score
     of what is returned the expected one, and ``top`` and ``regret`` are NaN.
@@ -313,7 +316,7 @@ def query_table(
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
     true = truth.scores(genotypes) if truth.is_known else observed
     levels = np.array([trial.level for trial in trials])
-    chosen, expected = _returned(trials, returned)
+    chosen, expected, sure = returned_after(trials, returned)
     is_returned = chosen >= 0
     worth = np.where(is_returned, true[chosen] if truth.is_known else expected, np.nan)
     hits = is_best = np.zeros(len(trials), dtype=bool)
@@ -337,31 +340,36 @@ def query_table(
         "mean_score": true,
         "top": top,
         "is_optimum": hits,
+        "returned": (chosen + 1).astype(np.int32),
         "returned_score": worth,
         "regret": regret,
         "optimum_returned": is_best,
+        "probability_best": [None if math.isnan(x) else x for x in sure],
         "is_last": numbers == len(trials),
     }
     return pa.table(columns, schema=QUERIES)
 
 
-def _returned(
+def returned_after(
     trials: Sequence[Trial], returned: Sequence[tuple[int, Contender]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return what would be returned after each training: the index of a trial of it, its score.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what would be returned after each training, as three arrays of shape (n,).
 
-    As long as the first round is not complete that is the best label so far; the index
-    is -1 where there is none.
+    The index of its first trial, -1 for none; its expected score; the probability that
+    it is the best of those trained, NaN where that is not known. As long as the first
+    round is not complete it is the best label so far.
     """
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
-    chosen = incumbents(observed, np.array([trial.level for trial in trials]))
-    expected = observed[chosen]
+    chosen = best_so_far(observed, np.array([trial.level for trial in trials]))
+    expected, sure = observed[chosen], np.full(len(trials), np.nan)
     places = {(t.architecture.id, t.level): index for index, t in reversed([*enumerate(trials)])}
     highest = np.maximum.accumulate([t.level if t.is_ok else -math.inf for t in trials])
     for count, leader in returned:
         chosen[count - 1 :] = places[leader.architecture.id, highest[count - 1]]
         expected[count - 1 :] = leader.score
-    return chosen, expected
+        known = leader.probability_best is not None
+        sure[count - 1 :] = leader.probability_best if known else np.nan
+    return chosen, expected, sure
 
 
 def parse_strategy(label: str) -> StrategyFactory:
@@ -373,11 +381,5 @@ def parse_strategy(label: str) -> StrategyFactory:
         When the strategy or an option is unknown.
     """
     name, options = parse_label(label)
-    factory = STRATEGIES.load(name)
-    parameters = inspect.signature(factory).parameters.values()
-    accepted = [item.name for item in parameters if item.name not in ("space", "seed")]
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    for key in options:
-        if key not in accepted and not takes_any:
-            raise unknown(f"option of the strategy {name!r}:", key, accepted)
+    check_strategy_options(name, options)
     return partial(get_strategy, name, **options)

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 _RESAMPLES = 5000
 
 
-def incumbents(
+def best_so_far(
     observed: npt.ArrayLike, levels: npt.ArrayLike | None = None
 ) -> npt.NDArray[np.int64]:
     """Return the index of the best observed score so far, the first of equals.
@@ -47,30 +47,6 @@ def incumbents(
     ranks[good] = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
     before = np.concatenate([[-1], np.maximum.accumulate(ranks)])[:-1]
     return np.maximum.accumulate(np.where(ranks > before, np.arange(len(ranks)), -1))
-
-
-def regret_curve(observed: npt.ArrayLike, true: npt.ArrayLike, optimum: float) -> Floats:
-    """Return the regret after each query, by an honest incumbent.
-
-    The incumbent is chosen by its observed score and judged by its true one.
-
-    Parameters
-    ----------
-    observed : array of float, shape (n,)
-        What the search saw; NaN for a query that failed.
-    true : array of float, shape (n,)
-        Mean scores over all trainings.
-    optimum : float
-        The best true score of the space.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        NaN as long as every query failed.
-    """
-    chosen = incumbents(observed)
-    values = optimum - np.asarray(true, dtype=np.float64)[chosen]
-    return np.where(chosen >= 0, values, np.nan)
 
 
 def values_at(times: npt.ArrayLike, values: npt.ArrayLike, grid: npt.ArrayLike) -> Floats:

@@ -152,7 +152,8 @@ def summarize(
     optimum, optimum_score, random_score, strategies, failures``. Each of
     ``strategies`` has ``strategy, runs, found_rate, queries_to_optimum {mean, median,
     p90, ci95}, regret_at {"50": {mean, ci95}, ...}, best_at (the same of the
-    incumbent's mean score), seconds_per_run, relative_improvement, wilcoxon``.
+    mean score of what is returned), optimum_returned_at {"50": share, ...},
+    seconds_per_run, relative_improvement, wilcoxon``.
     A run that did not find the optimum counts as its full budget. Where the optimum
     is not known, what is said by it is None, and runs are tested by the last score.
     For several data sets: ``space, datasets``, a list of these, and ``ranks`` over them.

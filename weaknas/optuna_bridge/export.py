@@ -38,7 +38,7 @@ def to_study(
     `weaknas.optuna_bridge.space.distributions`, so that a study can be continued with
     `weaknas.WeakNASSampler`. A trial that succeeded is complete, one that failed is
     failed, and one at a lower fidelity is pruned, with its score as the intermediate
-    value at that fidelity. Architecture, id, round, cost, metrics, and the message of a
+    value at that fidelity. Architecture, id, round, repeat, cost, metrics, and the message of a
     failure are user attributes.
 
     Parameters
@@ -118,6 +118,7 @@ def _frozen(trial: Trial, parameters: Parameters, levels: dict[float, int]) -> F
         "architecture": trial.architecture.text,
         "id": trial.architecture.id,
         "round": trial.round,
+        "repeat": trial.repeat,
         "cost": evaluation.cost,
         **{f"metric_{name}": value for name, value in evaluation.metrics.items()},
     }

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from weaknas.errors import InputError, optional_import
 from weaknas.files import prepare_file
-from weaknas.laboratory.experiment import Truth, query_table
+from weaknas.laboratory.experiment import Truth, query_table, returned_after
 from weaknas.laboratory.folder import versions
 from weaknas.laboratory.ranking_results import is_ranking
 from weaknas.laboratory.results import read_comparison
@@ -25,7 +25,7 @@ from weaknas.reports import plots
 from weaknas.reports.page import Page
 from weaknas.reports.ranking_report import ranking_page
 from weaknas.runs.journal import read_journal
-from weaknas.runs.trials import Trial
+from weaknas.runs.trials import Trial, Trials
 from weaknas.search.pareto import front
 from weaknas.spaces import ConstrainedSpace, SearchSpace
 from weaknas.strategies import Contender
@@ -111,10 +111,10 @@ def _comparison_facts(record: dict[str, Any]) -> dict[str, str]:
     return {
         "command": record["command"] or "called from Python",
         "begun": record["created"],
-        "protocol": f"{config['runs']} runs of {config['budget']} queries{limit}, seed"
+        "protocol": f"{config['runs']} runs of {config['budget']} trainings{limit}, seed"
         f" {config['seed']};"
         f" optimum and regret by the mean {config['optimum']} score over all trainings;"
-        " the incumbent is the query with the best observed validation score",
+        " what is returned is chosen by what the search saw",
         "versions": _join(config["versions"]),
     }
 
@@ -125,7 +125,7 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
     head = ["strategy", "runs"]
     head += ["found", "queries to the optimum", "95 %", "median", "p90"] if has_optimum else []
     head += [f"{'regret' if has_optimum else 'best score'} at {mark}" for mark in marks]
-    head += ["relative improvement"] if has_optimum else []
+    head += [f"optimum returned at {marks[-1]}", "relative improvement"] if has_optimum else []
     head += ["p (Holm)", "seconds a run"]
     rows = []
     for item in part["strategies"]:
@@ -133,6 +133,7 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
         if has_optimum:
             cells += _to_optimum(item)
             cells += [_with_range(item["regret_at"][mark], ".3f") for mark in marks]
+            cells.append(_form(item["optimum_returned_at"][marks[-1]], ".0%"))
             cells.append(_form(item["relative_improvement"], ".2f"))
         else:
             cells += [_with_range(item["best_at"][mark], ".5g") for mark in marks]
@@ -144,9 +145,10 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
             f"{part['dataset']}{labels}, optimum {part['optimum_score']:.4g}", head, rows
         )
         page.add_text(
-            "A run that did not find the optimum counts as its full budget. Intervals: 95 %"
-            " bootstrap of the mean. Relative improvement: 100 (a - r) / r, a the mean score of"
-            f" the last incumbent, r = {part['random_score']:.4g} that of a random architecture."
+            "Regret: the optimum's mean score minus that of what would be returned. A run that"
+            " did not find the optimum counts as its full budget. Intervals: 95 % bootstrap of the"
+            " mean. Relative improvement: 100 (a - r) / r, a the mean score of"
+            f" what is returned, r = {part['random_score']:.4g} that of a random architecture."
             " p: Wilcoxon's signed-rank test of queries to the optimum against the first"
             " strategy, paired by seed."
         )
@@ -188,18 +190,20 @@ def _add_ranks(page: Page, ranks: dict[str, Any]) -> None:
 def _add_curves(page: Page, panels: dict[str, list[StrategyRuns]]) -> None:
     if not all(runs.is_known for strategies in panels.values() for runs in strategies):
         page.add_figure(
-            "Best score by queries",
+            "Best score by trainings",
             "best-by-queries",
             plots.plot_best(panels),
-            "Mean over runs of the incumbent's score; bands: 95 % bootstrap.",
+            "Mean over runs of the expected score of what would be returned; bands: 95 %"
+            " bootstrap.",
         )
         return
     page.add_figure(
-        "Regret by queries",
+        "Regret by trainings",
         "regret-by-queries",
         plots.plot_regret(panels),
-        "Mean over runs of the optimum's mean score minus that of the incumbent; bands: 95 %"
-        " bootstrap. A curve that leaves the panel has reached zero in all runs.",
+        "Mean over runs of the optimum's mean score minus that of the architecture that would be"
+        " returned; bands: 95 % bootstrap. A curve that leaves the panel has reached zero in all"
+        " runs.",
     )
     if all(np.nanmax(runs.cost) > 0 for strategies in panels.values() for runs in strategies):
         page.add_figure(
@@ -232,7 +236,7 @@ def _add_comparison_map(
     rows = [
         row
         for row in queries.select(
-            ["dataset", "strategy", "run", "round", "architecture", "score"]
+            ["dataset", "strategy", "run", "round", "architecture", "returned"]
         ).to_pylist()
         if row["dataset"] == dataset
     ]
@@ -243,9 +247,9 @@ def _add_comparison_map(
     architectures = [row["architecture"] for row in chosen]
     title = f"{dataset}: {run[0]}, run {run[1]}"
     rounds = np.array([row["round"] for row in chosen])
-    observed = np.array([row["score"] for row in chosen])
+    returned = np.array([row["returned"] for row in chosen]) - 1
     truth = Truth(benchmark, config["optimum"])
-    _add_map(page, title, benchmark.space, truth, (architectures, observed, rounds))
+    _add_map(page, title, benchmark.space, truth, (architectures, returned, rounds))
 
 
 # -- single searches ----------------------------------------------------------------------
@@ -259,7 +263,7 @@ def search_page(folder: Path) -> Page:
     page = Page(
         f"Search on {name}",
         {
-            "queries": f"{len(trials)} of {config['budget']}",
+            "trainings": f"{len(trials)} of {config['budget']}",
             "strategy": json.dumps(config["strategy"]),
             "evaluator": json.dumps(config["evaluator"]),
             "versions": _join(versions()),
@@ -267,73 +271,152 @@ def search_page(folder: Path) -> Page:
     )
     observed = np.array([trial.score for trial in trials])
     rounds = np.array([trial.round for trial in trials])
-    true, optimum = None, None
-    queries = None
+    contenders, returned = _read_answer(folder, trials)
+    chosen, expected, _ = returned_after(trials, returned)
+    means, worth, regret, optimum = {}, None, math.nan, None
     if benchmark is not None:
         truth = Truth(benchmark)
         strategy = str(config["strategy"]["strategy"])
         constants = {"dataset": name, "strategy": strategy, "run": 0, "seed": 0, "seconds": 0.0}
-        returned = _read_returned(folder, trials)
         queries = query_table(constants, trials, benchmark.space, truth, returned)
-        true = queries["mean_score"].to_numpy()
+        means = dict(zip(queries["id"].to_pylist(), queries["mean_score"].to_pylist(), strict=True))
+        worth, regret = queries["returned_score"].to_numpy(), queries["regret"].to_pylist()[-1]
         optimum = None if truth.optimum is None else truth.optimum.score
-    _add_leaders(page, trials, queries)
+    _add_contenders(page, contenders, trials, means, regret)
+    _add_certainty(page, returned)
     page.add_figure(
-        "Scores and the incumbent",
-        "best-so-far",
-        plots.plot_search(observed, rounds, true, optimum),
-        "Scores as the search saw them. The dashed line is what the incumbent is worth on average"
-        " over trainings, where a table tells it.",
+        "Scores and what is returned",
+        "returned",
+        plots.plot_search(observed, rounds, expected, worth, optimum),
+        "Scores as the search saw them. The line is the expected score of what would be returned,"
+        " the dashed one what that is worth on average over trainings, where a table tells it.",
     )
     _add_fronts(page, trials, config.get("objectives", []))
-    if benchmark is not None and queries is not None:
+    if benchmark is not None:
         runs = collect(queries, name, strategy, len(trials))
         page.add_figure(
             "Narrowing of the sampled sub-space",
             "narrowing",
             plots.plot_narrowing({name: [runs] if runs else []}),
-            "Share of queries among the best architectures of the whole space by mean score."
+            "Share of trainings among the best architectures of the whole space by mean score."
             " Dotted: uniform sampling.",
         )
         architectures = [trial.architecture.text for trial in trials]
-        _add_map(page, name, benchmark.space, truth, (architectures, observed, rounds))
+        _add_map(page, name, benchmark.space, truth, (architectures, chosen, rounds))
     return page
 
 
-def _read_returned(folder: Path, trials: list[Trial]) -> list[tuple[int, Contender]]:
-    """Read what a finished search would have returned after so many trainings."""
+Returned: TypeAlias = list[tuple[int, Contender]]
+
+
+def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Returned]:
+    """Read the contenders of a finished search, and what it would have returned before.
+
+    Of one that goes on the means of the trainings so far are all that is known.
+    """
     path = folder / "result.json"
-    if not path.exists():
-        return []
     architectures = {trial.architecture.id: trial.architecture for trial in trials}
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))["returned"]
-        return [
-            (int(r["trainings_paid"]), Contender.from_dict(r, architectures[r["id"]]))
-            for r in records
-        ]
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["trainings"] == len(trials):
+            contenders = [
+                Contender.from_dict(r, architectures[r["id"]]) for r in result["contenders"]
+            ]
+            return contenders, [
+                (int(r["trainings_paid"]), Contender.from_dict(r, architectures[r["id"]]))
+                for r in result["returned"]
+            ]
+    except FileNotFoundError:
+        pass
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged, or not of this run") from error
-
-
-def _add_leaders(page: Page, trials: list[Trial], queries: pa.Table | None) -> None:
-    ranked = sorted((t for t in trials if t.is_ok), key=lambda t: (-t.score, t.number))[:10]
-    head = ["query", "round", "score", "architecture"]
-    rows = [
-        [str(t.number + 1), str(t.round + 1), f"{t.score:.4g}", t.architecture.text] for t in ranked
+    labels = _labels(trials)
+    means = [
+        Contender(architectures[key], float(x.mean()), None, len(x), None)
+        for key, x in labels.items()
     ]
-    if queries is not None:
-        means = queries["mean_score"].to_pylist()
-        regret = queries["regret"].to_pylist()[-1]
-        head.insert(3, "mean score")
-        for row, trial in zip(rows, ranked, strict=True):
-            row.insert(3, f"{means[trials.index(trial)]:.4g}")
-    page.add_table(f"Best of {len(trials)} queries", head, rows)
-    if queries is not None and math.isfinite(regret):
-        page.add_text(f"Regret of the first: {regret:.4g} (by mean score).")
+    return sorted(means, key=lambda item: -item.score)[:10], []
+
+
+def _labels(trials: list[Trial]) -> dict[str, Floats]:
+    """Return the scores of the trainings of each architecture, at the highest fidelity, by id."""
+    highest = max((trial.level for trial in trials if trial.is_ok), default=math.inf)
+    labels: dict[str, list[float]] = {}
+    for trial in trials:
+        if trial.is_ok and trial.level == highest:
+            labels.setdefault(trial.architecture.id, []).append(trial.score)
+    return {key: np.array(values) for key, values in labels.items()}
+
+
+def _add_contenders(
+    page: Page,
+    contenders: list[Contender],
+    trials: list[Trial],
+    means: dict[str, float],
+    regret: float,
+) -> None:
+    """Add what is known of the best, in a table and a figure."""
+    head = ["", "expected score", "95 %", "trainings", "is the best"]
+    head += ["mean score", "architecture"] if means else ["architecture"]
+    rows = []
+    for place, item in enumerate(contenders, start=1):
+        reach = 1.96 * item.std_error if item.std_error else math.nan
+        ends = [None if math.isnan(reach) else item.score + side * reach for side in (-1, 1)]
+        row = [str(place), f"{item.score:.5g}", _range(ends, ".5g"), str(item.trainings)]
+        row.append(_form(item.probability_best, ".0%"))
+        row += [f"{means[item.architecture.id]:.5g}"] if means else []
+        rows.append([*row, item.architecture.text])
+    queries = sum(trial.repeat == 0 for trial in trials)
+    page.add_table(
+        f"Which one is the best: contenders after {len(trials)} trainings, {queries} architectures",
+        head,
+        rows,
+    )
+    observed = Trials(tuple(trials)).best_observed
+    if observed is not None:
+        page.add_text(
+            f"Returned is the first. The luckiest training, {observed.score:.5g}, was one of"
+            f" {observed.architecture.text}."
+        )
     failed = sum(not trial.is_ok for trial in trials)
     if failed:
         page.add_text(f"{failed} evaluations failed.")
+    if math.isfinite(regret):
+        page.add_text(f"Regret of the first: {regret:.4g} (by mean score).")
+    if not contenders:
+        return
+    labels = _labels(trials)
+    page.add_figure(
+        "Contenders",
+        "contenders",
+        plots.plot_contenders(
+            [str(place) for place in range(1, len(contenders) + 1)],
+            np.array([item.score for item in contenders]),
+            np.array([math.nan if c.std_error is None else c.std_error for c in contenders]),
+            [labels[item.architecture.id] for item in contenders],
+        ),
+        "Expected mean score over trainings, its 95 % interval where trainings differ, and the"
+        " trainings behind it, in the order of the table.",
+    )
+
+
+def _add_certainty(page: Page, returned: Returned) -> None:
+    """Add how sure the search was, training by training, where it knew."""
+    chances = [math.nan if c.probability_best is None else c.probability_best for _, c in returned]
+    if not any(leader.std_error for _, leader in returned):  # all is known, or nothing
+        return
+    ids = [leader.architecture.id for _, leader in returned]
+    page.add_figure(
+        "How sure it is",
+        "certainty",
+        plots.plot_certainty(
+            np.array([count for count, _ in returned]),
+            np.array(chances),
+            np.array([a != b for a, b in zip(ids, ["", *ids], strict=False)]),
+        ),
+        "Probability, as the search saw it, that what would be returned after so many trainings is"
+        " the best of those trained. It falls when a better one may have been met.",
+    )
 
 
 def _add_fronts(page: Page, trials: list[Trial], objectives: list[str]) -> None:
@@ -373,7 +456,11 @@ def _load_benchmark(described: dict[str, Any]) -> Any:
     if space not in BENCHMARKS.names() or "labels" not in described:
         return None
     options = {"dataset": dataset} if dataset else {}
-    benchmark = get_benchmark(space, labels=described["labels"], **options)
+    if "noise" in described:
+        options["labels"] = "mean"
+        benchmark = get_benchmark(space, **options).with_noise(described["noise"])
+    else:
+        benchmark = get_benchmark(space, labels=described["labels"], **options)
     limits = described.get("constraints")
     return benchmark.within(ConstrainedSpace(benchmark.space, limits)) if limits else benchmark
 
@@ -383,10 +470,10 @@ def _add_map(
     title: str,
     space: SearchSpace,
     truth: Truth,
-    queries: tuple[list[str], Floats, npt.NDArray[np.integer]],
+    queries: tuple[list[str], npt.NDArray[np.integer], npt.NDArray[np.integer]],
 ) -> None:
-    """Draw the architectures, scores and rounds of one run in a space that can be listed."""
-    architectures, observed, rounds = queries
+    """Draw one run, and what it would have returned, in a space that can be listed."""
+    architectures, returned, rounds = queries
     genotypes = space.canonicalize(space.enumerate())
     _, distinct = np.unique(space.fingerprint(genotypes), return_index=True)
     genotypes = genotypes[distinct]
@@ -399,12 +486,12 @@ def _add_map(
             genotypes,
             truth.scores(genotypes),
             space.canonicalize(space.genotypes(architectures)),
-            observed,
+            returned,
             rounds,
         ),
         "The space on two linear components of its one-hot encoding that follow the mean score"
-        " (partial least squares), left; the queries of one run by round, right. Line and numbers:"
-        " the incumbents and the rounds that found them. Star: the optimum.",
+        " (partial least squares), left; the trainings of one run by round, right. Line and"
+        " numbers: what would be returned, and the rounds that met it. Star: the optimum.",
     )
 
 

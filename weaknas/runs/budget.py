@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+
 from weaknas.errors import InputError, check_number, check_whole
-from weaknas.evaluators import Evaluator, FunctionEvaluator, HasFidelities
+from weaknas.evaluators import Evaluator, FunctionEvaluator, HasFidelities, Repeatable
 from weaknas.runs.trials import Trial
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
@@ -20,13 +22,14 @@ class Budget:
     queries: int | None = None
     cost: float | None = None
 
-    def check(self, space: SearchSpace, fidelities: int = 1, *, repeats: bool = False) -> Self:
-        """Return the budget in plain numbers, if it can be spent: with repeats beyond the space.
+    def begin(self, strategy: Strategy, evaluator: Evaluator) -> Self:
+        """Tell a strategy what it can spend, and return it in plain numbers.
 
         Raises
         ------
         InputError
-            When there is none, it is not positive or above the number of architectures.
+            When there is nothing, it is not positive, above the number of architectures
+            where none is trained again, or not what the strategy needs to know.
         """
         if self.queries is None and self.cost is None:
             raise InputError("a run needs a budget: of queries, of cost in seconds, or both")
@@ -34,7 +37,10 @@ class Budget:
         if cost is not None:
             cost = check_number("budget_cost", cost, above=0)
         if queries is not None:
-            queries = check_budget(queries, None if repeats else space, fidelities)
+            queries = check_budget(queries, None)
+        strategy.begin(queries, evaluator.trainings if isinstance(evaluator, Repeatable) else None)
+        if queries is not None and not _can_repeat(strategy):
+            check_budget(queries, strategy.space, len(strategy.fidelities))
         return replace(self, queries=queries, cost=cost)
 
     def covers(self, number: int) -> bool:
@@ -87,6 +93,14 @@ def check_budget(budget: int, space: SearchSpace | None, fidelities: int = 1) ->
             f" {space.name!r}{levels} (isomorphic ones count once)"
         )
     return budget
+
+
+def _can_repeat(strategy: Strategy) -> bool:
+    """Tell whether architectures are trained again, by the trainings that a random one has."""
+    if strategy.trainings is None or not strategy.may_repeat:
+        return False
+    row = strategy.space.sample(1, np.random.default_rng(0))
+    return strategy.trainings(strategy.space.architectures(row)[0]) > 1
 
 
 def check_fidelities(strategy: Strategy, evaluator: Evaluator) -> None:

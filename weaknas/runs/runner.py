@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weaknas.errors import InputError, check_whole
-from weaknas.evaluators import Evaluation, Evaluator, KnowsOptimum, Repeatable, as_evaluator
+from weaknas.evaluators import Evaluation, Evaluator, KnowsOptimum, as_evaluator
 from weaknas.execution.evaluations import Evaluations, HasWorkers
 from weaknas.files import prepare_folder, write_json
 from weaknas.runs.budget import Budget, check_fidelities
@@ -237,7 +237,8 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     """
     started = time.perf_counter()
     judge = as_evaluator(evaluator)
-    spending = _check_budget(Budget(budget, budget_cost), strategy, judge)
+    spending = Budget(budget, budget_cost).begin(strategy, judge)
+    check_fidelities(strategy, judge)
     workers = simultaneous_evaluations(executor, workers)
     pending = _check_pending(workers) if asynchronous else None
     retries = check_whole("retries", retries, 0)
@@ -262,15 +263,6 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     if folder is not None:
         _write(result, folder)
     return result
-
-
-def _check_budget(budget: Budget, strategy: Strategy, evaluator: Evaluator) -> Budget:
-    """Return the budget, when this strategy can spend it with this evaluator."""
-    if isinstance(evaluator, Repeatable):
-        strategy.trainings = evaluator.trainings
-    check_fidelities(strategy, evaluator)
-    levels = len(strategy.fidelities)
-    return budget.check(strategy.space, levels, repeats=_may_repeat(strategy))
 
 
 def _prepare(output: str | Path) -> Path:
@@ -332,7 +324,7 @@ def _write(result: Result, folder: Path) -> None:
 
 
 def _costs(strategy: Strategy, objectives: Sequence[str] | None) -> Costs | None:
-    wanted = getattr(strategy, "objectives", ()) if objectives is None else objectives
+    wanted = strategy.objectives if objectives is None else objectives
     if not wanted:
         return None
     # Imports scikit-learn, which the start of a search without objectives can spare.
@@ -371,14 +363,6 @@ def _check_pending(workers: int | None) -> int:
             " workers, for the executor does not say"
         )
     return workers
-
-
-def _may_repeat(strategy: Strategy) -> bool:
-    """Tell whether architectures are trained again, by the trainings that a random one has."""
-    if strategy.trainings is None or not strategy.may_repeat:
-        return False
-    row = strategy.space.sample(1, np.random.default_rng(0))
-    return strategy.trainings(strategy.space.architectures(row)[0]) > 1
 
 
 def _with_metrics(contender: Contender, trials: Trials) -> Contender:

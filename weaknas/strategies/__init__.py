@@ -1,6 +1,7 @@
 """Search strategies behind one contract: ask and tell.
 
-`_base` is the contract, the other files are baselines; WeakNAS and its relatives are in
+`_base` is the contract, `repeating` has architectures of any strategy trained more than once,
+the other files are baselines; WeakNAS and its relatives are in
 `weaknas.search`. May import spaces; a strategy knows neither who evaluates nor the journal.
 """
 
@@ -13,6 +14,7 @@ from weaknas.strategies.local_search import LocalSearch
 from weaknas.strategies.random import RandomSearch
 from weaknas.strategies.regularized_evolution import RegularizedEvolution
 from weaknas.strategies.reinforce import Reinforce
+from weaknas.strategies.repeating import Repeating, with_repeats
 from weaknas.strategies.simulated_annealing import SimulatedAnnealing
 
 __all__ = [
@@ -26,9 +28,11 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "Repeating",
     "Scores",
     "SimulatedAnnealing",
     "StepwiseStrategy",
     "Strategy",
     "SuccessiveHalving",
+    "with_repeats",
 ]

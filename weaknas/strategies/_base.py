@@ -75,7 +75,10 @@ class History:
     def score_of(self, fingerprint: int, fidelity: Fidelity = None) -> float | None:
         """Return the mean score told for one fingerprint, NaN for a failure, None if none."""
         entry = self._entries.get((fingerprint, fidelity))
-        return None if entry is None else float(self.scores[entry])
+        if entry is None:
+            return None
+        count = self._counts.values[entry]
+        return float(self._sums.values[entry] / count) if count else math.nan
 
     @property
     def worst(self) -> float | None:
@@ -123,9 +126,16 @@ class History:
     @property
     def leading(self) -> npt.NDArray[np.int64]:
         """Indices of those that have a score of the highest fidelity so far, shape (k,)."""
-        levels = [math.inf if level is None else level for level in self._fidelities]
-        heights = np.where(self.trainings > 0, np.array(levels, dtype=np.float64), -math.inf)
-        return np.flatnonzero((self.trainings > 0) & (heights == heights.max(initial=-math.inf)))
+        return np.flatnonzero((self.trainings > 0) & (self._levels == self.level))
+
+    @property
+    def level(self) -> float:
+        """The highest fidelity of a score so far: infinity for full training, -infinity before."""
+        return float(self._levels.max(initial=-math.inf, where=self.trainings > 0))
+
+    @property
+    def _levels(self) -> npt.NDArray[np.float64]:
+        return np.array([math.inf if level is None else level for level in self._fidelities])
 
     @property
     def unit(self) -> float:
@@ -243,12 +253,17 @@ class Strategy(ABC):
         self.space = space
         self.seed = check_seed(seed)
         self.batch_size = check_whole("batch_size", batch_size)
+        #: Costs that are made small beside a large score.
+        self.objectives: tuple[str, ...] = ()
         self.history = History(space)
         self._rng = np.random.default_rng(np.random.SeedSequence(self.seed))
         self._proposed: defaultdict[Fidelity, set[int]] = defaultdict(set)
         self._pending: Counter[tuple[Fidelity, int]] = Counter()
         self._pending_rows: dict[int, Genotypes] = {}
-        #: How many different trainings architectures have, where `run` has said it.
+        self._learned: defaultdict[Fidelity, set[int]] = defaultdict(set)
+        #: How many trainings there will be, and how many different ones an architecture
+        #: has, where `begin` has said it.
+        self.budget: int | None = None
         self.trainings: Callable[[Architecture], float] | None = None
         self._limits: dict[int, float] = {}  # what it said, by fingerprint
 
@@ -288,6 +303,21 @@ class Strategy(ABC):
         """All fidelities that are asked for, ascending; None, full training, comes last."""
         return (None,)
 
+    def begin(
+        self, budget: int | None = None, trainings: Callable[[Architecture], float] | None = None
+    ) -> None:
+        """Learn what is known before the first training; `run` says it.
+
+        Parameters
+        ----------
+        budget : int, optional
+            How many trainings there will be.
+        trainings : callable, optional
+            How many different ones an architecture has, see
+            `weaknas.evaluators.Repeatable`; nothing is trained again where it is not known.
+        """
+        self.budget, self.trainings = budget, trainings
+
     @_one_at_a_time
     def ask(self, n: int | None = None) -> list[Architecture]:
         """Propose architectures to train at `round_fidelity`.
@@ -319,9 +349,23 @@ class Strategy(ABC):
             rows = np.vstack([rows, filled])
             codes += self.space.fingerprint(filled).tolist()
             self._seen.update(codes)
-        self._pending.update((self.round_fidelity, code) for code in codes)
-        self._pending_rows.update(zip(codes, rows, strict=True))
+        self._await(rows, codes, self.round_fidelity)
         return self.space.architectures(rows)
+
+    def expect(self, architectures: Sequence[ArchitectureLike], fidelity: Fidelity = None) -> None:
+        """Take note of trainings that somebody else asks for, whose scores will be told.
+
+        Parameters
+        ----------
+        architectures : sequence of Architecture, str or genotypes
+        fidelity : float, optional
+        """
+        rows = self.space.canonicalize(self.space.genotypes(architectures))
+        self._await(rows, self.space.fingerprint(rows).tolist(), fidelity)
+
+    def _await(self, rows: Genotypes, codes: list[int], fidelity: Fidelity) -> None:
+        self._pending.update((fidelity, code) for code in codes)
+        self._pending_rows.update(zip(codes, rows, strict=True))
 
     @_one_at_a_time
     def tell(
@@ -357,7 +401,10 @@ class Strategy(ABC):
         self._proposed[fidelity].update(codes)
         self._pending -= Counter((fidelity, code) for code in codes)
         self.history.add(rows, values, fidelity)
-        self._learn(rows, values)
+        news = self._news(codes, fidelity)
+        means = np.array([self.history.score_of(code, fidelity) for code in news], dtype=np.float64)
+        self._learned[fidelity].update(np.array(list(news))[np.isfinite(means)].tolist())
+        self._learn(rows[list(news.values())], means)
 
     @_one_at_a_time
     def contenders(self, n: int = 10) -> list[Contender]:
@@ -400,7 +447,24 @@ class Strategy(ABC):
         return self._random_unseen(n)
 
     def _learn(self, genotypes: Genotypes, scores: Scores) -> None:  # noqa: B027
-        """Learn what `history` was just given, NaN for failures; optional."""
+        """Learn of architectures whose trainings have all been told; optional.
+
+        Each has its mean score, NaN where all failed, and comes once: a training more
+        later on is in `history` alone.
+        """
+
+    def _score_of(self, fingerprint: int, fidelity: Fidelity = None) -> float | None:
+        """Return a mean score, None before all trainings that were asked for at first are told."""
+        waits = self._pending[fidelity, fingerprint] and fingerprint not in self._learned[fidelity]
+        return None if waits else self.history.score_of(fingerprint, fidelity)
+
+    def _news(self, codes: list[int], fidelity: Fidelity) -> dict[int, int]:
+        """Return what of the told fingerprints `_learn` is given, and the place of each."""
+        news: dict[int, int] = {}
+        for place, code in enumerate(codes):
+            if code not in self._learned[fidelity] and not self._pending[fidelity, code]:
+                news.setdefault(code, place)
+        return news
 
     def _estimate(self, entries: npt.NDArray[np.int64]) -> Estimates:
         """Return what is known of the mean scores of entries, shape (k,), in `History.unit`."""
@@ -416,13 +480,18 @@ class Strategy(ABC):
         """Tell of which entries of `history`, shape (k,), there is no other training."""
         if self.trainings is None:
             return np.zeros(len(entries), dtype=bool)
-        codes = self.history.fingerprints[entries].tolist()
-        fresh = [index for index, code in enumerate(codes) if code not in self._limits]
-        rows = self.history.genotypes[entries[fresh]]
-        for index, architecture in zip(fresh, self.space.architectures(rows), strict=True):
-            self._limits[codes[index]] = self.trainings(architecture)
-        limits = np.array([self._limits[code] for code in codes])
+        limits = self._count_trainings(self.history.genotypes[entries], self.trainings)
         return np.asarray(self.history.trainings[entries] >= limits)
+
+    def _count_trainings(
+        self, rows: Genotypes, trainings: Callable[[Architecture], float]
+    ) -> npt.NDArray[np.float64]:
+        """Return how many different trainings canonical genotypes have, shape (n, d) to (n,)."""
+        codes = self.space.fingerprint(rows).tolist()
+        fresh = [index for index, code in enumerate(codes) if code not in self._limits]
+        for index, architecture in zip(fresh, self.space.architectures(rows[fresh]), strict=True):
+            self._limits[codes[index]] = trainings(architecture)
+        return np.array([self._limits[code] for code in codes], dtype=np.float64)
 
     def _admit(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
         """Return which of the proposed genotypes are asked for, canonical: those that are new."""

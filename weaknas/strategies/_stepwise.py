@@ -40,7 +40,7 @@ class StepwiseStrategy(Strategy):
             if drawn is None:
                 continue
             row, code = self._identify(drawn)
-            known = self.history.score_of(code)
+            known = self._score_of(code)
             if known is not None:
                 self._step(row, known)
             elif code not in self._seen:

@@ -131,7 +131,7 @@ class Hyperband(Strategy):
 
     def _learn(self, genotypes: Genotypes, scores: Scores) -> None:
         while self._members:
-            told = {c: self.history.score_of(c, self.round_fidelity) for c in self._members}
+            told = {c: self._score_of(c, self.round_fidelity) for c in self._members}
             known = {code: score for code, score in told.items() if score is not None}
             if len(known) < len(told):
                 return

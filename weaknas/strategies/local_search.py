@@ -81,7 +81,7 @@ class LocalSearch(Strategy):
         assert self._height is not None
         best, height = None, self._height
         for code in self._neighbors:
-            score = self.history.score_of(code)
+            score = self._score_of(code)
             if score is None:
                 return False
             if score > height:

@@ -15,9 +15,16 @@ from weaknas.reports.plots.comparisons import (
     plot_narrowing,
     plot_regret,
 )
-from weaknas.reports.plots.measurements import plot_curves, plot_intervals, plot_ranking
+from weaknas.reports.plots.measurements import (
+    plot_calibration,
+    plot_curves,
+    plot_intervals,
+    plot_ranking,
+)
 from weaknas.reports.plots.searches import (
+    plot_certainty,
     plot_choices,
+    plot_contenders,
     plot_front,
     plot_map,
     plot_search,
@@ -29,7 +36,10 @@ __all__ = [
     "Panels",
     "narrowing",
     "plot_best",
+    "plot_calibration",
+    "plot_certainty",
     "plot_choices",
+    "plot_contenders",
     "plot_curves",
     "plot_found",
     "plot_front",

@@ -19,13 +19,13 @@ TOP_LEVELS = (0.01, 0.05)
 
 @styled
 def plot_regret(panels: Panels, by: Literal["queries", "seconds"] = "queries") -> Any:
-    """Draw the mean regret of the incumbent on a logarithmic scale, with 95 % bands.
+    """Draw the mean regret of what would be returned on a logarithmic scale, with 95 % bands.
 
     Parameters
     ----------
     panels : mapping of str to sequence of StrategyRuns
     by : {"queries", "seconds"}
-        Horizontal axis: queries or seconds of training.
+        Horizontal axis: trainings or seconds of training.
 
     Raises
     ------
@@ -47,15 +47,15 @@ def plot_regret(panels: Panels, by: Literal["queries", "seconds"] = "queries") -
         if np.isfinite(lowest):  # a mean of zero has no place on the scale
             axis.set_ylim(bottom=max(lowest, axis.get_ylim()[1] * 1e-4) * 0.8)
         axis.set_title(dataset)
-        axis.set_xlabel("queries" if by == "queries" else "training time (hours)")
+        axis.set_xlabel("trainings" if by == "queries" else "training time (hours)")
         axis.set_xlim(left=0)
-    axes[0].set_ylabel("regret of the incumbent")
+    axes[0].set_ylabel("regret of what is returned")
     return finish(figure)
 
 
 @styled
 def plot_best(panels: Panels) -> Any:
-    """Draw the mean score of the incumbent, with 95 % bands, where the optimum is not known."""
+    """Draw the mean score of what would be returned, with 95 % bands, without an optimum."""
     figure, axes = make_axes(len(panels))
     for axis, (dataset, strategies) in zip(axes, panels.items(), strict=True):
         for runs, style in zip(strategies, styles(len(strategies)), strict=True):

@@ -74,6 +74,31 @@ def plot_intervals(
 
 
 @styled
+def plot_calibration(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float, tuple[float, float]]]]],
+) -> Any:
+    """Draw how often what was said with a probability was true: on the diagonal, if calibrated.
+
+    Parameters
+    ----------
+    panels : mapping of str to mapping of str to sequence of (said, true, (low, high))
+        By title and label: the mean probability of a bin, the share that was true, and
+        its interval, NaN for none.
+    """
+    figure, axes = make_axes(len(panels))
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="black", lw=0.8)
+        for (label, bins), style in zip(curves.items(), styles(len(curves)), strict=True):
+            said, true = [item[0] for item in bins], [item[1] for item in bins]
+            axis.plot(said, true, marker="o", ms=3, label=label, **style)
+            low, high = ([item[2][side] for item in bins] for side in (0, 1))
+            axis.fill_between(said, low, high, color=style["color"], alpha=0.15, lw=0)
+        axis.set(title=title, xlabel="said to be the best", xlim=(0, 1), ylim=(0, 1))
+    axes[0].set_ylabel("was the best of those trained")
+    return finish(figure)
+
+
+@styled
 def plot_ranking(summary: Mapping[str, Any]) -> Any:
     """Draw Kendall's tau of predictors against training size, with 95 % bands.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cross_decomposition import PLSRegression
 
-from weaknas.laboratory.statistics import Floats, incumbents
+from weaknas.laboratory.statistics import Floats
 from weaknas.reports.plots._drawing import finish, make_axes, styled
 from weaknas.search.pareto import front
 from weaknas.search.targets import rank_normal
@@ -19,33 +19,37 @@ from weaknas.search.targets import rank_normal
 def plot_search(
     observed: Floats,
     rounds: npt.NDArray[np.integer],
+    expected: Floats,
     true: Floats | None = None,
     optimum: float | None = None,
 ) -> Any:
-    """Draw one search: every score and the incumbent, query by query.
+    """Draw one search: every score, and what would be returned after each training.
 
     Parameters
     ----------
     observed : ndarray of float, shape (n,)
         NaN where an evaluation failed.
     rounds : ndarray of int, shape (n,)
-        Round of each query, from 0; their colours alternate.
+        Round of each training, from 0; their colours alternate.
+    expected : ndarray of float, shape (n,)
+        Expected score of what would be returned; NaN before there is a score.
     true : ndarray of float, shape (n,), optional
-        Mean scores, where they are known.
+        Its mean score, where that is known.
     optimum : float, optional
     """
     figure, axes = make_axes(1, width=7.0, height=3.4)
     axis = axes[0]
-    query = np.arange(1, len(observed) + 1)
+    training = np.arange(1, len(observed) + 1)
     colors = np.where(rounds % 2 == 0, "#56B4E9", "#0072B2")
-    axis.scatter(query, observed, c=colors, s=12, lw=0, label="query (colours change by round)")
-    chosen = incumbents(observed)
-    found = chosen >= 0
-    best = np.where(found, observed[chosen], np.nan)
-    axis.step(query, best, where="post", color="#D55E00", lw=1.5, label="best observed")
+    axis.scatter(
+        training, observed, c=colors, s=12, lw=0, label="training (colours change by round)"
+    )
+    axis.step(
+        training, expected, where="post", color="#D55E00", lw=1.5, label="returned: expected score"
+    )
     if true is not None:
-        mean = np.where(found, true[chosen], np.nan)
-        axis.step(query, mean, where="post", color="black", lw=1.2, ls="--", label="its mean score")
+        shape = {"color": "black", "lw": 1.2, "ls": "--"}
+        axis.step(training, true, where="post", label="returned: mean score", **shape)
     if optimum is not None:
         axis.axhline(optimum, color="#009E73", lw=1, ls=":", label="optimum (mean score)")
     finite = observed[np.isfinite(observed)]
@@ -53,9 +57,66 @@ def plot_search(
         low, high = np.quantile(finite, 0.1), finite.max() if optimum is None else optimum
         high = max(high, finite.max())
         axis.set_ylim(low - 0.05 * (high - low or 1.0), high + 0.08 * (high - low or 1.0))
-    axis.set(xlabel="query", ylabel="score")
+    axis.set(xlabel="trainings", ylabel="score")
     axis.locator_params(axis="x", integer=True)
     axis.set_xlim(0, len(observed) + 1)
+    return finish(figure)
+
+
+@styled
+def plot_contenders(
+    names: Sequence[str], scores: Floats, errors: Floats, labels: Sequence[Floats]
+) -> Any:
+    """Draw what is known of the best: expected scores, 95 % intervals and the labels behind.
+
+    Parameters
+    ----------
+    names : sequence of str, length k
+    scores : ndarray of float, shape (k,)
+    errors : ndarray of float, shape (k,)
+        Standard errors; NaN where they are not known.
+    labels : sequence of ndarray of float, length k
+        The scores of the trainings of each.
+    """
+    figure, axes = make_axes(1, width=7.0, height=0.9 + 0.26 * len(names))
+    axis = axes[0]
+    places = np.arange(len(names))
+    interval = {"fmt": "o", "color": "#D55E00", "ms": 5, "lw": 1.5}
+    error = 1.96 * np.nan_to_num(errors)
+    axis.errorbar(scores, places, xerr=error, label="expected score, 95 % interval", **interval)
+    owners = np.repeat(places, [len(values) for values in labels])
+    shape = {"color": "#0072B2", "s": 14, "lw": 0, "zorder": 3}
+    axis.scatter(np.concatenate(labels), owners + 0.22, label="one training", **shape)
+    axis.set_yticks(places, names)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xlabel("score")
+    return finish(figure)
+
+
+@styled
+def plot_certainty(
+    trainings: npt.NDArray[np.integer], probability: Floats, changes: npt.NDArray[np.bool_]
+) -> Any:
+    """Draw how probable it was, training by training, that the returned one is the best.
+
+    Parameters
+    ----------
+    trainings : ndarray of int, shape (n,)
+    probability : ndarray of float, shape (n,)
+        NaN where it was not known.
+    changes : ndarray of bool, shape (n,)
+        Where another architecture became the one that would be returned.
+    """
+    figure, axes = make_axes(1, width=7.0, height=2.6)
+    axis = axes[0]
+    color = "#009E73"
+    axis.step(trainings, probability, where="post", color=color, lw=1.5, label="probability")
+    shape = {"s": 22, "fc": "white", "ec": color, "lw": 1.2, "zorder": 3}
+    place = np.flatnonzero(changes)
+    axis.scatter(trainings[place], probability[place], label="another one is returned", **shape)
+    axis.set(xlabel="trainings", ylabel="is the best of those trained", ylim=(0, 1.03))
+    axis.locator_params(axis="x", integer=True)
+    axis.set_xlim(0, max(trainings.max(initial=1), 1) + 1)
     return finish(figure)
 
 
@@ -65,13 +126,13 @@ def plot_map(
     genotypes: npt.NDArray[np.integer],
     scores: Floats,
     queried: npt.NDArray[np.integer],
-    observed: Floats,
+    returned: npt.NDArray[np.integer],
     rounds: npt.NDArray[np.integer],
 ) -> Any:
     """Draw one search on a map of the space.
 
-    Left the space, coloured by score; right the queries, coloured by round, and the
-    way of the incumbent with the number of the round in which it was found.
+    Left the space, coloured by score; right what was trained, coloured by round, and the
+    way of what would be returned with the number of the round in which it was met.
 
     Parameters
     ----------
@@ -82,8 +143,8 @@ def plot_map(
         Their mean scores.
     queried : ndarray of int, shape (m, d)
         Canonical, in order.
-    observed : ndarray of float, shape (m,)
-        The scores that the search saw.
+    returned : ndarray of int, shape (m,)
+        What would be returned after each training: its place in `queried`, -1 for none.
     rounds : ndarray of int, shape (m,)
         Round of each query, from 0.
     """
@@ -98,11 +159,11 @@ def plot_map(
     right.scatter(*places.T, c="#e4e4e4", **shape)
     marks = right.scatter(*spots.T, c=rounds + 1, s=24, cmap="plasma_r", ec="black", lw=0.4)
     figure.colorbar(marks, ax=right, label="round", shrink=0.85)
-    chosen = incumbents(observed)
-    steps = np.unique(chosen[chosen >= 0])
+    steps = returned[returned >= 0]
+    steps = steps[np.append(np.diff(steps) != 0, True)] if len(steps) else steps
     right.plot(*spots[steps].T, c="black", lw=0.8, alpha=0.7)
-    last_of_round = steps[np.append(np.diff(rounds[steps]) > 0, True)] if len(steps) else steps
-    for index in last_of_round:
+    by_round = dict(zip(rounds[steps].tolist(), steps.tolist(), strict=True))  # the last of each
+    for index in by_round.values():
         right.annotate(
             str(rounds[index] + 1),
             spots[index],
@@ -113,7 +174,7 @@ def plot_map(
             zorder=5,
         )
     star = places[np.nanargmax(scores)]
-    for axis, name in ((left, "the space"), (right, f"{len(queried)} queries")):
+    for axis, name in ((left, "the space"), (right, f"{len(queried)} trainings")):
         axis.scatter(*star, marker="*", s=150, c="#D55E00", ec="white", lw=0.8, zorder=4)
         axis.set(title=name, xticks=[], yticks=[], xlabel="first component (follows the score)")
     left.set_ylabel("second component")
