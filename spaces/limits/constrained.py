@@ -38,7 +38,8 @@ class ConstrainedSpace(PartOfSpace):
         canonical form of an architecture.
     costs : mapping of str to callable, optional
         Costs beside those that the space itself has, from genotypes, shape
-        (n, d), to numbers, shape (n,).
+        (n, d), to numbers, shape (n,). `costs` lists them too, so that what
+        limits an architecture is also known to encoders.
 
     Raises
     ------
@@ -59,11 +60,11 @@ class ConstrainedSpace(PartOfSpace):
         constraints: str | Constraint | Iterable[str | Constraint],
         costs: Mapping[str, CostFunction] | None = None,
     ) -> None:
-        super().__init__(whole)
+        super().__init__(whole, costs)
         self.constraints = parse_constraints(constraints)
         rng = np.random.default_rng(0)
         probe = whole.enumerate() if whole.is_listable else whole.sample(_PROBE, rng)
-        self._limits = Limits(whole, self.constraints, {**whole.costs(), **(costs or {})}, probe)
+        self._limits = Limits(whole, self.constraints, self.costs(), probe)
         #: All members of a space that is listed, else some.
         self._members: Genotypes = probe[self._limits.distance(probe) == 0]
         self._share = len(self._members) / len(probe)
@@ -89,7 +90,9 @@ class ConstrainedSpace(PartOfSpace):
 
     def describe(self) -> dict[str, Any]:
         """Return the description of the whole space with the constraints."""
-        return self.whole.describe() | {"constraints": [str(item) for item in self.constraints]}
+        described = self._describe_whole(self._members)
+        limits = [*described.get("constraints", []), *map(str, self.constraints)]
+        return described | {"constraints": limits}
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes fulfil the constraints."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,10 +30,15 @@ class PartOfSpace(SearchSpace):
     Parameters
     ----------
     whole : SearchSpace
+    costs : mapping of str to callable, optional
+        What is known of the members beside what the space itself tells, from
+        genotypes, shape (n, d), to numbers, shape (n,). Limits, objectives and
+        encoders take them as they take the costs of the whole space.
     """
 
-    def __init__(self, whole: SearchSpace) -> None:
+    def __init__(self, whole: SearchSpace, costs: Mapping[str, CostFunction] | None = None) -> None:
         self.whole = whole
+        self._costs = dict(costs or {})
         self.name = whole.name
         self.variables = whole.variables
         self.cardinalities = whole.cardinalities
@@ -104,8 +110,17 @@ class PartOfSpace(SearchSpace):
         return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
 
     def costs(self) -> dict[str, CostFunction]:
-        """Return the costs that the whole space tells."""
-        return self.whole.costs()
+        """Return the costs that the whole space tells, and those that were given."""
+        return self.whole.costs() | self._costs
+
+    def _describe_whole(self, genotypes: Genotypes) -> dict[str, Any]:
+        """Return the description of the whole space with checksums of the costs that were given.
+
+        Of some members, shape (n, d); they tell these costs from others of their names.
+        """
+        described = self.whole.describe()
+        sums = {name: checksum(np.asarray(cost(genotypes))) for name, cost in self._costs.items()}
+        return described | ({"costs": described.get("costs", {}) | sums} if sums else {})
 
     # -- moves that stay inside ---------------------------------------------------------
 
@@ -156,3 +171,8 @@ class PartOfSpace(SearchSpace):
         if name.startswith("_") or name == "whole":
             raise AttributeError(name)
         return getattr(self.whole, name)
+
+
+def checksum(values: npt.NDArray[Any]) -> str:
+    """Return a short text that differs where numbers do."""
+    return hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()

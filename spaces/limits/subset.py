@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError
 from weaknas.spaces._base import CostFunction, SearchSpace, distinct
-from weaknas.spaces.limits.part import PartOfSpace
+from weaknas.spaces.limits.part import PartOfSpace, checksum
 from weaknas.spaces.rows import Genotypes
 
 
@@ -39,10 +38,9 @@ class SubsetSpace(PartOfSpace):
     ) -> None:
         if len(genotypes) == 0:
             raise InputError(f"no architecture of the space {whole.name!r} was given")
-        super().__init__(whole)
+        super().__init__(whole, costs)
         self._rows = distinct(whole, np.asarray(genotypes, dtype=whole.genotype_dtype))
         self._codes = np.sort(whole.fingerprint(self._rows))
-        self._costs = dict(costs or {})
 
     @property
     def size(self) -> int:
@@ -56,15 +54,8 @@ class SubsetSpace(PartOfSpace):
 
     def describe(self) -> dict[str, Any]:
         """Return the description of the whole space with size and checksums of this part."""
-        described = {"subset": self.size, "members": _checksum(self._codes)}
-        if self._costs:
-            values = {name: cost(self._rows) for name, cost in self._costs.items()}
-            described["costs"] = {name: _checksum(numbers) for name, numbers in values.items()}
-        return self.whole.describe() | described
-
-    def costs(self) -> dict[str, CostFunction]:
-        """Return the costs that the whole space tells, and what is known of the members."""
-        return self._costs | super().costs()
+        members = {"subset": self.size, "members": checksum(self._codes)}
+        return self._describe_whole(self._rows) | members
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes are (isomorphic to) members."""
@@ -81,7 +72,3 @@ class SubsetSpace(PartOfSpace):
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw members uniformly, with replacement."""
         return self._rows[rng.integers(self.size, size=n)]
-
-
-def _checksum(values: npt.NDArray[Any]) -> str:
-    return hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()

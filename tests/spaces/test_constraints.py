@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaknas.errors import InputError
+from weaknas.registry import get_encoder
+from weaknas.search.objectives import Costs
+from weaknas.search.presets import default_encoder
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
 from weaknas.spaces.limits.constraints import Constraint, parse_constraint, parse_constraints
 from weaknas.spaces.mobilenetv3 import MobileNetV3
@@ -134,6 +137,21 @@ def test_constraints_on_a_subset_and_of_ones_own() -> None:
     space = ConstrainedSpace(subset, "skips<=1", costs={"skips": lambda g: (g == 1).sum(axis=1)})
     rows = subset.enumerate()
     assert space.size == ((rows == 1).sum(axis=1) <= 1).sum()
+
+
+def test_costs_that_limits_know_are_features_and_objectives() -> None:
+    space = ConstrainedSpace(chain(), "sum<=17", costs={"sum": total, "first": lambda g: g[:, 0]})
+    rows = space.sample(5, np.random.default_rng(0))
+    assert list(space.costs()) == ["sum", "first"]
+    features = get_encoder("costs", space).fit_transform(rows)
+    assert np.allclose(features, np.log1p(np.stack([total(rows), rows[:, 0]], axis=1)))
+    assert "costs" in default_encoder(space)
+    assert np.array_equal(Costs(space, ["sum"])(rows)[:, 0], total(rows))
+    inner = ConstrainedSpace(space, "sum<=12")  # a part of a part has them too
+    assert list(inner.costs()) == ["sum", "first"]
+    assert inner.describe()["constraints"] == ["sum<=17", "sum<=12"]
+    other = ConstrainedSpace(chain(), "sum<=17", costs={"sum": total, "first": lambda g: g[:, 1]})
+    assert space.describe() != other.describe()
 
 
 def test_what_the_whole_space_knows_is_passed_on() -> None:
