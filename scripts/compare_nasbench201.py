@@ -18,8 +18,10 @@ STRATEGIES = (
     "weaknas:preset=paper:predictor=xgboost",
     "weaknas:preset=paper:predictor=random-forest",
     "weaknas:preset=paper:predictor=mlp",
-    "local-search",
-    "local-search:first-improvement=true",
+    # Each as it finds the best soonest: on the strings of cells, all neighbours from the
+    # best of ten as in the authors' code.
+    "local-search:canonical=false:starts=10",
+    "local-search:canonical=false:first-improvement=true",
     "simulated-annealing",
     "regularized-evolution",
     "optuna-tpe",

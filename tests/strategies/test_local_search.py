@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from weaknas.runs.runner import run
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes
+from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.strategies import LocalSearch
 
 SPACE = ChoiceSpace({"a": [1, 2, 3, 4], "b": ["x", "y", "z"], "c": ["x", "y"], "d": ["x", "y"]})
@@ -149,3 +152,36 @@ def test_failed_neighbours_are_never_moved_to() -> None:
     strategy.tell(space.architectures(np.array([[2]])), [np.nan])
     assert strategy._height is None  # a local optimum: the next would be a restart
     assert strategy.ask() == []
+
+
+def test_a_walk_on_genotypes_keeps_what_an_architecture_does_not_use() -> None:
+    space = NASBench201()
+    strategy = LocalSearch(space, seed=0, canonical=False, first_improvement=True)
+    walk, queried = [], 0
+    for score in range(40):  # each is better than all before, so that each is moved to
+        (architecture,) = strategy.ask()
+        queried += 1
+        strategy.tell([architecture], [float(score)])
+        walk.append(strategy._drawn[int(space.fingerprint(np.array([architecture.genotype]))[0])])
+    changes = [(one != other).sum() for one, other in pairwise(walk)]
+    assert set(changes) == {1}  # of the genotypes, whatever the canonical forms are
+    assert any((row != space.canonicalize(row[None])[0]).any() for row in walk)
+    codes = space.fingerprint(np.array(walk))
+    assert len(np.unique(codes)) == queried  # none that is isomorphic to a known one is paid for
+
+
+def test_the_best_of_several_starts_is_climbed_from() -> None:
+    strategy = LocalSearch(SPACE, seed=0, starts=5, batch_size=3)
+    scores = landscape(0)
+    told: list[Row] = []
+    while len(told) < 5:
+        batch = strategy.ask()
+        told += [each.genotype for each in batch]
+        strategy.tell(batch, [scores[each.genotype] for each in batch])
+    assert len(told) == 5  # 3 and 2
+    best = max(told, key=scores.__getitem__)
+    batch = strategy.ask()
+    assert {each.genotype for each in batch} <= neighbors(best)
+    around = neighbors(best) - set(told) - {each.genotype for each in batch}
+    strategy.tell(batch, [-1.0] * len(batch))
+    assert {each.genotype for each in strategy.ask(len(around))} == around
