@@ -13,7 +13,7 @@ from weaknas.spaces._base import (
     distinct_with_fingerprints,
 )
 from weaknas.spaces.architecture import Architecture, ArchitectureLike
-from weaknas.spaces.choices import ChoiceSpace
+from weaknas.spaces.choices import Cell, ChoiceSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.limits import ConstrainedSpace, SubsetSpace
 from weaknas.spaces.rows import Fingerprints, Genotypes
@@ -22,6 +22,7 @@ __all__ = [
     "LISTABLE_LIMIT",
     "Architecture",
     "ArchitectureLike",
+    "Cell",
     "ChoiceSpace",
     "ConstrainedSpace",
     "CostFunction",

@@ -230,6 +230,11 @@ class SearchSpace(ABC):
         """
         raise InputError(f"the architectures of the space {self.name!r} are not graphs")
 
+    @property
+    def outside_graphs(self) -> npt.NDArray[np.bool_]:
+        """Which decisions `graphs` does not show, shape (d,)."""
+        return np.full(self.n_variables, not self.has_graphs)
+
     # -- costs --------------------------------------------------------------------
 
     def costs(self) -> dict[str, CostFunction]:

@@ -3,6 +3,7 @@
 Imports the contract of spaces alone.
 """
 
+from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.space import ChoiceSpace
 
-__all__ = ["ChoiceSpace"]
+__all__ = ["Cell", "ChoiceSpace"]

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
+from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.conditions import Conditions
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.values import ChoiceValues
+from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.rows import Genotypes
 
 
@@ -23,7 +25,8 @@ class ChoiceSpace(SearchSpace):
 
     A choice that does not exist has the index 0 in the canonical form and is
     absent from the string form and from `decode`. `size`, `sample` and
-    `enumerate` count each different architecture once.
+    `enumerate` count each different architecture once, but isomorphic cells as often as
+    there are ways to write them; searches and `architecture_fingerprints` count them once.
 
     Parameters
     ----------
@@ -39,14 +42,17 @@ class ChoiceSpace(SearchSpace):
         For a choice that does not always exist: which values other choices must
         have, e.g. ``{"conv_width": {"layer1": ["conv3", "conv5"]}}``. With several
         others all must have them; a choice that does not exist has no value.
+    cell : Cell, optional
+        Further decisions, which are the edges and operations of a cell. The space then has
+        graphs, and isomorphic cells are one architecture.
 
     Raises
     ------
     InputError
         When a decision has no value or repeats one; when its values are a set, whose
         order differs between processes, or one is told by its address; when the string
-        form would not be read again; when a condition names what is not there or
-        depends on itself.
+        form would not be read again; when a condition names what is not there or in the
+        cell, or depends on itself.
 
     Examples
     --------
@@ -69,20 +75,29 @@ class ChoiceSpace(SearchSpace):
     >>> space = ChoiceSpace({"width": [16, 32, 64], "rate": rate})
     >>> space.size, space.decode(space.architecture("width=32,rate=0.1"))
     (195, {'width': 32, 'rate': 0.1})
+    >>> cell = Cell(nodes=4, operations=["none", "conv1", "conv3"], nothing="none")
+    >>> space = ChoiceSpace({"width": [16, 32, 64]}, cell=cell)
+    >>> space.size, len(space.architecture_fingerprints)
+    (2187, 783)
     """
 
     def __init__(
         self,
-        choices: Mapping[str, Sequence[Any] | Mapping[str, Any] | Number],
+        choices: Mapping[str, Sequence[Any] | Mapping[str, Any] | Number] | None = None,
         name: str = "choices",
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        cell: Cell | None = None,
     ) -> None:
-        if not isinstance(choices, Mapping) or not choices:
+        own = {} if choices is None and cell else choices
+        if not isinstance(own, Mapping) or not (own or cell):
             raise InputError("a ChoiceSpace needs a mapping of at least one choice")
-        self.name = name
-        self.variables = tuple(str(variable) for variable in choices)
+        self.name, self.cell = name, cell
+        of_cell = cell.choices if cell else {}
+        self.variables = tuple(map(str, [*own, *of_cell]))
         _check_names(self.variables)
-        self._values = tuple(map(ChoiceValues, self.variables, choices.values()))
+        self._values = tuple(map(ChoiceValues, self.variables, [*own.values(), *of_cell.values()]))
+        self._of_cell = slice(len(own), None)
         #: The values of each decision, and how they are spelled.
         self.choices = tuple(one.values for one in self._values)
         self.texts = tuple(one.texts for one in self._values)
@@ -97,6 +112,12 @@ class ChoiceSpace(SearchSpace):
         self.cardinalities = np.array([len(one) for one in self._values])
         self.ordered = np.array([one.is_ordered for one in self._values])
         self._conditions = Conditions(self._values, conditions or {})
+        for variable, needed in self._conditions.description.items():
+            for other in {variable, *needed} & set(of_cell):
+                raise InputError(
+                    f"the condition of {variable!r} involves {other!r} of the cell, where"
+                    " isomorphic ones are the same"
+                )
 
     @property
     def size(self) -> int:
@@ -107,7 +128,9 @@ class ChoiceSpace(SearchSpace):
         """Return name, size, all choices and conditions as plain JSON types."""
         choices = {one.name: list(one.texts) for one in self._values}
         conditions = self._conditions.description
-        extra = {"conditions": conditions} if conditions else {}
+        extra: dict[str, Any] = {"conditions": conditions} if conditions else {}
+        if self.cell:
+            extra["cell"] = self.cell.describe()
         return super().describe() | {"choices": choices} | extra
 
     @property
@@ -202,8 +225,35 @@ class ChoiceSpace(SearchSpace):
     # -- identity, drawing and moving -----------------------------------------------
 
     def canonicalize(self, genotypes: npt.NDArray[np.integer]) -> Genotypes:
-        """Give the index 0 to the choices that do not exist."""
-        return self._conditions.deactivate(np.asarray(genotypes))
+        """Give the index 0 to the choices that do not exist, and their canonical form to cells."""
+        rows = self._conditions.deactivate(np.asarray(genotypes))
+        if self.cell:
+            rows[:, self._of_cell] = self.cell.canonicalize(rows[:, self._of_cell])
+        return rows
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether there is a cell."""
+        return self.cell is not None
+
+    @property
+    def outside_graphs(self) -> npt.NDArray[np.bool_]:
+        """Which decisions are not of the cell, shape (d,)."""
+        outside = np.ones(self.n_variables, dtype=bool)
+        outside[self._of_cell] = False
+        return outside
+
+    def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:
+        """Return the graphs of the cells; see `Cell.graphs`.
+
+        Raises
+        ------
+        InputError
+            When there is no cell.
+        """
+        if self.cell is None:
+            return super().graphs(genotypes)
+        return self.cell.graphs(self.canonicalize(genotypes)[:, self._of_cell])
 
     def enumerate(self) -> Genotypes:
         """Return every architecture once, canonical, shape (size, d), in lexicographic order.

@@ -1,7 +1,7 @@
 """Spaces, and the tables that belong to them, described in a TOML file.
 
-The file has a ``[choices]`` table with the values of each choice, optionally a
-``name``, ``[conditions]`` and ``[table]``::
+The file has a ``[choices]`` table with the values of each choice, a ``[cell]`` or both,
+optionally a ``name``, ``[conditions]`` and ``[table]``::
 
     name = "mine"
 
@@ -9,9 +9,15 @@ The file has a ``[choices]`` table with the values of each choice, optionally a
     layer1 = ["skip", "conv3", "conv5"]
     width = [16, 32, 64]
     rate = { low = 1e-4, high = 1e-1, log = true }  # any of 65 values between
+    block = { values = ["conv3", "conv5"], repeat = 20 }  # block1, block2, ..., block20
 
     [conditions]
     width = { layer1 = ["conv3", "conv5"] }
+
+    [cell]  # of decisions "0->1", "0->2", "1->2", ...; see `weaknas.spaces.Cell`
+    nodes = 4
+    operations = ["none", "skip", "conv3"]
+    nothing = "none"
 
     [table]
     path = "mine.csv"
@@ -28,14 +34,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.files import read_toml
+from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.space import ChoiceSpace
 
 _MOST_BYTES = 2**24
-_KEYS = ("name", "choices", "conditions", "table")
+_KEYS = ("name", "choices", "conditions", "cell", "table")
 _NUMBER_KEYS = ("low", "high", "log")
+_CELL_KEYS = ("nodes", "operations", "nothing", "on")
+_MOST_REPEATS = 10_000
 _TABLE_KEYS = {"path": str, "objective": str, "maximize": bool, "cost": str, "test": str}
 
 
@@ -109,11 +118,38 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
     if not isinstance(name, str) or not name:
         raise InputError(f"name must be a text, not {name!r}")
     choices = _table_of(content, "choices")
-    if not choices:
+    if not choices and "cell" not in content:
         raise InputError("[choices] is missing or empty")
-    values = {variable: _values(variable, given) for variable, given in choices.items()}
-    space = ChoiceSpace(values, name, _table_of(content, "conditions"))
+    values: dict[str, list[Any] | Number] = {}
+    for variable, given in choices.items():
+        for repeated, one in _repeat(variable, given):
+            if repeated in values:
+                raise InputError(f"the choice {repeated!r} is there twice")
+            values[repeated] = _values(variable, one)
+    cell = _cell(_table_of(content, "cell")) if "cell" in content else None
+    space = ChoiceSpace(values, name, _table_of(content, "conditions"), cell=cell)
     return SpaceFile(space, _table_description(path, content) if "table" in content else None)
+
+
+def _repeat(variable: str, given: Any) -> list[tuple[str, Any]]:
+    """Return the choices that one entry stands for, with what it says of each."""
+    if not isinstance(given, dict) or not {"values", "repeat"} & set(given):
+        return [(variable, given)]
+    rest = {key: value for key, value in given.items() if key not in ("values", "repeat")}
+    if "values" in given:
+        _require_known(f"key of {variable!r}", rest, ())
+    count = check_whole(f"repeat of {variable!r}", given.get("repeat"))
+    if count > _MOST_REPEATS:
+        raise InputError(f"{variable!r} is repeated at most {_MOST_REPEATS:,} times, not {count}")
+    return [(f"{variable}{i}", given.get("values", rest)) for i in range(1, count + 1)]
+
+
+def _cell(given: dict[str, Any]) -> Cell:
+    _require_known("key of [cell]", given, _CELL_KEYS)
+    for key in ("nodes", "operations"):
+        if key not in given:
+            raise InputError(f"[cell] lacks {key}")
+    return Cell(**given | {"operations": _values("operations", given["operations"])})
 
 
 def _values(variable: str, given: Any) -> list[Any] | Number:

@@ -89,6 +89,11 @@ class PartOfSpace(SearchSpace):
         return self.whole.graphs(genotypes)
 
     @property
+    def outside_graphs(self) -> npt.NDArray[np.bool_]:
+        """Which decisions the graphs of the whole space do not show, shape (d,)."""
+        return self.whole.outside_graphs
+
+    @property
     def has_networks(self) -> bool:
         """Whether the whole space has networks."""
         return self.whole.has_networks

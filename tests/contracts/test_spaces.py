@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import weaknas
-from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
+from weaknas.spaces import Cell, ChoiceSpace, ConstrainedSpace, SubsetSpace
 from weaknas.testing import space_checks
 
 
@@ -18,6 +18,9 @@ def _spaces() -> Iterator[tuple[str, Any]]:
         yield name, weaknas.get_space(name)
     yield "choices", ChoiceSpace({"a": ["x", "y", "z"], "b": [1, 2], "c": [8, 16, 32, 64]})
     yield "chain", ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(20)})
+    edges = Cell(5, ["conv", "none", "pool"], nothing="none")
+    yield "cell", ChoiceSpace({"width": [8, 16, 32]}, cell=edges)
+    yield "cell of nodes", ChoiceSpace(cell=Cell(7, ["conv1", "conv3", "pool"], on="nodes"))
     yield "wide", ChoiceSpace({"rate": range(40_000), "skip": [False, True]})
     yield "limited", ConstrainedSpace(weaknas.get_space("mobilenetv3"), "300e6<=macs<=305e6")
     whole = weaknas.get_space("nasbench201")

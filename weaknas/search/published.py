@@ -69,7 +69,7 @@ def bananas(
     initial : int
         Random architectures before the first fit.
     """
-    encoder = get_encoder("truncated-path" if space.has_graphs else "one-hot", space)
+    encoder = get_encoder(_whole("truncated-path", space), space)
     return WeakNAS(
         space,
         repeats="never",
@@ -108,7 +108,7 @@ def brp_nas(
         space,
         repeats="never",
         predictor="pairwise-relation",
-        encoder="graphs" if space.has_graphs else "one-hot",
+        encoder=_whole("graphs", space),
         acquisition="halved-top",
         targets="standard",
         seed=seed,
@@ -135,8 +135,7 @@ def npenas(
     initial : int
         Random architectures before the first fit.
     """
-    fits = ENCODERS.load("adjacency").supports(space)
-    encoder = get_encoder("adjacency" if fits else "one-hot", space)
+    encoder = get_encoder(_whole("adjacency", space), space)
     return WeakNAS(
         space,
         repeats="never",
@@ -149,3 +148,10 @@ def npenas(
         batch_size=batch_size,
         initial=initial,
     )
+
+
+def _whole(name: str, space: SearchSpace) -> str:
+    """Return an encoding of graphs that says all: one-hot what graphs do not show."""
+    if not ENCODERS.load(name).supports(space):
+        return "one-hot"
+    return f"{name}+one-hot" if space.outside_graphs.any() else name

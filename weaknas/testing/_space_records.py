@@ -97,9 +97,11 @@ def check_graphs_are_well_formed(case: SpaceCase) -> None:
 
 
 def check_graphs_tell_architectures_apart(case: SpaceCase) -> None:
-    """Graphs are isomorphic if and only if the architectures count as the same."""
-    rows = case.related
-    graphs = case.space.graphs(rows)
-    by_code = np.unique(case.space.fingerprint(rows), return_inverse=True)[1].ravel()
-    by_graph = isomorphism_classes(graphs)
+    """Graphs, with what is outside of them, tell what counts as the same architecture."""
+    space, rows = case.space, case.related
+    by_code = np.unique(space.fingerprint(rows), return_inverse=True)[1].ravel()
+    classes = isomorphism_classes(space.graphs(rows))
+    rest = space.canonicalize(rows)[:, space.outside_graphs]
+    keys = np.column_stack([classes, rest])
+    by_graph = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
     require_same_groups(rows, by_code, by_graph, "fingerprint", "graph")
