@@ -48,6 +48,7 @@ def chunks(space: SearchSpace, genotypes: npt.NDArray[np.integer]) -> Iterator[B
         yield Batch(space, genotypes[start : start + CHUNK])
 
 
+@runtime_checkable
 class Transformer(Protocol):
     """Any transformer of genotypes, ours or of scikit-learn."""
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.encoders._base import Encoder, Features
-from weaknas.errors import InputError, optional_import, unknown
+from weaknas.errors import InputError, check_list, check_seed, optional_import, unknown
+from weaknas.files import parse_json
 from weaknas.spaces import Genotypes, SearchSpace
 
 if TYPE_CHECKING:
@@ -127,6 +128,10 @@ class ZeroCostEncoder(Encoder):
         cache: str | Path | None = None,
     ) -> None:
         super().__init__(space)
+        check_list("proxies", proxies)
+        check_seed(seed)
+        if skeleton is not None and not isinstance(skeleton, Mapping):
+            raise InputError(f"skeleton must be a mapping of settings, not {skeleton!r}")
         for name in proxies:
             if name not in PROXIES:
                 raise unknown("zero-cost proxy", name, PROXIES)
@@ -220,9 +225,9 @@ def _read(path: Path, setting: str, known: dict[str, dict[str, float]]) -> None:
     """Add what a file holds of a setting; a line that was cut off is left out."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             if record.pop("setting") == setting:
                 identity = record.pop("id")
                 values = {name: float(value) for name, value in record.items()}

@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from weaknas.errors import check_whole
 from weaknas.predictors._base import Floats, Predicted, Repeats
 from weaknas.predictors.extra_trees import ExtraTrees
 from weaknas.predictors.gaussian_process import GaussianProcess
@@ -130,6 +131,7 @@ class Combination(RegressorMixin, _BaseComposition):  # type: ignore[misc]
         return CombinationPool(self, features)
 
     def _fresh(self) -> list[Any]:
+        check_whole("folds", self.folds, 2)
         rng = check_random_state(self.random_state)
         self._seed = int(rng.randint(2**31 - 1))
         chosen = self._defaults() if self.estimators is None else self.estimators

@@ -14,6 +14,7 @@ from weaknas.errors import InputError
 from weaknas.predictors._base import Counts, Floats
 
 
+@runtime_checkable
 class Regressor(Protocol):
     """Any regressor of scikit-learn's contract."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
+from weaknas.files import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,10 @@ class Architecture:
             When the line is not the JSON of an architecture.
         """
         try:
-            return cls.from_dict(json.loads(line))
-        except json.JSONDecodeError as error:
+            fields = parse_json(line)
+        except ValueError as error:
             raise InputError(f"not the JSON of an architecture: {error}") from error
+        return cls.from_dict(fields)
 
 
 #: What stands for an architecture of a space: itself, its string form, or one genotype.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -35,11 +36,16 @@ def _shared_data() -> object:
     return shared_data
 
 
+#: The environment of the process that is copied.
+_copied: dict[str, str] = {}
+
+
 @pytest.fixture(scope="module")
 def quick_processes() -> Iterator[None]:
     """Let processes of comparisons and rankings be copies of one that has imported what they need.
 
-    They are processes like others; only the seconds of importing are paid once.
+    They are processes like others; only the seconds of importing are paid once, and again
+    where the environment has changed, which the copies have as that process found it.
     """
     real = multiprocessing.get_context
     laboratory = "weaknas.laboratory"
@@ -47,7 +53,15 @@ def quick_processes() -> Iterator[None]:
     multiprocessing.set_forkserver_preload(modules)
 
     def get_context(method: str | None = None) -> BaseContext:
-        return real("forkserver" if method == "spawn" else method)
+        if method != "spawn":
+            return real(method)
+        # pytest notes the test that runs in one of its own.
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        if variables != _copied:
+            forkserver._forkserver._stop()  # type: ignore[attr-defined]  # starts with the next
+            _copied.clear()
+            _copied.update(variables)
+        return real("forkserver")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multiprocessing, "get_context", get_context)

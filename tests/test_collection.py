@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 COLLECT = [
     *("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
@@ -27,6 +29,8 @@ def collected(seed: int, folder: Path) -> list[str]:
     return [line for line in done.stdout.splitlines() if "::" in line]
 
 
+# Quick runs on several processes are compared by pytest-xdist.
+@pytest.mark.slow
 def test_two_processes_collect_the_same_tests_in_the_same_order(tmp_path: Path) -> None:
     # One after the other: an id that holds the time in seconds differs as well.
     first = collected(1, tmp_path / "first")

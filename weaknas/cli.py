@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, is_out_of_memory
 from weaknas.version import __version__
 
 app = App(
@@ -108,17 +109,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files may be no text, too
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, InputError) as error:
         message = " ".join(str(error).split())
         print(f"error: {_by_option(message, arguments)}", file=sys.stderr)
         return 2
+    except UnicodeEncodeError as error:  # bytes of the command line that are no text
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted; what was written is kept", file=sys.stderr)
         return 130
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: out of memory ({' '.join(str(error).split())})", file=sys.stderr)
         return 1
     return 0
 

@@ -6,16 +6,28 @@ from it, the command line turns it into a one-line message and exit code 2.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import math
-from collections.abc import Iterable, MappingView, Sequence, Set
+from collections.abc import Callable, Iterable, MappingView, Sequence, Set
 from numbers import Integral, Real
 from types import ModuleType
 
 #: Names that a message lists; of more, so many and the number of the others.
 _LISTED = 40
-_LONGEST = 400  # characters of a name that a message shows
+_LONGEST = 400  # characters of a value that a message shows
+
+# Bounds of numbers that people give: no use is known of more, and far above, memory ends.
+#: Where no other bound is stated.
+MOST = 2**31 - 1
+MOST_SEED = 2**63 - 1
+#: Processes, threads and tries.
+MOST_JOBS = 1024
+#: What is kept at once: runs, architectures of a round, splits, classes, channels.
+MOST_AT_ONCE = 100_000
+#: What is not counted; as seconds, thirty years.
+MOST_NUMBER = 1e9
 
 
 class InputError(ValueError):
@@ -52,16 +64,16 @@ def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
         One line: the name, the closest match if there is one, the allowed names.
     """
     names = [str(item) for item in allowed]
-    text = _text_of(name)
+    text = shown(name, str)
     close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return InputError(f"unknown {kind} {text!r}{hint} (allowed: {listed(names)})")
 
 
-def _text_of(value: object) -> str:
+def shown(value: object, write: Callable[[object], str] = repr) -> str:
     """Return a text of a value for a message, of very long ones the beginning."""
     try:
-        text = str(value)
+        text = write(value)
     except Exception:  # integers of thousands of digits, objects that are not made yet
         return f"a {type(value).__name__}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
@@ -74,8 +86,8 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED:,} others"
 
 
-def check_whole(name: str, value: object, least: int = 1) -> int:
-    """Return a whole number of any type as `int`; refuse others and those below `least`.
+def check_whole(name: str, value: object, least: int = 1, most: int = MOST) -> int:
+    """Return a whole number of any type as `int`; refuse others and those out of bounds.
 
     Raises
     ------
@@ -83,21 +95,24 @@ def check_whole(name: str, value: object, least: int = 1) -> int:
         One line: the name, what is allowed and the value.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    if value < least:
-        raise InputError(f"{name} must be at least {least}, not {value}")
-    return int(value)
+        raise InputError(f"{name} must be a whole number of at least {least}, not {shown(value)}")
+    number = int(value)
+    if number < least:
+        raise InputError(f"{name} must be at least {least}, not {shown(number)}")
+    if number > most:
+        raise InputError(f"{name} must be at most {most:,}, not {shown(number)}")
+    return number
 
 
 def check_seed(seed: object) -> int:
-    """Return a seed that numpy takes as `int`.
+    """Return a seed that numpy and torch take as `int`.
 
     Raises
     ------
     InputError
-        When it is negative or no whole number.
+        When it is no whole number, negative or above 2**63 - 1.
     """
-    return check_whole("seed", seed, 0)
+    return check_whole("seed", seed, 0, MOST_SEED)
 
 
 def check_number(
@@ -107,6 +122,7 @@ def check_number(
     least: float = -math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    most: float = math.inf,
 ) -> float:
     """Return a finite number of any type within bounds as `float`; refuse others.
 
@@ -115,15 +131,39 @@ def check_number(
     InputError
         One line: the name, what is allowed and the value.
     """
+    number = math.nan
     if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-        if least <= number and above < number < below:
-            return number
-    bounds = {"at least": least, "above": above, "below": below}
-    limits = [f"{side} {bound:g}" for side, bound in bounds.items() if abs(bound) < math.inf]
-    raise InputError(
-        f"{name} must be a number {' and '.join(limits) or 'and finite'}, not {value!r}"
+        with contextlib.suppress(OverflowError):  # a whole number beyond those of floats
+            number = float(value)
+    if least <= number <= most and above < number < below:
+        return number
+    bounds = {"at least": least, "above": above, "below": below, "at most": most}
+    limits = [f"{side} {bound:,.15g}" for side, bound in bounds.items() if abs(bound) < math.inf]
+    allowed = " and ".join(limits) or "and finite"
+    raise InputError(f"{name} must be a number {allowed}, not {shown(value)}")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory for what was asked, of this machine or of a GPU."""
+    text = str(error)  # of torch, which is not imported here
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or text.startswith("CUDA error: out of memory")
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text)
     )
+
+
+def check_list(name: str, values: object) -> None:
+    """Refuse what is no list: one value, which a command line may give, or a text.
+
+    Raises
+    ------
+    InputError
+        One line: the name and the value.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"{name} must be a list of values, not {shown(values)}")
 
 
 def refuse_set(what: str, values: object) -> None:

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import io
 import json
+import math
 import os
 import secrets
 import shutil
@@ -82,6 +83,25 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         raise unreadable(path, error) from error
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that another program or a person wrote.
+
+    Raises
+    ------
+    ValueError
+        One line: it is no JSON, in no encoding of text, nested too deeply, or has integers
+        of thousands of digits.
+    """
+    try:
+        value = json.loads(text)
+        _check_items(value)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return value
+
+
 def read_json(path: Path, most: int = MOST_BYTES) -> Any:
     """Read a JSON file, as programs write them.
 
@@ -90,7 +110,11 @@ def read_json(path: Path, most: int = MOST_BYTES) -> Any:
     InputError
         As for `read_bytes`, and when it is damaged: no JSON, or nested too deeply.
     """
-    return _parse(path, read_bytes(path, most), json.loads, "is damaged")
+    content = read_bytes(path, most)
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
 
 
 def read_toml(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
@@ -101,9 +125,15 @@ def read_toml(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
     InputError
         As for `read_bytes`, and when it is no TOML or nested too deeply.
     """
-    text = read_bytes(path, most)
-    content: dict[str, Any] = _parse(path, text, tomllib.loads, "cannot be read")
-    return content
+    content = read_bytes(path, most)
+    try:
+        value = tomllib.loads(content.decode("utf-8"))
+        _check_items(value, most=2**63)
+    except RecursionError as error:
+        raise InputError(f"{path} cannot be read: it is nested too deeply") from error
+    except ValueError as error:  # integers of thousands of digits, too
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    return value
 
 
 def read_csv(path: Path, most: int = MOST_TABLE_BYTES) -> dict[str, list[str]]:
@@ -120,8 +150,7 @@ def read_csv(path: Path, most: int = MOST_TABLE_BYTES) -> dict[str, list[str]]:
     try:
         text = read_bytes(path, most).decode("utf-8-sig")
         first = text.lstrip("\r\n").partition("\n")[0]
-        widths = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in _SEPARATORS}
-        separator = max(widths, key=lambda mark: widths[mark])
+        separator = max(_SEPARATORS, key=lambda mark: _width(first, mark))
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         rows = [[cell.strip() for cell in line] for line in lines if line]
     except (csv.Error, UnicodeDecodeError) as error:
@@ -139,32 +168,33 @@ def read_csv(path: Path, most: int = MOST_TABLE_BYTES) -> dict[str, list[str]]:
     return {name: list(cells) for name, cells in zip(names, columns, strict=True)}
 
 
+def _width(line: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=separator), []))
+    except csv.Error:  # a cell is too long
+        return 0
+
+
 def unreadable(path: Path, error: Exception) -> InputError:
     """Build the error for a file that cannot be read, in one line."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return InputError(f"{path}: cannot be read ({' '.join(reason.split())})")
 
 
-def _parse(path: Path, content: bytes, parse: Callable[[str], Any], fault: str) -> Any:
-    try:
-        value = parse(content.decode("utf-8"))
-    except RecursionError as error:
-        raise InputError(f"{path} {fault}: it is nested too deeply") from error
-    except ValueError as error:  # integers of thousands of digits, too
-        raise InputError(f"{path} {fault}: {' '.join(str(error).split())}") from error
-    if _is_deeper(value, MOST_DEEP):
-        raise InputError(f"{path} {fault}: it is nested more than {MOST_DEEP} deep")
-    return value
+def _check_items(value: Any, most: float = math.inf) -> None:
+    """Refuse lists and tables that are nested deeply, and integers beyond `most`.
 
-
-def _is_deeper(value: Any, depth: int) -> bool:
-    """Tell whether lists and tables are nested deeper; without recursion, which has a limit."""
+    Without recursion, which has a limit.
+    """
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(MOST_DEEP + 1):
+        if any(isinstance(item, int) and not -most <= item < most for item in level):
+            raise ValueError("an integer has more than 64 bits")
         lists = [item for item in level if isinstance(item, list)]
         tables = [item.values() for item in level if isinstance(item, dict)]
         level = [item for inner in (*lists, *tables) for item in inner]
-    return bool(level)
+    if level:
+        raise ValueError(f"it is nested more than {MOST_DEEP} deep")
 
 
 # -- writing ----------------------------------------------------------------------------------
@@ -304,7 +334,7 @@ def lock(path: Path, name: str | None = None) -> Iterator[None]:
     OSError
         When nothing can be written there.
     """
-    place = path / ".lock" if path.is_dir() else path.with_name(f".{path.name}.lock")
+    place = path / ".weaknas.lock" if path.is_dir() else path.with_name(f".{path.name}.lock")
     with contextlib.ExitStack() as stack:
         while True:
             file = stack.enter_context(place.open("ab"))

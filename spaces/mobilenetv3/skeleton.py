@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_list
 
 UNITS = 5
 LAYERS_PER_UNIT = 4
@@ -196,6 +196,7 @@ def check_strides(strides: Sequence[int]) -> tuple[int, ...]:
     InputError
         When they are something else.
     """
+    check_list("strides", strides)
     if len(strides) != len(_STRIDES) or any(stride not in (1, 2) for stride in strides):
         raise InputError(
             f"strides are {len(_STRIDES)} numbers, 1 or 2, of the stem and the units, e.g."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_whole, optional_import
+from weaknas.errors import MOST_AT_ONCE, InputError, check_list, check_whole, optional_import
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.mobilenetv3 import moves
@@ -95,8 +95,8 @@ class MobileNetV3(SearchSpace):
             raise InputError(
                 f"width {width!r} is not between {_SMALLEST_WIDTH:g} and {_LARGEST_WIDTH:g}"
             )
-        check_whole("classes", classes)
-        check_whole("channels", channels)
+        check_whole("classes", classes, most=MOST_AT_ONCE)
+        check_whole("channels", channels, most=MOST_AT_ONCE)
         self.width, self.classes, self.channels = float(width), classes, channels
         self.resolutions = _check_resolutions(resolutions or (resolution,))
         self.strides = check_strides(strides or strides_for(self.resolutions[0]))
@@ -357,6 +357,7 @@ class MobileNetV3(SearchSpace):
 
 
 def _check_resolutions(resolutions: Sequence[int]) -> tuple[int, ...]:
+    check_list("resolutions", resolutions)
     for resolution in resolutions:
         if resolution not in _RESOLUTIONS:
             raise InputError(

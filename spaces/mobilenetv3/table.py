@@ -24,7 +24,7 @@ def locate_table(path: str | Path | None = None) -> Path:
         When there is no such file.
     """
     folders = data_folders()
-    for candidate in [Path(path)] if path is not None else [f / _FILE for f in folders]:
+    for candidate in [Path(str(path))] if path is not None else [f / _FILE for f in folders]:
         if candidate.is_file():
             return candidate
     places = path or ", ".join(str(folder / _FILE) for folder in folders)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from weaknas.errors import InputError, unknown
+from weaknas.files import parse_json
 from weaknas.spaces.mobilenetv3.skeleton import (
     DEPTHS,
     EXPANSIONS,
@@ -97,7 +97,7 @@ def read_mapping(choices: Mapping[str, Any]) -> Choices:
 
 def _read_json(text: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError:
         value = None
     if not isinstance(value, dict):

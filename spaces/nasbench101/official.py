@@ -10,7 +10,6 @@ by commas, ``metrics`` a base64 protocol buffer with the network's parameters an
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError
+from weaknas.files import parse_json
 from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.nasbench101 import cells
 from weaknas.spaces.nasbench101.hashing import cell_hashes
@@ -125,7 +125,7 @@ class _Record(NamedTuple):
 
 
 def _read_record(record: bytes) -> _Record:
-    digest, epochs, adjacency, operations, metrics = json.loads(record)
+    digest, epochs, adjacency, operations, metrics = parse_json(record)
     if not isinstance(epochs, int) or not 0 < epochs < _MOST_EPOCHS:
         raise ValueError(f"a training of {epochs!r} epochs")
     parameters, measures = read_metrics(base64.b64decode(metrics))

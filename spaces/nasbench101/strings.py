@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
+from weaknas.files import parse_json
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
 from weaknas.spaces.rows import Genotypes
 
@@ -123,7 +124,7 @@ def _checked_matrix(matrix: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
 def _parse_json(text: str) -> Genotypes:
     try:
-        cell: Any = json.loads(text)
+        cell: Any = parse_json(text)
         matrix, operations = cell["matrix"], list(map(str, cell["ops"]))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"malformed cell {text!r} ({error!r}); {_FORM}") from error

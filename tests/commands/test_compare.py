@@ -56,7 +56,7 @@ def test_numbers_of_runs_follow_the_last_equals_sign():
         "random": 3,
         "weaknas:preset=paper": 5,
     }
-    with pytest.raises(InputError, match="'random=x'"):
+    with pytest.raises(InputError, match="--runs-of random must be a whole number, not 'x'"):
         parse_runs_of("random=x")
 
 

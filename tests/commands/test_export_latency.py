@@ -160,8 +160,8 @@ def test_bad_exports(capsys, tmp_path: Path, arguments: list[str], message: str)
         pytest.param(
             ["--output", f"{__file__}/table.json"], f"cannot write to {__file__}", id="below a file"
         ),
-        (["--output", "table.json", "--threads", "0"], "threads must be at least 1, not 0"),
-        (["--output", "table.json", "--seed", "-1"], "--seed must be at least 0, not -1"),
+        (["--output", "table.json", "--threads", "0"], "--threads: it must be at least 1, not 0"),
+        (["--output", "table.json", "--seed", "-1"], "--seed: it must be at least 0, not -1"),
     ],
 )
 def test_bad_measurements_begin_not(
@@ -185,7 +185,7 @@ def test_batch_norms_need_images(capsys, tmp_path: Path, supernet: Path) -> None
     space = ":".join(["mobilenetv3", "width=0.1", "resolution=16", *OPTIONS])
     code, _, err = run(capsys, "export", space, TEXT, *given)
     assert code == 2, err
-    assert "calibration must be at least 1, not 0" in err
+    assert "--calibration: it must be at least 1, not 0" in err
 
 
 # -- latency --------------------------------------------------------------------------------

@@ -61,7 +61,10 @@ def test_rank_on_nasbench201(tmp_path, capsys):
         (["nasbench201", "--predictors", "gq"], "did you mean 'gp'"),
         (["nasbench201", "--predictors", "gp,gp"], "the predictor 'gp' is given 2 times"),
         (["nasbench201", "--predictors", ""], "at least one predictor"),
-        (["nasbench201", "--train-sizes", "5,x"], "'x' is none"),
+        (
+            ["nasbench201", "--train-sizes", "5,x"],
+            "each of --train-sizes must be a whole number, not 'x'",
+        ),
         (["nasbench201", "--regime", "random"], "unknown regime 'random'"),
         (["nasbench201", "--encoder", "one-hut"], "did you mean 'one-hot'"),
         (["nasbench201", "--jobs", "0"], "at least 1, not 0"),

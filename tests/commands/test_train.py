@@ -130,8 +130,8 @@ def test_without_a_folder_nothing_is_written(
         (["--dataset", "digit"], "did you mean 'digits'"),
         (["--device", "cuda:99"], "there is no device cuda:99"),
         (["--protocol", "small:cutot=2"], "did you mean 'cutout'"),
-        (["--seed", "-1"], "--seed must be at least 0, not -1"),
-        (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--seed", "-1"], "--seed: it must be at least 0, not -1"),
+        (["--threads", "0"], "--threads: it must be at least 1, not 0"),
         pytest.param(
             ["--output", __file__], f"cannot write to {__file__}: File exists", id="a file"
         ),
@@ -213,6 +213,6 @@ def test_a_folder_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     with lock(tmp_path):
         train("--output", str(tmp_path), code=2)
         call("train-supernet", "nasbench201", "--output", str(tmp_path), code=2)
-        assert list(tmp_path.iterdir()) == [tmp_path / ".lock"]
+        assert list(tmp_path.iterdir()) == [tmp_path / ".weaknas.lock"]
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert errors == [f"error: {tmp_path} is in use by another process"] * 2

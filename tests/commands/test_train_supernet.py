@@ -51,7 +51,7 @@ def test_train_and_search(capsys, tmp_path: Path) -> None:
         ([SPACE, "--method", "sandwich"], "use single-path"),
         ([SPACE, "--protocol", "learningrate=1"], "did you mean 'learning_rate'"),
         ([SPACE, "--network", "chanels=4"], "did you mean 'channels'"),
-        ([SPACE, "--seed", "-1"], "--seed must be at least 0, not -1"),
+        ([SPACE, "--seed", "-1"], "--seed: it must be at least 0, not -1"),
         (["mobilenetv3"], "mobilenetv3:classes=10"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import pickle
 import signal
@@ -297,6 +298,15 @@ def test_a_script_without_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
     _, err = running.communicate(timeout=300)
     assert running.returncode == 1
     assert 'needs the line: if __name__ == "__main__":' in err.splitlines()[-1]
+
+
+def test_processes_are_started_when_there_are_calls_for_them() -> None:
+    """Also with a limit that no clock of the system counts."""
+    others = set(multiprocessing.active_children())
+    with ProcessPool(1024, time_limit=1e9) as pool:
+        process = pool.submit(os.getpid).result()
+        assert pool.submit(os.getpid).result() == process
+        assert len(set(multiprocessing.active_children()) - others) == 1
 
 
 @pytest.mark.parametrize("workers", [0, -1])

@@ -422,7 +422,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_an_interrupted_experiment_continues_to_the_same_results(tmp_path, how, uninterrupted):
     folder = tmp_path / "out"
     script = tmp_path / "script.py"

@@ -24,6 +24,8 @@ from weaknas.laboratory.results import ComparisonFolder, compare, read_compariso
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 
 def make_benchmark():
     space = ChoiceSpace({name: [0, 1, 2, 3] for name in "abc"}, name="toy")

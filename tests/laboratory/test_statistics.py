@@ -93,16 +93,33 @@ def test_relative_improvement_gives_the_published_figures(shared_data):
         assert statistics.relative_improvement(found, random) == pytest.approx(expected, abs=0.006)
 
 
-def test_wilcoxon_agrees_with_enumeration():
-    first, second = np.arange(10) + 0.5, np.arange(10) * 0.9
-    difference = first - second
-    ranks = stats.rankdata(np.abs(difference))
-    observed = min(ranks[difference > 0].sum(), ranks[difference < 0].sum())
-    signs = np.array(list(itertools.product([0, 1], repeat=10)))
-    totals = signs @ ranks
-    exact = (np.minimum(totals, ranks.sum() - totals) <= observed).mean()
-    assert statistics.wilcoxon(first, second) == pytest.approx(exact, abs=0.01)
+@pytest.mark.parametrize(
+    "difference",
+    [
+        [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, -0.3, -0.4],
+        [1.0, -1.0, 2.0, 2.0, 0.0, 0.0, 3.0, -2.0, 4.0],  # ties and zeros
+        [3.0],
+        [1.0, 2.0, 3.0, 4.0, 5.0],
+        [0.0, 0.0, -1.0],
+    ],
+)
+def test_wilcoxon_is_exact(difference):
+    """By all signs of the ranks, those of zeros left out after ranking (Pratt 1959)."""
+    values = np.array(difference)
+    ranks = stats.rankdata(np.abs(values))[values != 0]
+    center = ranks.sum() / 2
+    signs = np.array(list(itertools.product([0, 1], repeat=len(ranks))))
+    observed = abs(ranks[values[values != 0] > 0].sum() - center)
+    exact = (np.abs(signs @ ranks - center) >= observed).mean()
+    assert statistics.wilcoxon(values, np.zeros(len(values))) == pytest.approx(exact, rel=1e-12)
+
+
+def test_wilcoxon_of_few_and_of_many_pairs():
     assert statistics.wilcoxon([1.0, 2.0], [1.0, 2.0]) == 1.0
+    assert statistics.wilcoxon([3.0], [1.0]) == 1.0  # one pair tells nothing
+    drawn = np.random.default_rng(0).normal(0.15, 1, 201)
+    nearly = [statistics.wilcoxon(drawn[:n], np.zeros(n)) for n in (200, 201)]
+    assert nearly[0] == pytest.approx(nearly[1], abs=0.02)  # exact, then approximated
 
 
 def test_holm_is_the_step_down_procedure():

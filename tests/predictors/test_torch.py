@@ -239,6 +239,7 @@ def test_without_torch_the_message_says_what_to_install(monkeypatch):
         weaknas.get_predictor("gcn")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAPH)
 def test_speed(name, cells):
     """200 cells are learned in 3 s and 15,625 scored in 1 s, by the time of one processor."""

@@ -87,7 +87,7 @@ def without_seconds(journal):
 @pytest.mark.parametrize(
     ("predictor", "moments"),
     [
-        pytest.param("gp", (1, 9, 27), id="gp"),
+        pytest.param("gp", (1, 27), id="gp"),
         pytest.param("random-forest", (18,), id="forest", marks=pytest.mark.slow),
     ],
 )
@@ -114,11 +114,11 @@ def test_killed_again_and_again(tmp_path, predictor, moments):
 
 
 def test_the_command_line_killed_and_called_again(tmp_path):
-    command = [sys.executable, "-m", "weaknas", "search", "--budget", "60", "--output"]
+    command = [sys.executable, "-m", "weaknas", "search", "--budget", "30", "--output"]
     finish([*command, "whole"], tmp_path)
     journal = tmp_path / "broken" / "journal.jsonl"
     kill_after([*command, "broken"], tmp_path, journal, 20, 0.0)
-    assert 20 <= journal.read_bytes().count(b"\n") <= 61
+    assert 20 <= journal.read_bytes().count(b"\n") <= 31
     finish([*command, "broken"], tmp_path)
     assert without_seconds(journal) == without_seconds(tmp_path / "whole" / "journal.jsonl")
 

@@ -128,6 +128,7 @@ for script in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_every_script_has_help():
     files = [str(ROOT / "scripts" / f"{script}.py") for script in SCRIPTS]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

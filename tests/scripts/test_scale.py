@@ -38,6 +38,7 @@ def test_scale(tmp_path):
     assert figures == {"scale.png"}
 
 
+@pytest.mark.slow
 def test_compare_nasbench101(tmp_path, shared_data):
     data = shared_data("nasbench101").parent
     done, results, figures = run("compare_nasbench101", tmp_path, WEAKNAS_DATA=str(data))
@@ -63,6 +64,7 @@ def test_compare_nasbench101_without_data(tmp_path):
     assert results == {}
 
 
+@pytest.mark.slow
 def test_compare_graph(tmp_path):
     pytest.importorskip("nas_bench_graph")
     done, results, figures = run("compare_graph", tmp_path)

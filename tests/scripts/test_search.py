@@ -24,6 +24,7 @@ def run(script, folder):
     return results, {path.name for path in folder.glob("results/*.png")}
 
 
+@pytest.mark.slow
 def test_search_mobilenet(tmp_path, shared_data, monkeypatch):
     monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
     results, figures = run("search_mobilenet", tmp_path)

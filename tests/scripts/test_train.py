@@ -42,6 +42,7 @@ def check(result):
     assert row["methods"]["halving-stop"]["architectures"] == 4
 
 
+@pytest.mark.slow
 def test_train_digits(tmp_path):
     out, result = run(tmp_path)
     check(result)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import weaknas
+from weaknas import cli
 from weaknas.errors import InputError
 from weaknas.spaces import ConstrainedSpace
 
@@ -173,9 +175,12 @@ def test_a_partial_table_is_searched_and_said(write: Any) -> None:
     assert benchmark.space.size == 2
 
 
-def weaknas_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "weaknas", *arguments], capture_output=True, text=True, check=False
+def weaknas_command(*arguments: str) -> SimpleNamespace:
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    return SimpleNamespace(
+        returncode=caught.value.code, stdout=out.getvalue(), stderr=err.getvalue()
     )
 
 

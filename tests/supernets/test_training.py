@@ -37,7 +37,12 @@ def trainer(space, dataset, protocol=FEW, **options) -> SupernetTrainer:
 
 
 @pytest.mark.parametrize(
-    ("space", "method"), [(MOBILE, "sandwich"), (MOBILE, "shrinking"), (CELLS, "single-path")]
+    ("space", "method"),
+    [
+        pytest.param(MOBILE, "sandwich", marks=pytest.mark.slow),  # a part of shrinking
+        (MOBILE, "shrinking"),
+        (CELLS, "single-path"),
+    ],
 )
 def test_resumed_training_reaches_the_same_weights(
     dataset, tmp_path: Path, space, method: str

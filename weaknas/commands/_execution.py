@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Jobs, Positive, Retries
 from weaknas.execution.opening import open_executor
 
 
@@ -17,21 +18,21 @@ from weaknas.execution.opening import open_executor
 class Execution:
     """Options of a command that makes evaluations."""
 
-    jobs: int | None = None
+    jobs: Jobs | None = None
     "Evaluations at the same time; default: one a GPU or Dask worker, else 1."
     executor: str | None = None
     "`process`, `thread` or `dask`; default: worker processes if there are several jobs."
     scheduler: str | None = None
     "Address or file of a Dask scheduler; default: a cluster on this machine."
-    workers_per_gpu: int | None = None
+    workers_per_gpu: Jobs | None = None
     "Worker processes that share a GPU."
     asynchronous: Annotated[bool, Parameter(negative="")] = False
     "Propose one whenever one is done, rather than in rounds."
-    time_limit: float | None = None
+    time_limit: Positive | None = None
     "Seconds that an evaluation may take; its process is then killed."
-    worker_timeout: float | None = None
+    worker_timeout: Positive | None = None
     "Seconds that are waited while a Dask scheduler has no worker; default: 600."
-    retries: int = 1
+    retries: Retries = 1
     "How often to try again when a worker died, took too long or ran out of memory."
 
     def open(self) -> AbstractContextManager[Executor | None]:

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Count, Jobs, Positive, Runs, Seed, parse_whole
 from weaknas.commands._shared import print_json
-from weaknas.errors import InputError
+from weaknas.errors import MOST_AT_ONCE, InputError
 from weaknas.laboratory.experiment import Experiment, Task, parse_strategy
 from weaknas.laboratory.results import compare as run_comparison
 from weaknas.laboratory.summary import by_dataset
@@ -31,27 +32,27 @@ class Options:
     "Data sets of the benchmark, separated by commas; default: the benchmark's first."
     strategies: str = "weaknas,random"
     "Separated by commas; options follow a colon: `weaknas:repeats=never,local-search:confirm=5`."
-    runs: int = 100
+    runs: Runs = 100
     "Runs of each strategy on each data set."
     runs_of: str = ""
     "Other numbers of runs for some strategies: `optuna-gp=10,smac=5`."
-    budget: int = 300
+    budget: Count = 300
     "Trainings of a run, repeats included."
-    budget_cost: float | None = None
+    budget_cost: Positive | None = None
     "Seconds of training after which a run ends too, for strategies with several fidelities."
     evaluator: str = TABLE
     "`tabular`, or one of `weaknas list evaluators`, where scores are compared, not regret."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
-    seed: int = 0
+    seed: Seed = 0
     "Of everything that is random; run k of every strategy sees the same labels."
     labels: str = "one-seed"
     "What a training shows: `one-seed`, `resampled` without end, or `mean`, free of noise."
-    noise: float | None = None
+    noise: Positive | None = None
     "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     optimum: str = "validation"
     "Mean score by which architectures are judged: `validation` or `test`."
-    jobs: int = 1
+    jobs: Jobs = 1
     "Processes; they do not change the results."
     output: Path | None = None
     "Folder of the results; an unfinished comparison in it is continued."
@@ -105,14 +106,14 @@ def parse_runs_of(text: str) -> dict[str, int]:
     Raises
     ------
     InputError
-        When a part is not of this form.
+        When a part is not of this form, or its number out of bounds.
     """
     numbers = {}
     for part in _split(text):
         label, _, number = part.rpartition("=")
-        if not label or not number.isdecimal():
+        if not label:
             raise InputError(f"--runs-of is strategy=number, separated by commas; {part!r} is not")
-        numbers[label] = int(number)
+        numbers[label] = parse_whole(f"--runs-of {label}", number, 1, MOST_AT_ONCE)
     return numbers
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Count
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, optional_import
 from weaknas.files import prepare_folder, write_json
@@ -35,7 +36,7 @@ class Options:
     "Of the supernet; default: what it was trained on, where its file says so."
     data: Path | None = None
     "Where the files of the data set are."
-    calibration: int = 2000
+    calibration: Count = 2000
     "Training images that batch norms are recalibrated on."
     json: Annotated[bool, Parameter(negative="")] = False
     "Print one JSON object as the last line of standard output."

@@ -10,8 +10,8 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Count, Jobs, RunsOrZero, Seed
 from weaknas.commands._shared import print_json
-from weaknas.errors import check_seed, check_whole
 from weaknas.files import prepare_file
 from weaknas.laboratory.statistics import spearman_rho
 from weaknas.registry import get_space, parse_space
@@ -27,17 +27,17 @@ class Options:
     "File of the table: JSON, compressed where the name ends in `.gz`."
     device: str | None = None
     "`cuda`, `cuda:N`, `mps` or `cpu`; default: the fastest there is."
-    batch_size: int = 1
+    batch_size: Jobs = 1
     "Images at a time."
-    rounds: int = 3
+    rounds: Count = 3
     "Passes over all blocks; the least median of a block counts."
-    repeats: int = 20
+    repeats: Count = 20
     "How often a block is timed in each pass."
-    threads: int | None = None
+    threads: Jobs | None = None
     "Of the CPU; default: as torch chooses."
-    check: int = 8
+    check: RunsOrZero = 8
     "Random networks that are measured as a whole, to tell how well the table predicts."
-    seed: int = 0
+    seed: Seed = 0
     "Of these networks."
     json: Annotated[bool, Parameter(negative="")] = False
     "Print one JSON object as the last line of standard output."
@@ -51,8 +51,6 @@ def latency(space: str, /, *, options: Options) -> None:
     space
         Name of the search space, with `:key=value` for each option of it.
     """
-    check_whole("check", options.check, 0)
-    check_seed(options.seed)
     name, setting = parse_space(space)
     built = get_space(name, **setting)
     common = {"device": options.device, "batch_size": options.batch_size}

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Jobs, Runs, Seed, parse_whole
 from weaknas.commands._shared import print_json
 from weaknas.commands.compare import parse_runs_of
 from weaknas.errors import InputError, MissingDependencyError, unknown
@@ -37,7 +38,7 @@ class Options:
     "See `weaknas list encoders`; several are joined by `+`; default: that of a search."
     train_sizes: str = "50,100,200"
     "Numbers of architectures to fit to, separated by commas."
-    runs: int = 20
+    runs: Runs = 20
     "Training sets; run k is the same for every predictor."
     runs_of: str = ""
     "Fewer or more runs for some predictors, like `mlp=5,gcn=3`."
@@ -47,9 +48,9 @@ class Options:
     "Training sets: `uniform` draws, or `progressive`, the first queries of a search."
     targets: str = "rank-normal"
     "How scores are transformed before the fit: `rank-normal`, `standard` or `raw`."
-    seed: int = 0
+    seed: Seed = 0
     "Of everything that is random."
-    jobs: int = 1
+    jobs: Jobs = 1
     "Processes; they do not change the results, apart from the seconds."
     output: Path | None = None
     "Folder of the results; an unfinished ranking in it is continued."
@@ -108,13 +109,10 @@ def parse_sizes(text: str) -> list[int]:
     Raises
     ------
     InputError
-        When a part is not a number, or is given twice.
+        When a part is not a number from 2 on, or is given twice.
     """
     sizes = _split(text, "training size")
-    for part in sizes:
-        if not part.isdecimal():
-            raise InputError(f"--train-sizes is numbers separated by commas; {part!r} is none")
-    return sorted(int(part) for part in sizes)
+    return sorted(parse_whole("each of --train-sizes", part, 2) for part in sizes)
 
 
 def _split(text: str, kind: str) -> list[str]:

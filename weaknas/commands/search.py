@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from weaknas.commands._execution import Execution
+from weaknas.commands._numbers import Count, Positive, Runs, Seed
 from weaknas.commands._shared import build_strategy, print_json, takes
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
@@ -45,13 +46,13 @@ class Options:
     "See `weaknas list encoders`; several are joined by `+`."
     acquisition: str | None = None
     "`ei`, `greedy`, `halved-top`, `thompson`, `top-n`, `top-n-decay` or `ucb`."
-    budget: int = 150
+    budget: Count = 150
     "Number of trainings, repeats included."
-    batch_size: int | None = None
+    batch_size: Runs | None = None
     "Architectures of a round."
-    initial: int | None = None
+    initial: Runs | None = None
     "Random architectures before the first fit."
-    seed: int = 0
+    seed: Seed = 0
     "Of everything that is random."
     evaluator: str = TABLE
     "`tabular`, or one of `weaknas list evaluators`; `name:key=value` sets options."
@@ -61,7 +62,7 @@ class Options:
     "A cost to make small beside a large score, `macs`: the front is searched; up to two."
     labels: str = "one-seed"
     "What a training in a table shows: `one-seed`, `resampled` without end, or `mean`, no noise."
-    noise: float | None = None
+    noise: Positive | None = None
     "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     repeats: str | None = None
     "`never`, `auto`: what may be the best is trained again, or K: everything K times at once."

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Count, Jobs, Seed
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
-from weaknas.errors import check_seed, optional_import
+from weaknas.errors import optional_import
 from weaknas.registry import get_space, parse_space
 from weaknas.training import get_protocol, load_dataset
 
@@ -26,15 +27,15 @@ class Options:
     "Where its files are; default: a folder of its name in a folder of WEAKNAS_DATA."
     protocol: str = "small"
     "`small`, `nasbench201`, `nasbench101` or `darts`; `name:key=value` sets switches."
-    epochs: int | None = None
+    epochs: Count | None = None
     "Default: as the protocol says."
-    seed: int = 0
+    seed: Seed = 0
     "Of everything that is random."
     include_validation: Annotated[bool, Parameter(negative="")] = False
     "Train on the validation images, too."
     device: str | None = None
     "`cuda`, `cuda:N`, `mps` or `cpu`; default: the fastest there is."
-    threads: int | None = None
+    threads: Jobs | None = None
     "Of the CPU; default: as torch chooses."
     output: Path | None = None
     "Folder of checkpoint, exports and model card; an unfinished training is continued."
@@ -61,7 +62,6 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
     if options.epochs is not None:
         switches["epochs"] = options.epochs
     protocol = get_protocol(preset, **switches)
-    check_seed(options.seed)
     name, setting = parse_space(space)
     facts = train_final(
         get_space(name, **setting),

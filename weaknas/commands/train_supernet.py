@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Count, Jobs, Seed
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
-from weaknas.errors import check_seed, optional_import
+from weaknas.errors import optional_import
 from weaknas.files import lock, prepare_folder, write_json
 from weaknas.registry import get_space, parse_space
 from weaknas.training import load_dataset
@@ -32,21 +33,21 @@ class Options:
     "See `weaknas train`."
     data: Path | None = None
     "Where its files are; default: a folder of its name in a folder of WEAKNAS_DATA."
-    epochs: int | None = None
+    epochs: Count | None = None
     "Passes over the training images, of all phases together."
     method: str | None = None
     "`sandwich`, `shrinking` or `single-path`; default: `sandwich` where choices are ordered."
-    random: int = 2
+    random: Jobs = 2
     "Random architectures in each step of the sandwich rule."
     protocol: str = ""
     "Switches of the training protocol, e.g. `learning-rate=0.05:batch-size=256`."
     network: str = ""
     "Settings of the network around the choices, e.g. `channels=8:cells=1`."
-    seed: int = 0
+    seed: Seed = 0
     "Of everything that is random."
     device: str | None = None
     "`cuda`, `cuda:N`, `mps` or `cpu`; default: the fastest there is."
-    threads: int | None = None
+    threads: Jobs | None = None
     "Of the CPU; default: as torch chooses."
     json: Annotated[bool, Parameter(negative="")] = False
     "Print one JSON object as the last line of standard output."
@@ -68,7 +69,6 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     from weaknas.training.checkpoints import Checkpoint
     from weaknas.training.distributed import is_first_process
 
-    check_seed(options.seed)
     switches = _settings(options.protocol)
     if options.epochs is not None:
         switches["epochs"] = options.epochs

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from weaknas.commands._numbers import Count, Runs, RunsOrZero, Seed
 from weaknas.commands._shared import print_json
 from weaknas.errors import InputError, unknown
 from weaknas.files import lock, prepare_file
@@ -43,21 +44,21 @@ class Options:
     "Folder of a run, whose trials are then used instead of the benchmark's table."
     objective: str = "kendall-tau"
     "`kendall-tau` of held-out architectures, or `regret` of the best of the predicted top."
-    trials: int = 40
+    trials: Count = 40
     "Settings to try, those of an earlier call with the same storage included."
-    train_size: int = 100
+    train_size: Count = 100
     "Architectures to fit to; of a table."
-    splits: int = 5
+    splits: Runs = 5
     "Training sets, or folds of a run, by whose mean a setting is judged."
-    checks: int = 20
+    checks: RunsOrZero = 20
     "Fresh splits on which default and tuned are compared in the end; 0: none."
-    top: int = 10
+    top: Count = 10
     "Size of the predicted top; of `regret`."
     encoder: str | None = None
     "See `weaknas list encoders`; default: that of a search."
     labels: str = "one-seed"
     "What predictors are fitted to: `one-seed`, one training, or `mean`, of all."
-    seed: int = 0
+    seed: Seed = 0
     "Of everything that is random."
     storage: str | None = None
     "URL of an Optuna storage; a study in it is continued. Default: in memory."
@@ -80,8 +81,8 @@ def tune_predictor(predictor: str, space: str, /, *, options: Options) -> None:
     hyperparameters(predictor)  # before anything that takes time
     if space not in SPACES.names() and not is_space_file(space):
         raise unknown("space", space, SPACES.names())
-    if options.checks < 0 or options.checks == 1:
-        raise InputError(f"--checks must be 0 or at least 2, not {options.checks}")
+    if options.checks == 1:
+        raise InputError("--checks must be 0 or at least 2, not 1")
     begin = time.perf_counter()
     tuning = Tuning(
         predictor,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.components import HasName
-from weaknas.errors import DeviceLost, FaultyEvaluator, InputError
+from weaknas.errors import DeviceLost, FaultyEvaluator, InputError, is_out_of_memory
 from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
 
@@ -253,17 +253,17 @@ def evaluate_safely(
     """
     try:
         return _plain(evaluator.evaluate(architecture, seed=seed, fidelity=fidelity))
-    except MemoryError as error:
-        return Evaluation.failure("out-of-memory", str(error) or "out of memory")
     except FaultyEvaluator:
         raise
     except Exception as error:
         if is_disk_full(error):
             raise
-        # torch's errors; this module does not import it.
         kind, text = type(error).__name__, str(error)
-        if kind == "OutOfMemoryError" or text.startswith("CUDA error: out of memory"):
-            return Evaluation.failure("out-of-memory", f"{kind}: {text}")
+        if is_out_of_memory(error):
+            empty = not text and isinstance(error, MemoryError)
+            message = "out of memory" if empty else f"{kind}: {text}"
+            return Evaluation.failure("out-of-memory", message)
+        # torch's error; this module does not import it.
         if kind == "AcceleratorError" or text.startswith("CUDA error"):
             reason = text.partition("\n")[0]
             raise DeviceLost(

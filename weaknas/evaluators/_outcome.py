@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from weaknas.errors import InputError
+from weaknas.files import read_json
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,28 @@ class Outcome:
 
     @classmethod
     def read(cls, path: Path) -> Outcome:
-        """Read what was written of this training; nothing where there is no such file."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{key: value for key, value in content.items() if key != "identity"})
-        except FileNotFoundError:
+        """Read what was written of this training; nothing where there is no such file.
+
+        Raises
+        ------
+        InputError
+            When it is damaged.
+        """
+        if not path.exists():
             return cls()
+        record = read_json(path)
+        try:
+            outcome = cls(**{key: value for key, value in record.items() if key != "identity"})
+            epochs = {len(values) for values in (outcome.curve, outcome.losses, outcome.seconds)}
+            numbers = [*outcome.curve, *outcome.losses, *outcome.seconds, *outcome.stages]
+            numbers += outcome.metrics.values()
+            if (outcome.status == "ok" and len(epochs) > 1) or not all(
+                type(value) in {int, float} for value in numbers
+            ):
+                raise ValueError("its numbers are not those of a training")
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged ({error}); remove it") from error
+        return outcome
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain fields."""

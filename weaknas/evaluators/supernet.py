@@ -94,7 +94,7 @@ class SupernetEvaluator:
         from weaknas.supernets.files import read_about
         from weaknas.training.devices import read_device
 
-        self.space, self.checkpoint, self.calibration = space, Path(checkpoint), calibration
+        self.space, self.checkpoint, self.calibration = space, Path(str(checkpoint)), calibration
         if device is not None:
             read_device(device)
         self.device, self.precision, self.loaders = device, precision, loaders

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_number, unknown
 from weaknas.evaluators._base import Evaluation, Optimum
 from weaknas.evaluators._columns import Values
 from weaknas.evaluators._read_table import read_table
@@ -179,8 +179,7 @@ class TabularBenchmark:
         InputError
             When it is not a number above 0.
         """
-        if not (math.isfinite(deviation) and deviation > 0):
-            raise InputError(f"the noise of a training must be above 0, not {deviation}")
+        check_number("the noise of a training", deviation, above=0)
         noisy = copy(self)
         noisy.labels, noisy._deviation = "resampled", float(deviation)
         noisy._noise = np.full(len(self._rows.fingerprints), float(deviation))

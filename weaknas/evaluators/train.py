@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from weaknas.components import Described, HasName
-from weaknas.errors import InputError, check_whole, optional_import, unknown
+from weaknas.errors import MOST_JOBS, InputError, check_whole, optional_import, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
 from weaknas.files import remove_leftovers, temporary_folder, write_json
@@ -102,7 +102,7 @@ class TrainEvaluator:
             space.network(space.architectures(space.sample(1, np.random.default_rng(0)))[0])
         if shorten not in SHORTEN:
             raise unknown("way to shorten a training", shorten, SHORTEN)
-        check_whole("threads", threads)
+        check_whole("threads", threads, most=MOST_JOBS)
         if not (isinstance(fraction, int | float) and 0 < fraction <= 1):
             raise InputError(f"fraction must be above 0 and at most 1, not {fraction!r}")
         if stop is not None and not callable(stop):
@@ -113,13 +113,13 @@ class TrainEvaluator:
 
             read_device(device)
         self.space = space
-        preset = get_protocol(protocol) if isinstance(protocol, str) else protocol
+        preset = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
         self.protocol = preset.with_options(switches)
         self.fraction, self.shorten, self.stop = fraction, shorten, stop
         self.device, self.threads, self.keep = device, threads, keep
         self.path, self.validation = path, validation
         self._data = check_dataset(dataset)
-        self._folder = None if folder is None else Path(folder).absolute()
+        self._folder = None if folder is None else Path(str(folder)).absolute()
         self.name = f"{space.name}/{dataset if isinstance(dataset, str) else dataset.name}"
 
     @property

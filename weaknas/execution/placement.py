@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from weaknas.errors import InputError, check_whole
+from weaknas.errors import MOST_JOBS, InputError, check_whole
 
 # Read by the libraries of linear algebra when they are imported.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -79,7 +79,7 @@ def default_workers(gpus: Sequence[str], workers_per_gpu: int | None = None) -> 
     """
     if workers_per_gpu is None:
         return max(1, len(gpus))
-    check_whole("workers_per_gpu", workers_per_gpu)
+    check_whole("workers_per_gpu", workers_per_gpu, most=MOST_JOBS)
     if not gpus:
         raise InputError(
             f"workers_per_gpu = {workers_per_gpu}: no GPU is visible (neither"

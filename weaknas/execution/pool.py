@@ -13,7 +13,7 @@ from multiprocessing.connection import Pipe, wait
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-from weaknas.errors import InputError, check_number, check_whole
+from weaknas.errors import MOST_JOBS, MOST_NUMBER, InputError, check_number, check_whole
 from weaknas.execution.placement import default_workers, environments, visible_gpus
 from weaknas.execution.slot import Call, Slot
 from weaknas.execution.worker import DEFINE, block_signals
@@ -21,6 +21,7 @@ from weaknas.execution.worker import DEFINE, block_signals
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _MAX_FAILED_STARTS = 3
+_LONGEST_WAIT = 3600.0  # seconds; what the system counts in milliseconds has 31 bits
 
 
 class ProcessPool(Executor):
@@ -28,8 +29,8 @@ class ProcessPool(Executor):
 
     `concurrent.futures.ProcessPoolExecutor` fails all calls when one of its processes
     dies. Here that call alone fails, with `WorkerLost`, and a new process takes the
-    place. Processes are spawned; leave the pool by an exception, e.g. a second
-    Ctrl-C, and they are killed. They end also when this process is killed.
+    place. Processes are spawned, when there is a call for them; leave the pool by an
+    exception, e.g. a second Ctrl-C, and they are killed. They end also when this process is killed.
 
     pebble has such a pool, too, which would not do here (5.2.3): a worker that dies while
     no call is under way breaks the pool for good; all workers are started alike, so that
@@ -69,7 +70,7 @@ class ProcessPool(Executor):
     ) -> None:
         gpus = visible_gpus()
         most = default_workers(gpus, workers_per_gpu)
-        self.workers = most if workers is None else check_whole("workers", workers)
+        self.workers = most if workers is None else check_whole("workers", workers, most=MOST_JOBS)
         self.time_limit = time_limit
         check_time_limit(time_limit)
         self._environments = environments(self.workers, gpus, workers_per_gpu)
@@ -150,11 +151,10 @@ class ProcessPool(Executor):
 
     def _manage(self) -> None:
         block_signals()  # interrupts are the main thread's; the processes inherit this
-        limit = math.inf if self.time_limit is None else self.time_limit
         slots: list[Slot] = []
         try:
-            slots.extend(Slot(environment, limit) for environment in self._environments)
             while not self._is_killed:
+                self._start(slots)
                 self._assign(slots)
                 if self._is_done(slots):
                     break
@@ -165,6 +165,13 @@ class ProcessPool(Executor):
             self._broken = str(error)
         finally:
             self._end(slots)
+
+    def _start(self, slots: list[Slot]) -> None:
+        """Start processes, as many as there are calls that no other one is there for."""
+        limit = math.inf if self.time_limit is None else self.time_limit
+        wanting = len(self._calls) - sum(slot.call is None for slot in slots)
+        for environment in self._environments[len(slots) :][: max(0, wanting)]:
+            slots.append(Slot(environment, limit))
 
     def _is_done(self, slots: list[Slot]) -> bool:
         return self._is_closed and not self._calls and all(slot.call is None for slot in slots)
@@ -178,22 +185,23 @@ class ProcessPool(Executor):
 
     def _wait(self, slots: list[Slot]) -> None:
         """Sleep until there is something to do."""
-        patience = min(slot.seconds_left for slot in slots)
+        patience = min((slot.seconds_left for slot in slots), default=math.inf)
         wait(
             [self._receiver]
             + [slot.connection for slot in slots]
             + [slot.process.sentinel for slot in slots],
-            None if patience == math.inf else max(0.0, patience),
+            None if patience == math.inf else min(max(0.0, patience), _LONGEST_WAIT),
         )
         while self._receiver.poll():
             self._receiver.recv_bytes()
 
     def _give_up(self, slots: list[Slot]) -> None:
         """Break when processes end again and again before they can work."""
-        worst = max(slots, key=lambda slot: slot.failed_starts)
-        if worst.failed_starts >= _MAX_FAILED_STARTS:
+        for slot in slots:
+            if slot.failed_starts < _MAX_FAILED_STARTS:
+                continue
             raise BrokenExecutor(
-                f"worker processes do not start ({worst.last_end}); a script that uses them"
+                f"worker processes do not start ({slot.last_end}); a script that uses them"
                 ' is a file that needs the line: if __name__ == "__main__":'
             )
 
@@ -222,4 +230,4 @@ def check_time_limit(seconds: float | None) -> None:
         When it is none.
     """
     if seconds is not None:
-        check_number("time_limit", seconds, above=0)
+        check_number("time_limit", seconds, above=0, most=MOST_NUMBER)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from weaknas.components import parse_label, run_seed
-from weaknas.errors import InputError, check_seed, check_whole, unknown
+from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import HasTest, KnowsOptimum, Optimum, TabularBenchmark
 from weaknas.laboratory.statistics import best_so_far
 from weaknas.registry import check_strategy_options, get_strategy
@@ -99,7 +99,7 @@ class Experiment:
             if name not in self.strategies:
                 raise unknown("strategy of the comparison", name, self.strategies)
         for count in (self.runs, *self.runs_of.values()):
-            check_whole("the number of runs", count)
+            check_whole("the number of runs", count, most=MOST_AT_ONCE)
         check_seed(self.seed)
         if self.optimum not in get_args(Target):
             raise unknown("optimum", self.optimum, get_args(Target))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from weaknas.components import describe, fresh_predictor, run_seed
-from weaknas.errors import InputError, check_seed, check_whole, unknown
+from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import KnowsOptimum, TabularBenchmark
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import BenchmarkSource
@@ -83,13 +83,15 @@ class Ranking:
     def __post_init__(self) -> None:
         if not self.contestants:
             raise InputError("a ranking needs at least one predictor")
-        if not self.train_sizes or min(self.train_sizes) < 2:
-            raise InputError(f"training sizes are numbers from 2 on, not {[*self.train_sizes]}")
+        if not self.train_sizes:
+            raise InputError("a ranking needs at least one training size")
+        for size in self.train_sizes:
+            check_whole("each training size", size, 2)
         for name in self.runs_of:
             if name not in self.contestants:
                 raise unknown("predictor of the ranking", name, self.contestants)
         for count in (self.runs, *self.runs_of.values()):
-            check_whole("the number of runs", count)
+            check_whole("the number of runs", count, most=MOST_AT_ONCE)
         check_seed(self.seed)
         if self.regime not in REGIMES:
             raise unknown("regime", self.regime, REGIMES)

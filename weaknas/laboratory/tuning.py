@@ -23,7 +23,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from weaknas.components import fresh_predictor, run_seed
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.files import cache_folder, checksum, differences, lock, plain, prepare_folder
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
@@ -172,8 +172,9 @@ class Tuning:
         hyperparameters(self.predictor)
         if self.objective not in OBJECTIVES:
             raise unknown("objective", self.objective, OBJECTIVES)
-        check_whole("splits", self.splits)
+        check_whole("splits", self.splits, most=MOST_AT_ONCE)
         check_whole("top", self.top)
+        check_seed(self.seed)
         get_transform(self.targets)
 
     @property

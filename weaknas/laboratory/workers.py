@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
-from weaknas.errors import check_whole
+from weaknas.errors import MOST_JOBS, check_whole
 
 # One thread a process: the result must not depend on how many processes there are.
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -68,7 +68,7 @@ def run_tasks(
     ChildProcessError
         When a process dies, e.g. for want of memory.
     """
-    check_whole("jobs", jobs)
+    check_whole("jobs", jobs, most=MOST_JOBS)
     if not tasks:
         return
     others = set(multiprocessing.active_children())

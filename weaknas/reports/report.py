@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from weaknas.errors import InputError, optional_import
-from weaknas.files import prepare_file
+from weaknas.files import prepare_file, read_json
 from weaknas.laboratory.experiment import Truth, query_table, returned_after
 from weaknas.laboratory.folder import versions
 from weaknas.laboratory.ranking_results import is_ranking
@@ -317,8 +317,8 @@ def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Re
     path = folder / "result.json"
     architectures = {trial.architecture.id: trial.architecture for trial in trials}
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result["trainings"] == len(trials):
+        result = read_json(path) if path.exists() else None
+        if result is not None and result["trainings"] == len(trials):
             contenders = [
                 Contender.from_dict(r, architectures[r["id"]]) for r in result["contenders"]
             ]
@@ -326,8 +326,8 @@ def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Re
                 (int(r["trainings_paid"]), Contender.from_dict(r, architectures[r["id"]]))
                 for r in result["returned"]
             ]
-    except FileNotFoundError:
-        pass
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged, or not of this run") from error
     labels = _labels(trials)

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from weaknas.errors import InputError, check_number, check_whole
+from weaknas.errors import MOST_NUMBER, InputError, check_number, check_whole
 from weaknas.evaluators import Evaluator, FunctionEvaluator, HasFidelities, Repeatable
 from weaknas.runs.trials import Trial
 from weaknas.spaces import SearchSpace
@@ -35,7 +35,7 @@ class Budget:
             raise InputError("a run needs a budget: of queries, of cost in seconds, or both")
         queries, cost = self.queries, self.cost
         if cost is not None:
-            cost = check_number("budget_cost", cost, above=0)
+            cost = check_number("budget_cost", cost, above=0, most=MOST_NUMBER)
         if queries is not None:
             queries = check_budget(queries, None)
         strategy.begin(queries, evaluator.trainings if isinstance(evaluator, Repeatable) else None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weaknas.errors import InputError, check_whole
+from weaknas.errors import MOST_JOBS, InputError, check_whole
 from weaknas.evaluators import Evaluation, Evaluator, KnowsOptimum, as_evaluator
 from weaknas.execution.evaluations import Evaluations, HasWorkers
 from weaknas.files import prepare_folder, write_json
@@ -241,7 +241,7 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     check_fidelities(strategy, judge)
     workers = simultaneous_evaluations(executor, workers)
     pending = _check_pending(workers) if asynchronous else None
-    retries = check_whole("retries", retries, 0)
+    retries = check_whole("retries", retries, 0, MOST_JOBS)
     costs = _costs(strategy, objectives)
     with ExitStack() as stack:
         folder = None if output is None else _prepare(output)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erfcx
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.search.belief import Belief, Floats, Indices
 from weaknas.spaces import Genotypes
 
@@ -227,8 +227,9 @@ class TopN(Greedy):
     decay: float = 0.96
 
     def __post_init__(self) -> None:
-        if self.size < 1 or (self.start is not None and self.start < self.size):
-            raise InputError(f"top-n needs 1 <= size <= start, not {self.size} and {self.start}")
+        check_whole("size", self.size)
+        if self.start is not None:
+            check_whole("start", self.start, self.size)
         if not 0 < self.decay <= 1:
             raise InputError(f"decay must be in (0, 1], not {self.decay}")
 

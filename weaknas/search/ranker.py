@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from weaknas.components import fresh_predictor
-from weaknas.errors import InputError
+from weaknas.errors import InputError, is_out_of_memory
 from weaknas.predictors._base import Joint, Repeats
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.predictors.regressor import Regressor, check_predictions
@@ -152,11 +152,14 @@ def naming(predictor: Regressor) -> Iterator[None]:
     Raises
     ------
     InputError
-        When it raises a TypeError or ValueError, as xgboost and scikit-learn do.
+        When it raises what xgboost, scikit-learn, scipy and torch do then.
     """
     try:
         yield
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{type(predictor).__name__} cannot be fitted: {error}") from error
+    except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())
+        raise InputError(f"{type(predictor).__name__} cannot be fitted: {reason}") from error

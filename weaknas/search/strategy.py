@@ -13,10 +13,18 @@ from threadpoolctl import ThreadpoolController
 
 from weaknas.components import describe
 from weaknas.encoders import Transformer
-from weaknas.errors import InputError, check_whole, refuse_set, unknown
+from weaknas.errors import (
+    MOST_AT_ONCE,
+    InputError,
+    check_list,
+    check_whole,
+    refuse_set,
+    shown,
+    unknown,
+)
 from weaknas.predictors.regressor import Regressor
 from weaknas.registry import get_encoder
-from weaknas.search.acquisition import Acquisition, best_first
+from weaknas.search.acquisition import ACQUISITIONS, Acquisition, best_first
 from weaknas.search.belief import Belief, Indices
 from weaknas.search.candidates import Candidates
 from weaknas.search.narrowing import Narrowing
@@ -117,7 +125,8 @@ class WeakNAS(Strategy):
         super().__init__(
             space, seed=seed, batch_size=settings.batch_size if batch_size is None else batch_size
         )
-        self.initial = check_whole("initial", settings.initial if initial is None else initial)
+        first = settings.initial if initial is None else initial
+        self.initial = check_whole("initial", first, most=MOST_AT_ONCE)
         named = settings.predictor if predictor is None else predictor
         self.predictor: Regressor = (
             settings.build_predictor(named) if isinstance(named, str) else named
@@ -126,7 +135,12 @@ class WeakNAS(Strategy):
         self.encoder: Transformer = (
             get_encoder(encoding, space) if isinstance(encoding, str) else encoding
         )
+        if not isinstance(self.predictor, Regressor):
+            raise InputError(f"predictor must be a name or a regressor, not {shown(predictor)}")
+        if not isinstance(self.encoder, Transformer):
+            raise InputError(f"encoder must be a name or a transformer, not {shown(encoder)}")
         refuse_set("objectives", objectives)
+        check_list("objectives", objectives)
         self.objectives = tuple(objectives)
         if self.objectives and acquisition is not None:
             raise InputError("a search with objectives has an acquisition of its own; give none")
@@ -136,6 +150,8 @@ class WeakNAS(Strategy):
             acquisition = settings.acquisition
         if isinstance(acquisition, str):
             acquisition = settings.build_acquisition(acquisition)
+        if not isinstance(acquisition, Acquisition):
+            raise unknown("acquisition", acquisition, ACQUISITIONS)
         self.acquisition = acquisition
         # Volumes need differences of scores: ranks have none.
         self.targets = targets or ("standard" if self.objectives else settings.targets)

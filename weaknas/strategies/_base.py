@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_seed, check_whole, unknown
+from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.spaces import Architecture, ArchitectureLike, Fingerprints, Genotypes, SearchSpace
 from weaknas.strategies._contenders import (
     Contender,
@@ -225,7 +225,7 @@ class Strategy(ABC):
     Raises
     ------
     InputError
-        When `batch_size` is no whole number from 1 on or the seed is negative.
+        When `batch_size` or the seed is out of bounds.
 
     Examples
     --------
@@ -252,7 +252,7 @@ class Strategy(ABC):
         self._lock = threading.RLock()
         self.space = space
         self.seed = check_seed(seed)
-        self.batch_size = check_whole("batch_size", batch_size)
+        self.batch_size = check_whole("batch_size", batch_size, most=MOST_AT_ONCE)
         #: Costs that are made small beside a large score.
         self.objectives: tuple[str, ...] = ()
         self.history = History(space)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import InputError, refuse_set
+from weaknas.errors import InputError, check_list, check_number, refuse_set
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._base import Fidelity, Scores, Strategy
 
@@ -73,15 +73,16 @@ class Hyperband(Strategy):
         super().__init__(space, seed=seed)
         refuse_set("resources", resources)
         given = RESOURCES.get(space.name, ()) if resources is None else resources
-        self.resources = tuple(float(value) for value in given)
+        check_list("resources", given)
+        self.resources = tuple(check_number("each of resources", v, above=0) for v in given)
         if not self.resources:
             raise InputError(
                 f"{type(self).__name__} has no default resources for the space {space.name!r};"
                 " pass resources, e.g. epochs in ascending order, the last being full training"
             )
         steps = zip((0.0, *self.resources), self.resources, strict=False)
-        if not all(low < high < math.inf for low, high in steps):
-            raise InputError(f"resources must be above 0 and ascend, not {list(self.resources)}")
+        if not all(low < high for low, high in steps):
+            raise InputError(f"resources must ascend, not {list(self.resources)}")
         self._brackets = 0  # how many were begun
         self._sizes: list[int] = []  # of the rungs of this bracket
         self._rung = 0

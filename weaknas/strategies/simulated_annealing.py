@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.errors import check_number, check_whole
+from weaknas.errors import MOST_AT_ONCE, check_number, check_whole
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
 
@@ -63,7 +63,7 @@ class SimulatedAnnealing(StepwiseStrategy):
         batch_size: int = 1,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
-        self.initial = check_whole("initial", initial)
+        self.initial = check_whole("initial", initial, most=MOST_AT_ONCE)
         self.temperature = (
             None if temperature is None else check_number("temperature", temperature, above=0)
         )

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import MOST_AT_ONCE, InputError, check_whole, optional_import
 from weaknas.files import read_json, write_atomically
 from weaknas.registry import get_space, parse_space
 from weaknas.spaces import Architecture, SearchSpace
@@ -186,11 +186,12 @@ def build_carded(space: SearchSpace, card: Mapping[str, Any], folder: Path) -> B
         When the card is damaged, or of another space.
     """
     try:
-        text, classes, skeleton = str(card["architecture"]), int(card["classes"]), card["skeleton"]
-        channels, height, width = map(int, card["shape"])
-        skeleton = dict(skeleton)
+        text, classes, skeleton = card["architecture"], card["classes"], dict(card["skeleton"])
+        channels, height, width = card["shape"]
+        for name, number in (("classes", classes), *(("shape", size) for size in card["shape"])):
+            check_whole(name, number, most=MOST_AT_ONCE)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / CARD} is damaged ({error!r})") from error
+        raise InputError(f"{folder / CARD} is damaged ({error})") from error
     try:
         return build(space, space.architecture(text), (channels, height, width), classes, skeleton)
     except InputError as error:

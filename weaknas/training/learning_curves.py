@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -251,8 +251,7 @@ class EarlyStop:
     ) -> None:
         if not 0 < risk < 1:
             raise InputError(f"risk must be above 0 and below 1, not {risk}")
-        if earliest < 1:
-            raise InputError(f"earliest must be at least 1 epoch, not {earliest}")
+        check_whole("earliest", earliest)
         complete = np.atleast_2d(np.asarray(curves, dtype=np.float64))
         self.model = CurveExtrapolation(complete.shape[1]).fit(complete)
         self.target = float(complete[:, -1].max()) if target is None else target

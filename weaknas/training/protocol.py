@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Self
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import MOST_AT_ONCE, InputError, check_number, check_whole, unknown
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("cosine", "step", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POLICIES = ("none", "autoaugment", "randaugment", "trivialaugment")
 _SKELETON = "skeleton."
+_LARGEST = 1e38  # of numbers of 32 bits
 _ALLOWED = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
@@ -148,8 +149,6 @@ class Protocol:
         object.__setattr__(self, "settings", pairs)
         for field in fields(self):
             _check(field.name, str(field.type), vars(self)[field.name])
-        for name in ("epochs", "batch_size"):
-            check_whole(name, vars(self)[name])
         for name in ("learning_rate", "step_epochs"):
             if vars(self)[name] <= 0:
                 raise InputError(f"{name} must be above 0, not {vars(self)[name]}")
@@ -203,10 +202,11 @@ def _check(name: str, kind: str, value: Any) -> None:
             raise InputError(f"{name} must be true or false, not {value!r}")
     elif value is None and "None" in kind:
         return
-    elif isinstance(value, bool) or not isinstance(value, int if "int" in kind else int | float):
-        raise InputError(f"{name} must be a {'whole ' * ('int' in kind)}number, not {value!r}")
-    elif not 0 <= value < float("inf") or ("None" in kind and value < 1):
-        raise InputError(f"{name} cannot be {value!r}")
+    elif "int" in kind:
+        least = 1 if "None" in kind or name in {"epochs", "batch_size"} else 0
+        check_whole(name, value, least, MOST_AT_ONCE)
+    elif isinstance(value, bool) or value != 0:  # zero is off
+        check_number(name, value, above=0, most=_LARGEST)
 
 
 #: Protocols by name.
