@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +138,25 @@ def test_driven_by_hand_nothing_is_repeated_unless_it_is_said() -> None:
     assert len(set(told.ask(3))) == 2
     with pytest.raises(InputError, match="at least 1"):
         told.ask(0)
+
+
+@pytest.mark.parametrize("confirm", [3, "auto"])
+def test_a_copy_goes_on_alike(confirm: Any) -> None:
+    def advance(search: Repeating, rounds: int) -> list[Architecture]:
+        asked: list[Architecture] = []
+        for _ in range(rounds):
+            batch = search.ask(2)
+            search.tell(batch, [noisy(item, len(asked)) for item in batch])
+            asked += batch
+        return asked
+
+    search = Repeating(RegularizedEvolution(SPACE, seed=1, population=4), confirm=confirm)
+    search.begin(budget=24, trainings=lambda architecture: 3)
+    advance(search, 8)
+    others = [pickle.loads(pickle.dumps(search)), copy.deepcopy(search)]  # noqa: S301
+    went_on = advance(search, 4)
+    assert [advance(other, 4) for other in others] == [went_on] * 2
+    assert len(set(went_on)) < len(went_on) or confirm == "auto"
 
 
 @pytest.mark.parametrize(
