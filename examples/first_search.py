@@ -17,8 +17,8 @@ parser.add_argument("--quick", action="store_true", help="seconds: a small budge
 budget = 30 if parser.parse_args().quick else 150
 
 # %%
-# A benchmark knows its space and answers queries. What a query shows is the validation
-# accuracy of one of the trainings of a cell, as if the cell had just been trained.
+# A benchmark knows its space and what trainings of it bring. Each shows the validation
+# accuracy of one of the trainings of a cell in a table, as if the cell had just been trained.
 
 benchmark = weaknas.get_benchmark("nasbench201", dataset="cifar100")
 print(benchmark.space.name, "has", benchmark.space.size, "genotypes")

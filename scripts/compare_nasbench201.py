@@ -1,7 +1,7 @@
 """Compare strategies on the three data sets of NAS-Bench-201.
 
-Two protocols: a query shows the accuracy of one training, or the mean over
-trainings. Slow strategies have fewer runs, as the results say. Run it again to
+Two protocols: a training shows one of those in the table, or the mean over
+them. Slow strategies have fewer runs, as the results say. Run it again to
 continue where it was cut short:
 
     python scripts/compare_nasbench201.py --jobs 2

@@ -22,7 +22,7 @@ from weaknas.spaces import Architecture
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one query brought.
+    """What one training brought.
 
     Parameters
     ----------

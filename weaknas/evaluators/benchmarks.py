@@ -42,8 +42,8 @@ def nasbench201(
     Parameters
     ----------
     dataset : {"cifar10", "cifar100", "imagenet16-120"}
-    labels : {"one-seed", "mean"}
-        What a query shows.
+    labels : {"one-seed", "resampled", "mean"}
+        What a training shows.
     source : {"auto", "pip", "official"}
         See `weaknas.spaces.nasbench201.table.load_table`.
 
@@ -90,8 +90,8 @@ def nasbench101(
     Parameters
     ----------
     dataset : {"cifar10"}
-    labels : {"one-seed", "mean"}
-        What a query shows.
+    labels : {"one-seed", "resampled", "mean"}
+        What a training shows.
     source : {"auto", "official", "sample"}
         See `weaknas.spaces.nasbench101.table.load_table`.
 
@@ -165,8 +165,8 @@ def nats_size(dataset: str = "cifar10", labels: Labels = "one-seed") -> TabularB
     Parameters
     ----------
     dataset : {"cifar10", "cifar100", "imagenet16-120"}
-    labels : {"one-seed", "mean"}
-        What a query shows.
+    labels : {"one-seed", "resampled", "mean"}
+        What a training shows.
 
     Returns
     -------
@@ -202,8 +202,8 @@ def darts(
     Parameters
     ----------
     dataset : {"cifar10"}
-    labels : {"one-seed", "mean"}
-        What a query shows.
+    labels : {"one-seed", "resampled", "mean"}
+        What a training shows.
     source : {"auto", "nasbench301", "sample"}
         ``"nasbench301"`` is the surrogate of the user's package and models, ``"sample"``
         the file ``darts/darts_214_random_cifar10.csv`` of a data folder, 214 random
@@ -247,8 +247,8 @@ def from_file(
     ----------
     path : str
         See `weaknas.spaces.choices.toml`; the table is CSV or Parquet.
-    labels : {"one-seed", "mean"}
-        What a query shows, where the table has several trainings of an architecture.
+    labels : {"one-seed", "resampled", "mean"}
+        What a training shows, where the table has several trainings of an architecture.
     dataset : None
         There is one table.
 
