@@ -15,13 +15,13 @@ class CostsEncoder(Encoder):
     can be a cost.
     """
 
-    needs = "a space with costs"
+    needs = "a space with formulas of costs"
     has_trend = True  # larger networks tend to score otherwise than smaller ones
 
     @classmethod
     def supports(cls, space: SearchSpace) -> bool:
-        """Tell whether the space has costs."""
-        return bool(space.costs())
+        """Tell whether the space has costs, and tells them quickly."""
+        return space.has_quick_costs and bool(space.costs())
 
     def _encode(self, canonical: Genotypes) -> Features:
         columns = [cost(canonical) for cost in self.space.costs().values()]

@@ -237,6 +237,11 @@ class SearchSpace(ABC):
 
     # -- costs --------------------------------------------------------------------
 
+    @property
+    def has_quick_costs(self) -> bool:
+        """Whether costs are told of thousands of architectures in no time, by formulas."""
+        return True
+
     def costs(self) -> dict[str, CostFunction]:
         """Return what can be told of an architecture without training it, e.g. ``macs``."""
         return {}

@@ -34,7 +34,10 @@ _HOME = {
     "list_predictors": "weaknas.registry",
     "list_spaces": "weaknas.registry",
     "list_strategies": "weaknas.registry",
-    "number": "weaknas.spaces.choices.numbers",
+    "choose": "weaknas.spaces.traced",
+    "number": "weaknas.spaces.traced",
+    "repeat": "weaknas.spaces.traced",
+    "trace": "weaknas.spaces.traced",
     "run": "weaknas.runs.runner",
 }
 
@@ -64,7 +67,10 @@ if TYPE_CHECKING:
     from weaknas.spaces import Architecture as Architecture
     from weaknas.spaces import ChoiceSpace as ChoiceSpace
     from weaknas.spaces import SearchSpace as SearchSpace
-    from weaknas.spaces.choices.numbers import number as number
+    from weaknas.spaces.traced import choose as choose
+    from weaknas.spaces.traced import number as number
+    from weaknas.spaces.traced import repeat as repeat
+    from weaknas.spaces.traced import trace as trace
     from weaknas.strategies import Strategy as Strategy
 
 

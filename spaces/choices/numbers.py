@@ -73,11 +73,6 @@ class Number:
         return (low, *inner, high)
 
 
-def number(low: float, high: float, log: bool = False) -> Number:
-    """Return a decision between numbers, for a `ChoiceSpace`; see `Number`."""
-    return Number(low, high, log)
-
-
 def _round(value: float, step: float) -> float:
     return round(value, math.ceil(-math.log10(step * _PART_OF_STEP))) if step > 0 else value
 

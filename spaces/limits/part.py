@@ -114,6 +114,11 @@ class PartOfSpace(SearchSpace):
         """Return the network of an architecture, as in the whole space."""
         return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
 
+    @property
+    def has_quick_costs(self) -> bool:
+        """Whether the whole space tells costs quickly."""
+        return self.whole.has_quick_costs
+
     def costs(self) -> dict[str, CostFunction]:
         """Return the costs that the whole space tells, and those that were given."""
         return self.whole.costs() | self._costs
