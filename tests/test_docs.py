@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,27 @@ def test_every_public_name_is_documented():
     text = (DOCS / "api" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^   (\w+)$", text, flags=re.MULTILINE))
     assert set(weaknas.__all__) - {"__version__"} <= listed
+
+
+def test_the_guide_to_your_own_runs(tmp_path):
+    """Its blocks are one program; here with fewer trainings."""
+    for package in ("torch", "safetensors"):
+        pytest.importorskip(package)
+    page = (DOCS / "uses" / "your_own.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    assert "epochs=3" in program
+    assert "budget=20" in program
+    program = program.replace("epochs=3", "epochs=1").replace("budget=20", "budget=3")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "torch.Size([1, 3])" in done.stdout
+    assert (tmp_path / "runs" / "mine" / "winner" / "README.md").exists()
 
 
 def test_every_check_is_documented():

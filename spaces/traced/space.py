@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import CostFunction
 from weaknas.spaces.architecture import ArchitectureLike
+from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.space import ChoiceSpace
+from weaknas.spaces.rows import Genotypes
 from weaknas.spaces.traced import counting
 from weaknas.spaces.traced.exploration import Exploration, Slot
 from weaknas.spaces.traced.marks import Answer, Mark, Tape, differing, recording
@@ -60,7 +62,7 @@ class TracedSpace(ChoiceSpace):
         super().__init__(choices, name, conditions)
         self.builder = builder
         self._marks, self._example = dict(marks), example
-        self._counted: dict[tuple[str, tuple[int, ...]], float] = {}
+        self._counted: dict[tuple[str | int, ...], int] = {}
 
     def build(self, architecture: ArchitectureLike, **arguments: Any) -> Any:
         """Return what the builder builds with the options of an architecture.
@@ -153,24 +155,43 @@ class TracedSpace(ChoiceSpace):
     def costs(self) -> dict[str, CostFunction]:
         """Return ``params`` and, where `trace` was given an example, ``macs`` of an input.
 
-        A network is built without weights for each architecture, once.
+        A network is built without weights for each architecture, once; for those that differ
+        in numbers alone, such as learning rates, once for all where these do not matter.
         """
         names = ["params"] + ["macs"] * (self._example is not None)
         return {name: partial(self._count, name) for name in names}
 
     def _count(self, cost: str, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-        rows = [tuple(row) for row in self.canonicalize(genotypes).tolist()]
-        for row in rows:
-            if (cost, row) not in self._counted:
-                self._count_one(row)
-        return np.array([self._counted[cost, row] for row in rows], dtype=np.float64)
+        rows = self.canonicalize(genotypes)
+        rows[:, self._free] = 0
+        keys = [(cost, *row) for row in rows.tolist()]
+        for key, row in zip(keys, rows, strict=True):
+            if key not in self._counted:
+                self._counted[key] = self._count_one(cost, row)
+        return np.array([self._counted[key] for key in keys], dtype=np.float64)
 
-    def _count_one(self, row: tuple[int, ...]) -> None:
+    def _count_one(self, cost: str, row: Genotypes) -> int:
         optional_import("torch", "train")
-        module = counting.without_weights(lambda: self._module(np.array(row)))
-        self._counted["params", row] = counting.count_parameters(module)
-        if self._example is not None:
-            self._counted["macs", row] = counting.count_macs(module, self._example)
+        module = counting.without_weights(lambda: self._module(row))
+        if cost == "params":
+            return counting.count_parameters(module)
+        return counting.count_macs(module, self._example)
+
+    @cached_property
+    def _free(self) -> list[int]:
+        """The numbers, such as learning rates, that no network is larger or smaller for."""
+        free = []
+        for column, variable in enumerate(self.variables):
+            if isinstance(self._marks[variable].choices, Number):
+                rows = self.sample(1000, np.random.default_rng(column))
+                rows = rows[self._conditions.active(rows)[:, column]][:1].repeat(2, axis=0)
+                if len(rows) == 0:
+                    continue
+                rows[:, column] = 0, self.cardinalities[column] - 1
+                low, high = (self._count_one("params", row) for row in rows)
+                if low == high:
+                    free.append(column)
+        return free
 
 
 def trace(

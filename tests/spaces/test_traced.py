@@ -234,7 +234,7 @@ def test_networks_and_their_costs() -> None:
     assert costs == {"params": weights, "macs": 64 * (8 * 9 + 4 * 8 * 9) + 40}
     network = space.network(text, classes=3, shape=(2, 8, 8))
     assert network(torch.zeros(5, 2, 8, 8)).shape == (5, 3)
-    small = ConstrainedSpace(space, "params<=300")
+    small = ConstrainedSpace(space, ["params<=300", "macs<=15e3"])
     assert 0 < small.size < space.size
     assert not small.has_quick_costs
     with pytest.raises(InputError, match="unknown argument of _convolutions 'stem'"):
