@@ -83,6 +83,11 @@ _COMMANDS = {
         "List spaces, encoders, predictors, strategies, evaluators or benchmarks.",
         "`weaknas list encoders --space nasbench201`",
     ),
+    "watch": (
+        "watch:watch",
+        "Show a run while it goes on.",
+        "`weaknas watch runs/first`, or `weaknas watch runs/first --html first.html`",
+    ),
     "report": (
         "report:report",
         "Write figures and a readable page from finished runs.",

@@ -23,7 +23,6 @@ from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.runs.front import Front
 from weaknas.runs.problem import TABLE, build_problem
 from weaknas.runs.runner import Result, run
-from weaknas.runs.trials import Trial
 from weaknas.strategies import Contender
 
 
@@ -111,10 +110,11 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             retry_failed=options.retry_failed,
             stop=interruption,
             output=options.output,
-            progress=stack.enter_context(_Progress(options.budget)),
+            progress=True,
             objectives=options.objective or None,
         )
     if interruption():
+        _tell_interrupted(result, options.output)
         raise KeyboardInterrupt
     if result.evaluated == 0:
         print(
@@ -156,45 +156,14 @@ def _parts(options: Options) -> dict[str, Any]:
     return components
 
 
-class _Progress:
-    """A bar on standard error with the best label so far, shown from the first trial on."""
-
-    def __init__(self, budget: int) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("trainings"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[best]}"),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task("trainings", total=budget, best="")
-        self._best = float("-inf")
-        self._numbers: set[int] = set()
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar.live.is_started:  # else it would print an empty line
-            self._bar.stop()
-
-    def __call__(self, trial: Trial) -> None:
-        if trial.is_ok and trial.score > self._best:
-            self._best = trial.score
-            self._bar.update(self._task, best=f"luckiest {self._best:.4g}")
-        self._numbers.add(trial.number)  # one that is tried again comes twice
-        self._bar.start()
-        self._bar.update(self._task, completed=len(self._numbers))
+def _tell_interrupted(result: Result, output: Path | None) -> None:
+    if result.contenders:
+        print(f"best so far: {result.best.architecture.text}, {_standing(result.best)}",
+              file=sys.stderr)  # fmt: skip
+    kept = "nothing is kept without --output"
+    if output is not None:
+        kept = f"{len(result.trials)} trainings are kept in {output}; the same command continues"
+    print(kept, file=sys.stderr)
 
 
 def _front_table(front: Front) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +59,8 @@ class Journal:
         #: In the order in which they came back; a later one of the same number replaces one
         #: that failed.
         self.trials: list[Trial] = []
+        #: When each of these was written, in seconds of the epoch; None in journals before 0.2.
+        self.times: list[float | None] = []
         self._news = b""  # what is written before the next trial
         self._length = 0
         prepare_folder(self.path.parent)
@@ -81,11 +84,13 @@ class Journal:
             when somebody else deleted, replaced or changed the file; what was
             measured is then written anew, to the place that the message names.
         """
+        now = round(time.time(), 3)
         if not is_file_at(self._file, self.path) or self._size() != self._length:
-            self._rescue([*self.trials, trial])
-        self._write(self._news + encode(trial.to_dict()))
+            self._rescue([*self.trials, trial], [*self.times, now])
+        self._write(self._news + encode(_stamped(trial, now)))
         self._news = b""
         self.trials.append(trial)
+        self.times.append(now)
 
     def close(self) -> None:
         """Close the file; it may be opened again later."""
@@ -107,12 +112,14 @@ class Journal:
     def _size(self) -> int:
         return self._file.seek(0, os.SEEK_END)
 
-    def _rescue(self, trials: Sequence[Trial]) -> NoReturn:
+    def _rescue(self, trials: Sequence[Trial], times: Sequence[float | None]) -> NoReturn:
         """Write all trials to a file of their own, or in the place of the one that is gone."""
         is_gone = not self.path.exists()
         other = self.path.with_name(f"{self.path.stem}-{secrets.token_hex(4)}{self.path.suffix}")
         place = self.path if is_gone else other
-        content = self._header() + b"".join(encode(trial.to_dict()) for trial in trials)
+        content = self._header() + b"".join(
+            encode(_stamped(trial, written)) for trial, written in zip(trials, times, strict=True)
+        )
         write_atomically(place, lambda temporary: temporary.write_bytes(content))
         raise OSError(
             f"{self.path} was {'deleted' if is_gone else 'changed'} while the run wrote to it;"
@@ -149,7 +156,7 @@ class Journal:
         if records.length < len(content):
             self._file.truncate(records.length)
         self._length = records.length
-        self.trials = records.trials
+        self.trials, self.times = records.trials, records.times
         if records.is_open:
             self._write(b"\n")
         if records.config is None:
@@ -165,6 +172,10 @@ class Journal:
                 f"{self.path.parent} holds a run with {key} = {old}, not {new};"
                 " choose another output folder or the same configuration"
             )
+
+
+def _stamped(trial: Trial, written: float | None) -> dict[str, Any]:
+    return trial.to_dict() | ({} if written is None else {"time": written})
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], list[Trial]]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from weaknas.errors import InputError
 from weaknas.evaluators import evaluation_seed
 from weaknas.execution.evaluations import Evaluations, Task
 from weaknas.runs.budget import Budget
 from weaknas.runs.journal import Journal
+from weaknas.runs.progress import Audience
+from weaknas.runs.status import StatusFile
 from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture
 from weaknas.strategies import Contender, Strategy
-
-Progress: TypeAlias = Callable[[Trial], None]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,10 @@ class Loop:
         Its trials are not evaluated again.
     retry_failed : bool
         Evaluate those of its trials again that failed.
-    progress : callable, optional
-        Called with every trial.
+    audience : Audience, optional
+        Is told of every trial.
+    status : StatusFile, optional
+        Is told what is under way.
     """
 
     def __init__(
@@ -70,10 +71,12 @@ class Loop:
         pending: int | None = None,
         journal: Journal | None = None,
         retry_failed: bool = False,
-        progress: Progress | None = None,
+        audience: Audience | None = None,
+        status: StatusFile | None = None,
     ) -> None:
         self.strategy, self.evaluations, self.budget = strategy, evaluations, budget
-        self.pending, self.journal, self.progress = pending, journal, progress
+        self.pending, self.journal = pending, journal
+        self.audience, self.status = audience, status
         self.seconds_strategy = 0.0
         #: How many evaluations were made, those in the journal not included.
         self.evaluated = 0
@@ -87,6 +90,7 @@ class Loop:
         self._untold: dict[int, Trial] = {}
         self._trainings: Counter[tuple[str, float | None]] = Counter()
         self._count = self._rounds = 0
+        self._last_seconds = 0.0
 
     @property
     def trials(self) -> list[Trial]:
@@ -109,6 +113,8 @@ class Loop:
                 break
             self._take(trial)
         self._tell_round()  # if the budget has cut it
+        if self.evaluated:
+            self._note(done=not self.evaluations.is_stopping)
 
     # -- inside -------------------------------------------------------------------
 
@@ -153,9 +159,11 @@ class Loop:
             if number not in self._started and self.budget.covers(number):
                 self._started.add(number)
                 self.evaluations.add(proposal.task)
+        self._note()
         outcome = self.evaluations.next()
         if outcome is None:
             return None
+        self._last_seconds = outcome.seconds
         task = outcome.task
         proposal = self._proposed.pop(task.number)
         self._started.remove(task.number)
@@ -169,6 +177,16 @@ class Loop:
                 proposal.repeat,
             )
         )
+
+    def _note(self, done: bool = False) -> None:
+        """Say that it goes on, what is under way and who leads."""
+        if not self._started and not done:
+            return
+        if self.audience is not None:
+            self.audience.begin()
+        if self.status is not None and (done or self.status.is_due(self._last_seconds)):
+            begun = {n: self._proposed[n].task.architecture for n in sorted(self._started)}
+            self.status.write(begun, self.strategy.contenders(5), done)
 
     def _retry(self) -> None:
         """Evaluate the failed trials again; the cost of both evaluations is paid."""
@@ -226,8 +244,8 @@ class Loop:
         """Take in a result, and tell the strategy if it is time."""
         was_told = trial.number in self._results and trial.number not in self._untold
         self._results[trial.number] = trial
-        if self.progress is not None:
-            self.progress(trial)
+        if self.audience is not None:
+            self.audience(trial)
         if was_told:  # that it failed
             if trial.is_ok:
                 self._tell([trial])

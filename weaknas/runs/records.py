@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from weaknas.errors import InputError
-from weaknas.runs.trials import Trial
+from weaknas.runs.trials import Trial, read_finite
 
 FORMAT_VERSION = 2
 #: Format 1 has no checksums.
@@ -76,6 +76,8 @@ class Records:
         None where there is no header yet. A budget that was changed later is in it.
     trials : list of Trial
         In the order of the lines; one that failed and was tried again is there for each.
+    times : list of float or None
+        When each of them was written, in seconds of the epoch, where the line says it.
     latest : dict of int to Trial
         The last record of each number.
     length : int
@@ -88,6 +90,7 @@ class Records:
     version: int = FORMAT_VERSION
     config: dict[str, Any] | None = None
     trials: list[Trial] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
     latest: dict[int, Trial] = field(default_factory=dict)
     length: int = 0
     is_open: bool = False
@@ -130,7 +133,9 @@ class Records:
             elif set(record) == BUDGET:
                 self.config |= record
             else:
+                written = record.pop("time", None)
                 self._add_trial(Trial.from_dict(record))
+                self.times.append(None if written is None else read_finite(written, "time", 0))
         except ValueError as error:
             raise InputError(
                 f"{self.path} is damaged at line {number}; nothing was changed: {error}."

@@ -18,7 +18,9 @@ from weaknas.execution.evaluations import Evaluations, HasWorkers
 from weaknas.files import prepare_folder, write_json
 from weaknas.runs.budget import Budget, check_fidelities
 from weaknas.runs.journal import Journal
-from weaknas.runs.loop import Loop, Progress
+from weaknas.runs.loop import Loop
+from weaknas.runs.progress import Audience, Progress
+from weaknas.runs.status import StatusFile
 from weaknas.runs.trials import Trial, Trials
 from weaknas.strategies import Contender, Strategy
 
@@ -143,7 +145,8 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     retry_failed: bool = False,
     stop: Callable[[], bool] | None = None,
     output: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    callbacks: Sequence[Progress] = (),
     objectives: Sequence[str] | None = None,
 ) -> Result:
     """Search until the budget is spent.
@@ -198,9 +201,13 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         Asked often; once it returns True nothing new is begun, what is under way is
         finished and kept, and the run ends early.
     output : path, optional
-        Folder of the run: ``journal.jsonl`` and ``result.json``.
-    progress : callable, optional
-        Called with every trial, those of an earlier call included.
+        Folder of the run: ``journal.jsonl``, ``result.json``, and ``status.json`` with
+        what is under way, which ``weaknas watch`` shows.
+    progress : callable or bool, optional
+        Called with every trial, those of an earlier call included. True shows a bar on
+        standard error, or writes lines to it where it is no terminal.
+    callbacks : sequence of callable
+        Called after it in the same way, e.g. to pass scores on to a tracker.
     objectives : sequence of str, optional
         Costs of the space whose front with the score is to be told, and which trials
         carry as metrics; default: those of the strategy, if it has any.
@@ -245,10 +252,19 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
     costs = _costs(strategy, objectives)
     with ExitStack() as stack:
         folder = None if output is None else _prepare(output)
-        journal = None
+        journal = status = None
         if folder is not None:
             config = _describe(strategy, judge, spending, pending, costs)
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
+            status = StatusFile(folder, workers)
+        audience = Audience(
+            progress,
+            callbacks,
+            title=f"search of {strategy.space.name}",
+            budget=spending,
+            folder=folder,
+            recorded=0 if journal is None else len(journal.trials),
+        )
         loop = Loop(
             strategy,
             Evaluations(_with_costs(judge, costs), executor, workers, retries, stop),
@@ -256,7 +272,8 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
             pending=pending,
             journal=journal,
             retry_failed=retry_failed,
-            progress=progress,
+            audience=stack.enter_context(audience),
+            status=status,
         )
         loop.run()
     result = _summarize(loop, judge, costs, started, output)

@@ -93,7 +93,7 @@ class Trial:
                 _whole(record["round"], "round"),
                 Architecture.from_dict(record["architecture"]),
                 _evaluation(record),
-                _finite(record["seconds"], "seconds", 0),
+                read_finite(record["seconds"], "seconds", 0),
                 _whole(record.get("repeat", 0), "repeat"),  # journals before 0.2 have none
             )
         except KeyError as error:
@@ -111,10 +111,10 @@ def _evaluation(record: dict[str, Any]) -> Evaluation:
     if (status == "ok") != (score is not None):
         raise ValueError(f"the score is {score} where the status is {status!r}")
     return Evaluation(
-        math.nan if score is None else _finite(score, "score"),
-        {name: _finite(value, name) for name, value in record["metrics"].items()},
-        _finite(record["cost"], "cost", 0),
-        None if fidelity is None else _finite(fidelity, "fidelity", 0),
+        math.nan if score is None else read_finite(score, "score"),
+        {name: read_finite(value, name) for name, value in record["metrics"].items()},
+        read_finite(record["cost"], "cost", 0),
+        None if fidelity is None else read_finite(fidelity, "fidelity", 0),
         _text(status, "status"),
         _text(record["message"], "message"),
     )
@@ -129,7 +129,8 @@ def _whole(value: Any, name: str) -> int:
     return int(value)
 
 
-def _finite(value: Any, name: str, least: float = -math.inf) -> float:
+def read_finite(value: Any, name: str, least: float = -math.inf) -> float:
+    """Return a number of a record; refuse what is none, not finite or below `least`."""
     # A bool is no number here, and there are whole numbers that are no float.
     if type(value) not in (int, float) or not least <= value <= _LARGEST or value < -_LARGEST:
         bound = "" if least < 0 else f" of at least {least:g}"
