@@ -80,7 +80,7 @@ _COMMANDS = {
     ),
     "list": (
         "list:list_names",
-        "List spaces, encoders, predictors, strategies, evaluators or benchmarks.",
+        "List spaces, encoders, predictors, strategies, evaluators, data sets or benchmarks.",
         "`weaknas list encoders --space nasbench201`",
     ),
     "watch": (

@@ -84,6 +84,21 @@ def parse_label(label: str) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
+def parse_reference(label: str) -> tuple[str, dict[str, Any]]:
+    """Split a label whose name may be ``module:attribute``, of a user's own code.
+
+    Examples
+    --------
+    >>> parse_reference("mytrain:train:epochs=3"), parse_reference("train:epochs=3")
+    (('mytrain:train', {'epochs': 3}), ('train', {'epochs': 3}))
+    """
+    module, colon, rest = label.partition(":")
+    if not colon or "=" in rest.partition(":")[0]:
+        return parse_label(label)
+    attribute, options = parse_label(rest)
+    return f"{module}:{attribute}", options
+
+
 def _value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"

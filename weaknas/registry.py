@@ -3,8 +3,9 @@
 A registry maps names to what they stand for without importing it: the value is
 ``"module:attribute"``, imported when first asked for. Third parties add theirs
 through entry points of the groups ``weaknas.spaces``, ``weaknas.encoders``,
-``weaknas.predictors``, ``weaknas.strategies``,
-``weaknas.evaluators`` and ``weaknas.benchmarks``.
+``weaknas.predictors``, ``weaknas.strategies``, ``weaknas.evaluators``,
+``weaknas.datasets`` and ``weaknas.benchmarks``. Spaces, evaluators and data sets may
+also be named ``module:attribute``, in the code of whoever calls.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import inspect
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from weaknas.components import parse_label
+from weaknas.components import parse_reference
 from weaknas.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -43,6 +46,11 @@ class Registry:
         """Name of the entry point group."""
         plural = f"{self.kind[:-1]}ies" if self.kind.endswith("y") else f"{self.kind}s"
         return f"weaknas.{plural}"
+
+    @property
+    def builtin(self) -> tuple[str, ...]:
+        """The names that no plug-in brings."""
+        return tuple(self._builtin)
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the names that match a shell-style pattern, sorted."""
@@ -99,13 +107,35 @@ def _import(path: str) -> Any:
 
 
 def _load(entry: EntryPoint) -> Any:
+    return _run_foreign(f"the plug-in {entry.name!r} ({entry.value})", entry.load)
+
+
+def _run_foreign(what: str, load: Callable[[], Any]) -> Any:
     try:
-        return entry.load()
+        return load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also a module that calls sys.exit
         reason = str(error) if isinstance(error, Exception) else repr(error)
-        raise InputError(f"the plug-in {entry.name!r} ({entry.value}) failed: {reason}") from error
+        raise InputError(f"{what} failed: {reason}") from error
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a name is ``module:attribute``, of a user's own code."""
+    return ":" in name
+
+
+def load_own(name: str) -> Any:
+    """Import what ``module:attribute`` names, from this folder too.
+
+    Raises
+    ------
+    InputError
+        When there is no such module or attribute, or the module cannot be imported.
+    """
+    if os.getcwd() not in sys.path:  # worker processes are given the path
+        sys.path.insert(0, os.getcwd())
+    return _run_foreign(name, lambda: _import(name))
 
 
 SPACES = Registry(
@@ -205,6 +235,19 @@ EVALUATORS = Registry(
     },
 )
 
+#: Each reads splits; is given ``path`` and ``validation`` where it has these parameters.
+DATASETS = Registry(
+    "dataset",
+    {
+        "cifar10": "weaknas.training.data.cifar:read_cifar10",
+        "cifar100": "weaknas.training.data.cifar:read_cifar100",
+        "digits": "weaknas.training.data.digits:read",
+        "fashion-mnist": "weaknas.training.data.fashion_mnist:read",
+        "imagenet-folder": "weaknas.training.data.folder:read",
+        "imagenet16-120": "weaknas.training.data.imagenet16:read",
+    },
+)
+
 BENCHMARKS = Registry(
     "benchmark",
     {
@@ -259,18 +302,20 @@ def is_space_file(name: str) -> bool:
 def parse_space(label: str) -> tuple[str, dict[str, Any]]:
     """Split a label such as ``mobilenetv3:width=1.2`` into name and options.
 
-    The path of a TOML file is a name without options.
+    The path of a TOML file is a name without options; ``module:attribute`` is a name.
 
     Raises
     ------
     InputError
         When an option is not of this form.
     """
-    return (label, {}) if is_space_file(label) else parse_label(label)
+    return (label, {}) if is_space_file(label) else parse_reference(label)
 
 
 def get_space(name: str, **options: Any) -> SearchSpace:
     """Return a search space by name, or the one that a TOML file describes.
+
+    ``module:attribute`` is a space of your own, or a builder with marks, which is traced.
 
     Raises
     ------
@@ -280,8 +325,24 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     space: SearchSpace
     if is_space_file(name):
         space = _import("weaknas.spaces.choices.toml:read_space")(name, **options)
+    elif is_own(name):
+        space = _own_space(name, options)
     else:
         space = SPACES.build(name, **options)
+    return space
+
+
+def _own_space(name: str, options: dict[str, Any]) -> SearchSpace:
+    from weaknas.spaces import SearchSpace
+
+    found = load_own(name)
+    if isinstance(found, type) and issubclass(found, SearchSpace):
+        return found(**options)
+    if options:
+        raise unknown(f"option of the space {name!r}:", next(iter(options)), [])
+    if isinstance(found, SearchSpace):
+        return found
+    space: SearchSpace = _import("weaknas.spaces.traced:trace")(found)
     return space
 
 

@@ -244,7 +244,7 @@ def number(
                 "a number of a ChoiceSpace is number(low, high), one that is marked in code"
                 ' number("name", low, high)'
             )
-        return Number(*bounds, log)
+        return Number(bounds[0], bounds[1], log)
     choices = Number(low, high, log)
     texts = tuple(map(str, choices.values))
     return choices.values[_decide(Mark(_check_name(name), texts, share, choices))]

@@ -52,7 +52,7 @@ def test_a_log_has_a_line_a_training(capsys: Any, tmp_path: Path) -> None:
         assert f" {number}/10: " in line
         assert (f": {trial.score:.5g} after" in line) == trial.is_ok
         assert "left" in line
-    assert last.endswith(f"10 trainings are done, best {result.best_observed.score:.5g}")
+    assert last.endswith(f" 10/10 trainings are done, luckiest {result.best_observed.score:.5g}")
     search(budget=12, evaluator=slow, output=tmp_path / "run", progress=True)
     first, *lines, _ = capsys.readouterr().err.splitlines()
     assert "12 queries, 10 trainings are there" in first

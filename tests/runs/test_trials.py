@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,6 +41,12 @@ TRIALS = [
     trial(1, math.nan, status="failed", message='ValueError: "ü"\n  no'),
     trial(2, -1e17, fidelity=12.0),
 ]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Records that were written at one time have the same bytes."""
+    monkeypatch.setattr("weaknas.runs.journal.time", SimpleNamespace(time=lambda: 1.5))
 
 
 @pytest.fixture

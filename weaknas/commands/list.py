@@ -13,12 +13,16 @@ _ROLES = {
     "predictors": registry.PREDICTORS,
     "strategies": registry.STRATEGIES,
     "evaluators": registry.EVALUATORS,
+    "datasets": registry.DATASETS,
     "benchmarks": registry.BENCHMARKS,
 }
 
 
 def list_names(
-    role: Literal["spaces", "encoders", "predictors", "strategies", "evaluators", "benchmarks"],
+    role: Literal[
+        "spaces", "encoders", "predictors", "strategies", "evaluators", "datasets", "benchmarks"
+    ]
+    | None = None,
     /,
     pattern: str = "*",
     *,
@@ -30,7 +34,7 @@ def list_names(
     Parameters
     ----------
     role
-        What to list.
+        What to list; left out, the roles are.
     pattern
         Shell-style pattern of the names, e.g. `nas*`.
     space
@@ -38,6 +42,9 @@ def list_names(
     json
         Print one JSON object instead.
     """
+    if role is None:
+        _list_roles(json)
+        return
     names = _ROLES[role].names(pattern)
     if space is not None:
         if role != "encoders":
@@ -52,3 +59,15 @@ def list_names(
     width = max(map(len, names), default=0)
     for name in names:
         print(f"{name:{width}}  {_ROLES[role].summary(name)}")
+
+
+def _list_roles(json: bool) -> None:
+    names = {role: known.names() for role, known in _ROLES.items()}
+    if json:
+        from weaknas.commands._shared import print_json
+
+        print_json(names)
+        return
+    for role, listed in names.items():
+        print(f"{role:10}  {len(listed)}: {', '.join(listed)}")
+    print("`weaknas list ROLE` says what each is.")

@@ -32,7 +32,7 @@ class Options:
     """Options of ``weaknas search``; see the command for their meaning."""
 
     dataset: str | None = None
-    "Data set of the benchmark; default: the benchmark's first."
+    "Data set of the benchmark, default its first; of an evaluator, also `module:function`."
     strategy: str = "weaknas"
     "Who proposes, see `weaknas list strategies`; `name:key=value` sets options, `confirm=5`."
     preset: str | None = None
@@ -54,7 +54,7 @@ class Options:
     seed: Seed = 0
     "Of everything that is random."
     evaluator: str = TABLE
-    "`tabular`, or one of `weaknas list evaluators`; `name:key=value` sets options."
+    "`tabular`, one of `weaknas list evaluators`, or `module:function`; `:key=value` sets options."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
     objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
@@ -83,7 +83,8 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     ----------
     space
         Name of the search space, see `weaknas list spaces`, with `:key=value` for each
-        option of it, or a TOML file that describes one.
+        option of it, a TOML file that describes one, or `module:name` of your own: a space,
+        or what builds a network with `weaknas.choose` in it.
     """
     problem = build_problem(
         space,

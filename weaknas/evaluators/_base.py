@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import math
@@ -191,9 +192,18 @@ class FunctionEvaluator:
         return value if isinstance(value, Evaluation) else Evaluation(_number(value, "a score"))
 
     def describe(self) -> dict[str, Any]:
-        """Return the name of the function."""
-        named = self.function if isinstance(self.function, HasName) else type(self.function)
-        return {"function": named.__qualname__}
+        """Return the name of the function, and what plain values were bound to it."""
+        function: Callable[..., Any] = self.function
+        bound: Mapping[str, Any] = {}
+        if isinstance(function, functools.partial):
+            function, bound = function.func, function.keywords
+        named = function if isinstance(function, HasName) else type(function)
+        plain = {
+            key: value
+            for key, value in bound.items()
+            if value is None or isinstance(value, str | bool | int | float)
+        }
+        return {"function": named.__qualname__} | ({"arguments": plain} if plain else {})
 
 
 def as_evaluator(evaluator: Any) -> Evaluator:

@@ -129,8 +129,8 @@ class Live:
             [str(t.number + 1), _clock(at), _number(t.score), duration(t.seconds), _text(t)]
             for t, at in list(zip(self.trials, self.times, strict=True))[: -_MOST_ROWS - 1 : -1]
         ]
-        head = ("training", "at", "score", "took", "architecture")
-        return [*tables, ("last trainings", head, rows)]
+        columns = ("training", "at", "score", "took", "architecture")
+        return [*tables, ("last trainings", columns, rows)]
 
     def _state(self, now: float) -> str:
         if self.status is None:
@@ -151,7 +151,7 @@ class Live:
 
     def _seconds_left(self) -> float | None:
         """By the pace of the last trainings, pauses between calls left out."""
-        budget = self.config.get("budget")
+        budget: int | None = self.config.get("budget")
         known = [at for at in self.times[-50:] if at is not None]
         if budget is None or len(known) < 2:
             return None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from weaknas.components import parse_label
+from weaknas.components import parse_reference
 from weaknas.errors import InputError, unknown
-from weaknas.evaluators import Evaluator, TabularBenchmark
+from weaknas.evaluators import Evaluator, TabularBenchmark, as_evaluator
 from weaknas.registry import (
     EVALUATORS,
     SPACES,
     get_benchmark,
     get_evaluator,
     get_space,
+    is_own,
     is_space_file,
+    load_own,
     parse_space,
 )
 from weaknas.spaces import ConstrainedSpace, SearchSpace
@@ -89,14 +93,18 @@ def build_problem(
         all constraints; the message then has the range that can be had.
     """
     name, setting = parse_space(space)
-    if name not in SPACES.names() and not is_space_file(name):
+    if name not in SPACES.names() and not is_space_file(name) and not is_own(name):
         raise unknown("space", name, SPACES.names())
     given = {} if dataset is None else {"dataset": dataset}
-    judge, options = parse_label(evaluator)
+    judge, options = parse_reference(evaluator)
     for label, of_file in ((space, setting), (evaluator, options if judge == TABLE else {})):
         if is_space_file(name) and of_file:
             raise InputError(f"{name} is a file and takes no options, not {label!r}")
     if judge == TABLE:
+        if is_own(name):
+            raise InputError(
+                f"{name} has no table to search; name an evaluator: 'train', or 'module:function'"
+            )
         shown = labels if noise is None else "mean"
         table = get_benchmark(name, labels=shown, **given, **options, **setting)
         if noise is not None:
@@ -113,10 +121,35 @@ def build_problem(
         part = ConstrainedSpace(table.space, constraints)
         known = isinstance(table, TabularBenchmark)  # and so is the best within the limits
         return Problem(part, table.within(part) if known else table, table.name)
-    if judge not in EVALUATORS.names():
+    if judge not in EVALUATORS.names() and not is_own(judge):
         raise unknown("evaluator", judge, [TABLE, *EVALUATORS.names()])
     searched = get_space(name, **setting)
     if constraints:
         searched = ConstrainedSpace(searched, constraints)
-    built = get_evaluator(judge, searched, **given, **options)
+    options = {**given, **options}
+    if is_own(judge):
+        return Problem(searched, _own_evaluator(judge, searched, options), f"{name}/{judge}")
+    built = get_evaluator(judge, searched, **options)
     return Problem(searched, built, str(getattr(built, "name", judge)))
+
+
+def _own_evaluator(name: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:
+    """Return what ``module:attribute`` names: a function with options, an evaluator, or its class.
+
+    A function is given the architecture and, where it has parameters of these names, the
+    seed and the space.
+    """
+    found = load_own(name)
+    if not callable(found) or (isinstance(found, Evaluator) and not isinstance(found, type)):
+        if options:
+            raise unknown(f"option of the evaluator {name!r}:", next(iter(options)), [])
+        return as_evaluator(found)
+    known = inspect.signature(found).parameters
+    is_open = any(one.kind is one.VAR_KEYWORD for one in known.values())
+    for option in options:
+        if option not in known and not is_open:
+            raise unknown(f"option of the evaluator {name!r}:", option, list(known))
+    if isinstance(found, type):
+        return as_evaluator(found(space, **options))
+    bound = {**({"space": space} if "space" in known else {}), **options}
+    return as_evaluator(functools.partial(found, **bound) if bound else found)

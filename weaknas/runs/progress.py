@@ -104,6 +104,12 @@ class _Shown(ABC):
             self._begin = time.monotonic()
 
     @property
+    def done(self) -> str:
+        """How many trainings are done, of how many."""
+        of = "" if self.budget.queries is None else f"/{self.budget.queries}"
+        return f"{len(self.numbers)}{of}"
+
+    @property
     def seconds_left(self) -> float | None:
         """By the pace of this call."""
         new = self.calls - self.recorded
@@ -133,21 +139,20 @@ class _Lines(_Shown):
         if trial.is_ok and trial.seconds < _QUICK and now - last < _PAUSE:
             return
         self._last = now
-        of = "" if self.budget.queries is None else f"/{self.budget.queries}"
         evaluation = trial.evaluation
         outcome = f"{trial.score:.5g}" if trial.is_ok else f"{evaluation.status}:"
         reason = "" if trial.is_ok else f" {evaluation.message}"
         left = self.seconds_left
         self._print(
-            f"{len(self.numbers)}{of}: {outcome}{reason} after {trial.seconds:.1f} s,"
-            f" best {self.best:.5g}; paid {duration(self.cost)}"
+            f"{self.done}: {outcome}{reason} after {trial.seconds:.1f} s,"
+            f" luckiest {self.best:.5g}; paid {duration(self.cost)}"
             + ("" if left is None else f", about {duration(left)} left")
         )
 
     def close(self) -> None:
         """Write the last line."""
         if self._last is not None:
-            self._print(f"{len(self.numbers)} trainings are done, best {self.best:.5g}")
+            self._print(f"{self.done} trainings are done, luckiest {self.best:.5g}")
 
     @staticmethod
     def _print(text: str) -> None:
@@ -155,7 +160,7 @@ class _Lines(_Shown):
 
 
 class _Bar(_Shown):
-    """A bar on a terminal with the best score so far, shown once evaluations begin."""
+    """A bar on a terminal with the luckiest score so far, shown once evaluations begin."""
 
     def __init__(self, title: str, budget: Budget, folder: Path | None, recorded: int) -> None:
         from rich.console import Console
@@ -169,14 +174,14 @@ class _Bar(_Shown):
 
         super().__init__(title, budget, folder, recorded)
         self._bar = Progress(
-            TextColumn("queries"),
+            TextColumn("trainings"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[best]}"),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task("queries", total=budget.queries, best="")
+        self._task = self._bar.add_task("trainings", total=budget.queries, best="")
 
     def begin(self) -> None:
         self._bar.start()
@@ -184,7 +189,7 @@ class _Bar(_Shown):
     def __call__(self, trial: Trial) -> None:
         self.add(trial)
         if trial.is_ok:
-            self._bar.update(self._task, best=f"best {self.best:.4g}")
+            self._bar.update(self._task, best=f"luckiest {self.best:.4g}")
         self._bar.update(self._task, completed=len(self.numbers))
 
     def close(self) -> None:
@@ -202,7 +207,7 @@ def duration(seconds: float) -> str:
     ('42 s', '1 h 1 min', '2 d 7 h')
     """
     rest = round(seconds)
-    parts = []
+    parts: list[str] = []
     for name, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         if count or parts:

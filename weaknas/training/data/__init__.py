@@ -7,26 +7,17 @@ one number at the end. One file a data set; imports nothing else of training.
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import os
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
+from typing import Any
 
+from weaknas import registry
 from weaknas.errors import InputError, check_whole, unknown
 from weaknas.training.data._base import Dataset, ImageFiles, Images, Split, from_arrays, stratified
 
-_READERS: Mapping[str, str] = MappingProxyType(
-    {
-        "cifar10": "cifar:read_cifar10",
-        "cifar100": "cifar:read_cifar100",
-        "digits": "digits:read",
-        "fashion-mnist": "fashion_mnist:read",
-        "imagenet-folder": "folder:read",
-        "imagenet16-120": "imagenet16:read",
-    }
-)
-#: Names that `load_dataset` knows.
-DATASETS = tuple(_READERS)
+#: Names that `load_dataset` knows, beside those of plug-ins and ``module:function``.
+DATASETS = registry.DATASETS.builtin
 
 __all__ = [
     "DATASETS",
@@ -55,8 +46,8 @@ def check_dataset(dataset: object) -> str | Dataset:
             "dataset must be a name or a weaknas.training.Dataset, not a"
             f" {type(dataset).__name__}; weaknas.training.data.from_arrays makes one of arrays"
         )
-    if dataset not in _READERS:
-        raise unknown("data set", dataset, DATASETS)
+    if dataset not in DATASETS:
+        _reader(dataset)
     return dataset
 
 
@@ -68,7 +59,7 @@ def load_dataset(
     Parameters
     ----------
     name : str
-        One of `DATASETS`.
+        One of `DATASETS`, of a plug-in, or ``module:function``, which returns a `Dataset`.
     path : path, optional
         File or folder; default: a folder of this name, or the files themselves, in a
         folder of ``WEAKNAS_DATA`` (or the user's data folder).
@@ -81,11 +72,40 @@ def load_dataset(
         When the name is unknown, `validation` is no whole number from 1 on, or files are
         missing or damaged; the message names them.
     """
-    if name not in _READERS:
-        raise unknown("data set", name, DATASETS)
+    read = _reader(name)
     if validation is not None:
         check_whole("validation", validation)
-    module, _, function = _READERS[name].partition(":")
-    read: Callable[[str | os.PathLike[str] | None, int | None], Dataset]
-    read = getattr(importlib.import_module(f"weaknas.training.data.{module}"), function)
-    return read(path, validation)
+    known = inspect.signature(read).parameters
+    given = {}
+    for option, value in {"path": path, "validation": validation}.items():
+        if option not in known and value is not None:
+            raise InputError(f"the data set {name!r} takes no {option}, given {value!r}")
+        if option in known and (
+            value is not None or known[option].default is inspect.Signature.empty
+        ):
+            given[option] = value
+    found = read(**given)
+    if not isinstance(found, Dataset):
+        raise InputError(
+            f"{name} returned a {type(found).__name__}, not a weaknas.training.Dataset;"
+            " weaknas.training.data.from_arrays makes one of arrays"
+        )
+    return found
+
+
+def _reader(name: str) -> Callable[..., Any]:
+    if not registry.is_own(name):
+        if name not in registry.DATASETS.names():
+            raise unknown("data set", name, registry.DATASETS.names())
+        read: Callable[..., Any] = registry.DATASETS.load(name)
+        return read
+    read = registry.load_own(name)
+    if not callable(read):
+        raise InputError(f"{name} is a {type(read).__name__}, not a function that reads data")
+    for needed in inspect.signature(read).parameters.values():
+        if needed.name not in ("path", "validation") and needed.default is needed.empty:
+            raise InputError(
+                f"{name} needs {needed.name!r}, where a function that reads data is given path and"
+                " validation, if it has them"
+            )
+    return read
