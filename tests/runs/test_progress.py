@@ -182,5 +182,12 @@ def test_times_of_a_rescued_journal_are_kept(tmp_path: Path) -> None:
     assert Records.read(path, path.read_bytes()).times[:4] == times
 
 
+def test_a_result_is_a_screen() -> None:
+    text = repr(search(200))
+    assert len(text.splitlines()) == 7
+    assert text.startswith("Result of 200 trainings of 200 architectures, ")
+    assert "of them failed" in text
+
+
 def test_durations() -> None:
     assert [duration(t) for t in (0.2, 59.6, 3600, 90_061)] == ["0 s", "1 min", "1 h", "1 d 1 h"]

@@ -19,7 +19,7 @@ from weaknas.files import prepare_folder, write_json
 from weaknas.runs.budget import Budget, check_fidelities
 from weaknas.runs.journal import Journal
 from weaknas.runs.loop import Loop
-from weaknas.runs.progress import Audience, Progress
+from weaknas.runs.progress import Audience, Progress, duration
 from weaknas.runs.status import StatusFile
 from weaknas.runs.trials import Trial, Trials
 from weaknas.strategies import Contender, Strategy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "Progress", "Result", "run"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """Result of a run: trials, the returned architecture, regret, times.
 
@@ -67,6 +67,23 @@ class Result:
     evaluated: int = 0
     contenders: tuple[Contender, ...] = ()
     returned: tuple[tuple[int, Contender], ...] = ()
+
+    def __repr__(self) -> str:
+        """Return what a screen holds: who leads, how much was paid, where it is kept."""
+        queries = sum(trial.repeat == 0 for trial in self.trials)
+        failed = sum(not trial.is_ok for trial in self.trials)
+        lines = [
+            f"Result of {len(self.trials)} trainings of {queries} architectures"
+            + (f", {failed} of them failed" if failed else ""),
+            *(
+                f"  {leader.score:.5g} {leader.architecture.text} (trained {leader.trainings}x)"
+                for leader in self.contenders[:5]
+            ),
+            f"  paid {duration(self.cost)}, strategy {self.seconds_strategy:.2f} s,"
+            f" regret {'unknown' if self.regret is None else format(self.regret, '.4g')},"
+            f" folder {self.output or 'none'}",
+        ]
+        return "\n".join(lines)
 
     @property
     def best(self) -> Contender:
