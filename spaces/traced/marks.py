@@ -193,7 +193,9 @@ def repeat(name: str, low: int, high: int, share: bool = False) -> Repeats:
 
 
 @overload
-def number(name: float, low: float, /, *, log: bool = False) -> Number: ...
+def number(low: float, high: float, log: bool = False, /) -> Number: ...
+@overload
+def number(low: float, high: float, /, *, log: bool = False) -> Number: ...
 @overload
 def number(*, low: float, high: float, log: bool = False) -> Number: ...
 @overload
@@ -202,7 +204,7 @@ def number(
     name: Any = None,
     low: Any = None,
     high: Any = None,
-    log: bool = False,
+    log: Any = False,
     share: bool = False,
 ) -> Number | float:
     """Return a decision between numbers for a `ChoiceSpace`, or mark one in code.
@@ -238,13 +240,14 @@ def number(
     0.0
     """
     if not isinstance(name, str):
-        bounds = [bound for bound in (name, low, high) if bound is not None]
-        if len(bounds) != 2 or share:
+        if name is not None:  # without a name, what follows it is one place further on
+            low, high, log = name, low, log if high is None else high
+        if low is None or high is None or share:
             raise InputError(
                 "a number of a ChoiceSpace is number(low, high), one that is marked in code"
                 ' number("name", low, high)'
             )
-        return Number(bounds[0], bounds[1], log)
+        return Number(low, high, log)
     choices = Number(low, high, log)
     texts = tuple(map(str, choices.values))
     return choices.values[_decide(Mark(_check_name(name), texts, share, choices))]
