@@ -12,6 +12,7 @@ by seeds that none of them saw; the mean validation accuracy of these trainings 
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch.nn import functional as F
 import weaknas
 from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.spaces import Architecture
+from weaknas.spaces.traced import TracedSpace
 from weaknas.training.data import load_dataset
 
 STRATEGIES = ("weaknas", "optuna-tpe", "random")
@@ -59,16 +61,25 @@ class Perceptron(nn.Sequential):
         self.decay = weaknas.number("decay", 1e-5, 1.0, log=True)
 
 
-SPACE = weaknas.trace(Perceptron)
-DATA = load_dataset("digits")
+@cache
+def space() -> TracedSpace:
+    """Return the space of what is marked above."""
+    return weaknas.trace(Perceptron)
+
+
+@cache
+def data() -> tuple[torch.Tensor, ...]:
+    """Return images and labels to train on, and those that are held out."""
+    digits = load_dataset("digits")
+    return *_tensors(digits.train), *_tensors(digits.validation)
 
 
 def train(architecture: Architecture, seed: int) -> float:
     """Return the validation accuracy, in percent, after a short training."""
     torch.manual_seed(seed % 2**63)
-    network = SPACE.build(architecture)
+    network = space().build(architecture)
     optimizer = torch.optim.AdamW(network.parameters(), lr=network.rate, weight_decay=network.decay)
-    (images, labels), (held, truth) = map(_tensors, (DATA.train, DATA.validation))
+    images, labels, held, truth = data()
     for _ in range(_STEPS):
         rows = torch.randint(len(images), (_BATCH,))
         loss = F.cross_entropy(network(images[rows]), labels[rows])
@@ -87,7 +98,7 @@ def _tensors(split: Any) -> tuple[torch.Tensor, torch.Tensor]:
 def search(strategy: str, seed: int, budget: int, anew: int) -> dict[str, Any]:
     """Search once; train what is returned anew."""
     begin = time.perf_counter()
-    result = weaknas.run(weaknas.get_strategy(strategy, SPACE, seed=seed), train, budget)
+    result = weaknas.run(weaknas.get_strategy(strategy, space(), seed=seed), train, budget)
     best = result.best.architecture
     return {
         "accuracy": float(np.mean([train(best, 10**6 * (seed + 1) + k) for k in range(anew)])),
@@ -115,7 +126,7 @@ def main() -> None:
         row = {"strategy": strategy, "mean": float(accuracies.mean()), "ci95": [low, high]}
         rows.append(row | {"searches": found})
         print(f"{strategy:12} {row['mean']:.2f} [{low:.2f}, {high:.2f}]", flush=True)
-    save(arguments, "joint-search", {"budget": budget, "size": SPACE.size, "rows": rows})
+    save(arguments, "joint-search", {"budget": budget, "size": space().size, "rows": rows})
 
 
 if __name__ == "__main__":

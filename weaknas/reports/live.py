@@ -197,7 +197,11 @@ def _figure(live: Live) -> str:
     )
     steps = kept[np.isfinite(best[kept])]
     level = _down(best, low, high)
-    line = " ".join(f"{across[i]:.0f},{level[i]:.0f}" for i in steps)
+    before = np.concatenate([steps[:1], steps[:-1]])
+    line = " ".join(
+        f"{across[i]:.0f},{level[last]:.0f} {across[i]:.0f},{level[i]:.0f}"
+        for last, i in zip(before, steps, strict=True)
+    )
     labels = "".join(
         f'<text x="4" y="{_down(np.array([value]), low, high)[0] + 4:.0f}">{value:.4g}</text>'
         for value in (low, high)
