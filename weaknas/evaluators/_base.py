@@ -196,7 +196,8 @@ class FunctionEvaluator:
         function: Callable[..., Any] = self.function
         bound: Mapping[str, Any] = {}
         if isinstance(function, functools.partial):
-            function, bound = function.func, function.keywords
+            bound = function.keywords
+            function = function.func
         named = function if isinstance(function, HasName) else type(function)
         plain = {
             key: value
