@@ -140,6 +140,22 @@ def test_driven_by_hand_nothing_is_repeated_unless_it_is_said() -> None:
         told.ask(0)
 
 
+def test_trainings_under_way_and_failed_ones_are_not_asked_for_again() -> None:
+    search = Repeating(RandomSearch(SPACE, seed=1), repeats=2, confirm=2)
+    search.begin(budget=9, trainings=lambda architecture: 3)
+    one, _, other, _, last = search.ask(5)
+    search.tell([one, other], [2.0, 1.0])  # the second training of each is under way
+    assert search.ask(3) == [last, one, other]  # of each the third, and the last there is
+    assert not {one, other, last} & set(search.ask(1))
+    failing = Repeating(RandomSearch(SPACE, seed=1), confirm=1)
+    failing.begin(budget=3, trainings=lambda architecture: 2)
+    (first,) = failing.ask()
+    failing.tell([first], [1.0])
+    assert failing.ask() == [first]
+    failing.tell([first], [math.nan])
+    assert first not in failing.ask()
+
+
 @pytest.mark.parametrize("confirm", [3, "auto"])
 def test_a_copy_goes_on_alike(confirm: Any) -> None:
     def advance(search: Repeating, rounds: int) -> list[Architecture]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -84,6 +84,7 @@ class Repeating(Strategy):
         self.history, self.objectives = strategy.history, strategy.objectives
         self._queue: deque[tuple[Fidelity, Architecture]] = deque()  # decided, not asked for yet
         self._asked = 0
+        self._decided: Counter[tuple[Fidelity, str]] = Counter()  # by fidelity and id, told or not
         self._confirming = 0  # trainings that were decided on to confirm
         self._is_exhausted = False
 
@@ -197,15 +198,19 @@ class Repeating(Strategy):
         if not again:
             fidelity, new = self.strategy.round_fidelity, self.strategy.ask(n)
             for architecture in new:
-                times = int(min(self.repeats, self._left(architecture, 0)))
+                times = int(min(self.repeats, self._different(architecture)))
                 self.strategy.expect([architecture] * (times - 1), fidelity)
-                self._queue.extend([(fidelity, architecture)] * times)
+                self._enqueue([architecture] * times, fidelity)
             if not new and not len(self.pending):
                 self._is_exhausted = True
                 again = self._doubtful()
         self._confirming += len(again)
         self.strategy.expect(again)
-        self._queue.extend((None, architecture) for architecture in again)
+        self._enqueue(again, None)
+
+    def _enqueue(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> None:
+        self._queue.extend((fidelity, architecture) for architecture in architectures)
+        self._decided.update((fidelity, architecture.id) for architecture in architectures)
 
     def _doubtful(self) -> list[Architecture]:
         """Return what is trained again next, an architecture once a training."""
@@ -232,8 +237,7 @@ class Repeating(Strategy):
         for leader in self.contenders(len(self.history)):
             if len(again) >= self._finals:
                 break
-            left = self._left(leader.architecture, leader.trainings)
-            again += [leader.architecture] * int(min(_MORE, left))
+            again += [leader.architecture] * int(min(_MORE, self._left(leader)))
         return again[: self._finals]
 
     def _contested(self) -> list[Architecture]:
@@ -264,17 +268,23 @@ class Repeating(Strategy):
 
     def _open(self, contenders: Sequence[Contender]) -> set[Architecture]:
         """Return those that have another training left, and none under way."""
-        left = [c.architecture for c in contenders if self._left(c.architecture, c.trainings) > 0]
+        left = [item.architecture for item in contenders if self._left(item) > 0]
         codes = self.space.fingerprint(self.space.canonicalize(self.space.genotypes(left)))
         busy = set(self.pending_fingerprints.tolist())
         return {item for item, code in zip(left, codes.tolist(), strict=True) if code not in busy}
 
-    def _left(self, architecture: Architecture, done: int) -> float:
-        """Return how many different trainings are left after so many."""
+    def _left(self, contender: Contender) -> float:
+        """Return how many different trainings there are beside those told or asked for."""
+        decided = self._decided[None, contender.architecture.id]
+        done = max(decided, contender.trainings)  # some were told that nobody asked for
+        return max(self._different(contender.architecture) - done, 0)
+
+    def _different(self, architecture: Architecture) -> float:
+        """Return how many different trainings an architecture has."""
         if self.trainings is None:
-            return 1.0 - done
+            return 1.0
         rows = self.space.canonicalize(self.space.genotypes([architecture]))
-        return float(self._count_trainings(rows, self.trainings)[0]) - done
+        return float(self._count_trainings(rows, self.trainings)[0])
 
 
 def _spread(one: Contender, other: Contender) -> float:
