@@ -38,6 +38,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "predictors": (),
     "registry": ("spaces",),
     "encoders": ("spaces",),
+    "costs": ("spaces", "encoders"),
     "strategies": ("spaces",),
     "search": ("spaces", "predictors", "registry", "encoders", "strategies"),
     "training": ("spaces", "registry"),
@@ -45,7 +46,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "evaluators": ("spaces", "encoders", "training", "supernets"),
     "testing": ("spaces", "evaluators"),
     "execution": ("spaces", "evaluators"),
-    "runs": ("spaces", "registry", "strategies", "search", "evaluators", "execution"),
+    "runs": ("spaces", "registry", "costs", "strategies", "search", "evaluators", "execution"),
     "optuna_bridge": (
         "spaces", "registry", "encoders", "predictors", "strategies", "search", "runs",
     ),
@@ -54,8 +55,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     ),
     "reports": ("spaces", "registry", "strategies", "search", "runs", "laboratory"),
     "commands": (
-        "spaces", "registry", "strategies", "training", "supernets", "evaluators", "execution",
-        "runs", "optuna_bridge", "laboratory", "reports",
+        "spaces", "registry", "costs", "strategies", "training", "supernets", "evaluators",
+        "execution", "runs", "optuna_bridge", "laboratory", "reports",
     ),
     "cli": (),
     "__main__": ("cli",),

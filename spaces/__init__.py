@@ -15,7 +15,7 @@ from weaknas.spaces._base import (
 from weaknas.spaces.architecture import Architecture, ArchitectureLike
 from weaknas.spaces.choices import Cell, ChoiceSpace
 from weaknas.spaces.graphs import GraphBatch
-from weaknas.spaces.limits import ConstrainedSpace, SubsetSpace
+from weaknas.spaces.limits import ConstrainedSpace, PricedSpace, SubsetSpace
 from weaknas.spaces.rows import Fingerprints, Genotypes
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Fingerprints",
     "Genotypes",
     "GraphBatch",
+    "PricedSpace",
     "SearchSpace",
     "SubsetSpace",
     "distinct",

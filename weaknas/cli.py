@@ -74,9 +74,11 @@ _COMMANDS = {
     ),
     "latency": (
         "latency:latency",
-        "Measure blocks on this device; write a table of latencies.",
+        "Learn the latency of a device from ten measurements, or measure blocks.",
         "`weaknas latency mobilenetv3:width=1.2 --device cpu --threads 1 --output cpu.json`,"
-        ' then `weaknas search mobilenetv3:width=1.2:latency=cpu.json --constraint "latency<=40"`',
+        ' then `weaknas search mobilenetv3:width=1.2:latency=cpu.json --constraint "latency<=40"`;'
+        " `weaknas latency nasbench201 --measure 10 --like devices.csv --output phone.json`, then"
+        ' `weaknas search nasbench201 --measured phone.json --constraint "latency<=25ms @95%"`',
     ),
     "list": (
         "list:list_names",

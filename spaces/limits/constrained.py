@@ -140,7 +140,7 @@ class ConstrainedSpace(PartOfSpace):
 
     def _infeasible(self, probe: Genotypes) -> InputError:
         ranges = []
-        for name, cost in self._limits.costs.items():
+        for name, cost in self._limits.limited.items():
             low, high = feasible_range(self.whole, cost, probe)
             ranges.append(f"{name} goes from {low:.6g} to {high:.6g}")
         text = " and ".join(str(item) for item in self.constraints)

@@ -1,21 +1,29 @@
-"""Limits on what an architecture may cost, as text: ``macs<=600e6``."""
+"""Limits on what an architecture may cost, as text: ``macs<=600e6``, ``latency<=25ms @95%``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, refuse_set
+from weaknas.spaces._base import CostFunction
+from weaknas.spaces.limits.uncertain import UncertainCost
+from weaknas.spaces.limits.units import convert
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_ONE = re.compile(rf"([A-Za-z_]\w*)\s*(<=|>=)\s*({_NUMBER})")
-_WINDOW = re.compile(rf"({_NUMBER})\s*<=\s*([A-Za-z_]\w*)\s*<=\s*({_NUMBER})")
-_FORM = 'the form is "macs<=600e6", "macs>=550e6" or "550e6<=macs<=600e6"'
+_BOUND = rf"({_NUMBER})\s*([A-Za-z]*)"
+_NAME, _CONFIDENCE = r"([A-Za-z_]\w*)", rf"(?:\s*@\s*({_NUMBER})\s*%)?"
+_ONE = re.compile(rf"{_NAME}\s*(<=|>=)\s*{_BOUND}{_CONFIDENCE}")
+_WINDOW = re.compile(rf"{_BOUND}\s*<=\s*{_NAME}\s*<=\s*{_BOUND}{_CONFIDENCE}")
+Values = npt.NDArray[np.float64]
+_FORM = (
+    'the form is "macs<=600e6", "macs>=550e6", "550e6<=macs<=600e6", of a cost that is'
+    ' measured "latency<=25ms", and "latency<=25ms @95%" where it holds with a confidence'
+)
 
 
 @dataclass(frozen=True)
@@ -28,33 +36,107 @@ class Constraint:
         Its name.
     low, high : float
         Bounds, both allowed themselves.
+    confidence : float, optional
+        Of a cost that is predicted: how probable it is at least that a measurement is
+        within the bounds, above 0.5 and below 1. None: the prediction is.
+    unit : str
+        Of the bounds; default: that of the cost.
 
     Raises
     ------
     InputError
-        When the window is empty.
+        When the window is empty or the confidence out of range.
     """
 
     cost: str
     low: float = -np.inf
     high: float = np.inf
+    confidence: float | None = None
+    unit: str = ""
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
             raise InputError(f"the window {self} is empty")
+        if self.confidence is not None and not 0.5 < self.confidence < 1:
+            raise InputError(
+                f"a confidence must be above 50 % and below 100 %, not {100 * self.confidence:g} %"
+            )
 
     def __str__(self) -> str:
-        low, high = (f"{bound:.15g}" for bound in (self.low, self.high))
+        low, high = (f"{bound:.15g}{self.unit}" for bound in (self.low, self.high))
+        end = "" if self.confidence is None else f" @{100 * self.confidence:.15g}%"
         if self.low == -np.inf:
-            return f"{self.cost}<={high}"
+            return f"{self.cost}<={high}{end}"
         if self.high == np.inf:
-            return f"{self.cost}>={low}"
-        return f"{low}<={self.cost}<={high}"
+            return f"{self.cost}>={low}{end}"
+        return f"{low}<={self.cost}<={high}{end}"
 
-    def distance(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Return how far values, shape (n,), are outside; infinite where they are no number."""
-        outside = np.maximum(np.maximum(self.low - values, values - self.high), 0.0)
-        return np.where(np.isnan(outside), np.inf, outside)
+    def bind(self, cost: CostFunction) -> BoundConstraint:
+        """Return the constraint on the cost that it names.
+
+        Raises
+        ------
+        InputError
+            When a unit or a confidence is given and the cost has none.
+        """
+        if not isinstance(cost, UncertainCost):
+            for what, given in (("unit", self.unit), ("confidence", self.confidence)):
+                if given:
+                    raise InputError(
+                        f"the limit {self}: the cost {self.cost!r} has no {what}, which those have"
+                        " that `weaknas latency` learns from measurements"
+                    )
+            return BoundConstraint(self, cost)
+        if not self.unit:
+            return BoundConstraint(self, cost)
+        low, high = (convert(bound, self.unit, cost.unit) for bound in (self.low, self.high))
+        return BoundConstraint(replace(self, low=low, high=high, unit=cost.unit), cost)
+
+
+class BoundConstraint:
+    """A constraint with the cost that it limits.
+
+    With a confidence c, what is limited are quantiles: a measurement is below its
+    quantile of c with just that probability. In a window either side may fail with
+    half of what is left.
+    """
+
+    def __init__(self, constraint: Constraint, cost: CostFunction) -> None:
+        self.constraint, self.cost = constraint, cost
+
+    @property
+    def name(self) -> str:
+        """What is limited: the cost, or what it is below with the confidence."""
+        confidence = self.constraint.confidence
+        return self.constraint.cost + (f" at {100 * confidence:g} %" if confidence else "")
+
+    def ends(self, genotypes: npt.NDArray[np.integer]) -> tuple[Values, Values]:
+        """Return what must not exceed the upper bound and not fall below the lower, shapes (n,)."""
+        confidence = self.constraint.confidence
+        if confidence is None or not isinstance(self.cost, UncertainCost):
+            values = np.asarray(self.cost(genotypes), dtype=np.float64)
+            return values, values
+        window = np.isfinite([self.constraint.low, self.constraint.high]).all()
+        tail = (1 - confidence) / (2 if window else 1)
+        low, high = self.cost.quantiles(genotypes, (tail, 1 - tail))
+        return high, low
+
+    def probability(self, genotypes: npt.NDArray[np.integer]) -> Values:
+        """Return how probable it is that a measurement is within the bounds, shape (n,)."""
+        low, high = self.constraint.low, self.constraint.high
+        if isinstance(self.cost, UncertainCost):
+            return self.cost.probability(genotypes, low, high)
+        return np.asarray(self.distance(genotypes) == 0, dtype=np.float64)
+
+    def largest(self, genotypes: npt.NDArray[np.integer]) -> Values:
+        """Return what must not exceed the upper bound, shape (n,)."""
+        return self.ends(genotypes)[0]
+
+    def distance(self, genotypes: npt.NDArray[np.integer]) -> Values:
+        """Return how far costs are outside, shape (n,); infinite where they are no number."""
+        largest, smallest = self.ends(genotypes)
+        outside = np.maximum(self.constraint.low - smallest, largest - self.constraint.high)
+        return np.where(np.isnan(outside), np.inf, np.maximum(outside, 0.0))
 
 
 def parse_constraint(text: str) -> Constraint:
@@ -68,14 +150,24 @@ def parse_constraint(text: str) -> Constraint:
     Examples
     --------
     >>> parse_constraint("550e6 <= macs <= 600e6")
-    Constraint(cost='macs', low=550000000.0, high=600000000.0)
+    Constraint(cost='macs', low=550000000.0, high=600000000.0, confidence=None, unit='')
+    >>> str(parse_constraint("latency <= 25 ms @ 95 %"))
+    'latency<=25ms @95%'
     """
     if match := _ONE.fullmatch(text.strip()):
-        name, sign, bound = match[1], match[2], float(match[3])
-        return Constraint(name, high=bound) if sign == "<=" else Constraint(name, low=bound)
+        name, sign, bound, unit, percent = match.groups()
+        ends = {"high" if sign == "<=" else "low": float(bound)}
+        return Constraint(name, **ends, confidence=_share(percent), unit=unit)
     if match := _WINDOW.fullmatch(text.strip()):
-        return Constraint(match[2], float(match[1]), float(match[3]))
+        low, unit, name, high, other, percent = match.groups()
+        if unit and other and unit != other:
+            raise InputError(f"malformed constraint {text!r}; both bounds have the same unit")
+        return Constraint(name, float(low), float(high), _share(percent), unit or other)
     raise InputError(f"malformed constraint {text!r}; {_FORM}")
+
+
+def _share(percent: str | None) -> float | None:
+    return None if percent is None else float(percent) / 100
 
 
 def parse_constraints(

@@ -69,10 +69,16 @@ class Limits:
         for constraint in constraints:
             if constraint.cost not in costs:
                 raise unknown(f"cost of the space {space.name!r}", constraint.cost, costs)
-        self.space, self.constraints = space, constraints
+        self.space = space
         self.costs = {name: costs[name] for name in {c.cost: None for c in constraints}}
         spreads = {name: float(np.std(cost(sample))) for name, cost in self.costs.items()}
-        self._scales = {name: s if s > 0 and np.isfinite(s) else 1.0 for name, s in spreads.items()}
+        scales = {name: s if s > 0 and np.isfinite(s) else 1.0 for name, s in spreads.items()}
+        self._bound = [(c.bind(self.costs[c.cost]), scales[c.cost]) for c in constraints]
+
+    @property
+    def limited(self) -> dict[str, CostFunction]:
+        """What must not be too large, by what it is called: a cost, or a quantile of one."""
+        return {bound.name: bound.largest for bound, _ in self._bound}
 
     def distance(self, genotypes: npt.NDArray[np.integer]) -> Values:
         """Return 0 inside, infinity outside the space, else a sum over constraints; shape (n,).
@@ -83,10 +89,8 @@ class Limits:
         rows = np.asarray(genotypes)
         distance = np.where(self.space.contains(rows), 0.0, np.inf)
         canonical = self.space.canonicalize(rows[distance == 0])
-        values = {name: cost(canonical) for name, cost in self.costs.items()}
         distance[distance == 0] = sum(
-            constraint.distance(values[constraint.cost]) / self._scales[constraint.cost]
-            for constraint in self.constraints
+            bound.distance(canonical) / scale for bound, scale in self._bound
         )
         return distance
 

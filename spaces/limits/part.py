@@ -186,3 +186,10 @@ class PartOfSpace(SearchSpace):
 def checksum(values: npt.NDArray[Any]) -> str:
     """Return a short text that differs where numbers do."""
     return hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
+
+
+def whole_of(space: SearchSpace) -> SearchSpace:
+    """Return the space that a part is of, or the space itself."""
+    while isinstance(space, PartOfSpace):
+        space = space.whole
+    return space

@@ -287,3 +287,61 @@ def test_a_cost_that_is_no_number_is_outside() -> None:
 def test_constraints_are_no_set():
     with pytest.raises(InputError, match="constraints are a set, whose order differs"):
         ConstrainedSpace(MOBILE, {"macs<=600e6", "params<=9e6"})
+
+
+# -- limits with a confidence -------------------------------------------------------------------
+
+
+class Uncertain:
+    """A sum that may be off by a factor."""
+
+    unit = "ms"
+
+    def __call__(self, genotypes: Any) -> Any:
+        return 1.0 + total(genotypes)
+
+    def quantiles(self, genotypes: Any, probabilities: Any) -> Any:
+        return [self(genotypes) * (0.5 + share) for share in probabilities]
+
+    def probability(self, genotypes: Any, low: float = 0.0, high: float = np.inf) -> Any:
+        return np.clip(high / self(genotypes) - 0.5, 0, 1)
+
+
+def test_units_and_confidences_are_read() -> None:
+    for text in ("latency<=25ms @95%", "latency>=2us", "2ms<=latency<=3ms @90%", "latency<=1 @99%"):
+        assert str(parse_constraint(text)) == text
+    assert parse_constraint("latency <= 25 ms @ 95 %").confidence == 0.95
+    for text in ("latency<=25ms @95", "latency<=25 @", "2ms<=latency<=3s"):
+        with pytest.raises(InputError, match="malformed constraint"):
+            parse_constraint(text)
+    with pytest.raises(InputError, match="above 50 % and below 100 %, not 40 %"):
+        parse_constraint("latency<=25ms @40%")
+
+
+def test_a_limit_with_a_confidence_holds_for_the_quantile() -> None:
+    cost, rng = {"latency": Uncertain()}, np.random.default_rng(0)
+    for space, bound in ((chain(6), 8.0), (chain(), 40.0)):
+        for text, factor in (
+            (f"latency<={bound}ms @95%", 1.45),
+            (f"latency<={1000 * bound}us@75%", 1.25),
+            (f"1ms<=latency<={bound}ms @80%", 1.4),
+            (f"latency<={bound}", 1.0),
+        ):
+            part = ConstrainedSpace(space, text, cost)
+            rows = part.sample(300, rng)
+            moved = part.mutate(part.crossover(rows, rows[::-1], rng), rng)
+            for found in (rows, moved):
+                values = Uncertain()(found) * factor
+                assert values.max() <= bound * 1.0001
+            assert (Uncertain()(rows) * factor).max() > 0.8 * bound
+
+
+def test_what_is_known_exactly_has_no_confidence() -> None:
+    with pytest.raises(InputError, match="the cost 'macs' has no confidence"):
+        ConstrainedSpace(MOBILE, "macs<=600e6 @95%")
+    with pytest.raises(InputError, match="the cost 'macs' has no unit"):
+        ConstrainedSpace(MOBILE, "macs<=600M")
+    with pytest.raises(InputError, match=r"the unit 'kg' .*allowed: s, ms"):
+        ConstrainedSpace(chain(), "latency<=6kg", {"latency": Uncertain()})
+    with pytest.raises(InputError, match=r"latency at 95 % goes from 1.45 to 18.85"):
+        ConstrainedSpace(chain(6), "latency<=1ms @95%", {"latency": Uncertain()})

@@ -43,7 +43,9 @@ class Options:
     evaluator: str = TABLE
     "`tabular`, or one of `weaknas list evaluators`, where scores are compared, not regret."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
-    "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
+    "A limit on a cost, `macs<=600e6`, `latency<=25ms @95%`; repeat it for several."
+    measured: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "A model of a cost, as `weaknas latency --measure` writes it; repeat it for several devices."
     seed: Seed = 0
     "Of everything that is random; run k of every strategy sees the same labels."
     labels: str = "one-seed"
@@ -133,6 +135,7 @@ def _benchmarks(space: str, options: Options) -> dict[str, Any]:
         labels=options.labels,
         noise=options.noise,
         constraints=options.constraint,
+        measured=options.measured,
     )
     if options.dataset is None:
         return {build().name.rpartition("/")[2]: build}

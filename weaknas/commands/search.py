@@ -15,13 +15,15 @@ from cyclopts import Parameter
 from weaknas.commands._execution import Execution
 from weaknas.commands._numbers import Count, Positive, Runs, Seed
 from weaknas.commands._shared import build_strategy, print_json, takes
+from weaknas.commands._verify import models_to_verify, verify
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
 from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.runs.front import Front
-from weaknas.runs.problem import TABLE, build_problem
+from weaknas.runs.predicted import predict_costs
+from weaknas.runs.problem import TABLE, Problem, build_problem
 from weaknas.runs.runner import Result, run
 from weaknas.strategies import Contender
 
@@ -56,7 +58,9 @@ class Options:
     evaluator: str = TABLE
     "`tabular`, one of `weaknas list evaluators`, or `module:function`; `:key=value` sets options."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
-    "A limit on a cost, `macs<=600e6` or `550e6<=macs<=600e6`; repeat it for several."
+    "A limit on a cost, `macs<=600e6`, `latency<=25ms @95%`; repeat it for several."
+    measured: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "A model of a cost, as `weaknas latency --measure` writes it; repeat it for several devices."
     objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A cost to make small beside a large score, `macs`: the front is searched; up to two."
     labels: str = "one-seed"
@@ -68,6 +72,8 @@ class Options:
     execution: Execution = field(default_factory=Execution)
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
+    verify: Annotated[bool, Parameter(negative="")] = False
+    "Measure the first contenders here, and write models that know it into the run folder."
     output: Path | None = None
     "Run folder; a run in it is continued, also a finished one where the budget is larger."
     retry_failed: Annotated[bool, Parameter(negative="")] = False
@@ -93,8 +99,13 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         labels=options.labels,
         noise=options.noise,
         constraints=options.constraint,
+        measured=options.measured,
         objectives=options.objective,
     )
+    if options.verify:
+        models_to_verify(problem.space)
+        if options.output is None:
+            raise InputError("--verify needs --output DIR, where what it measures is kept")
     if options.output is not None and isinstance(problem.evaluator, KeepsFiles):
         problem.evaluator.keep_in(options.output)
     strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
@@ -123,11 +134,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             " --budget continues",
             file=sys.stderr,
         )
-    winner: dict[str, Any] = {}
-    if options.train_winner and isinstance(problem.evaluator, TrainsWinner):
-        folder = None if place is None else place / "winner"
-        chosen = result.best.architecture
-        winner["winner"] = problem.evaluator.train_winner(chosen, options.seed, folder)
+    winner = _examine(problem, result, options, place)
     if options.json:
         dataset = options.dataset or problem.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}
@@ -136,8 +143,32 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         )
     else:
         _print(result, problem.name)
-        if winner:
-            print_facts(winner["winner"], folder)
+        for cost in predict_costs(problem.space, result.best.architecture):
+            print(f"{cost.cost:>10}  {cost}")
+        for row in winner.get("verified", ()):
+            print(_verified(row))
+        if "winner" in winner:
+            print_facts(winner["winner"], _winner_folder(place))
+
+
+def _examine(
+    problem: Problem, result: Result, options: Options, place: Path | None
+) -> dict[str, Any]:
+    """Return what is found of the returned architecture: trained in full, predicted, measured."""
+    found: dict[str, Any] = {}
+    best = result.best.architecture
+    if options.train_winner and isinstance(problem.evaluator, TrainsWinner):
+        train = problem.evaluator.train_winner
+        found["winner"] = train(best, options.seed, _winner_folder(place))
+    if predicted := predict_costs(problem.space, best):
+        found["predicted"] = [cost.to_dict() for cost in predicted]
+    if options.verify and place is not None:
+        found["verified"] = verify(problem.space, result.contenders, place)
+    return found
+
+
+def _winner_folder(place: Path | None) -> Path | None:
+    return None if place is None else place / "winner"
 
 
 def _parts(options: Options) -> dict[str, Any]:
@@ -200,6 +231,15 @@ def _standing(item: Contender) -> str:
 def _runner_up(others: Sequence[Contender]) -> Contender:
     """Return who is most likely to be the best after all; where that is unknown, the next."""
     return max(others, key=lambda item: item.probability_best or 0.0)
+
+
+def _verified(row: dict[str, Any]) -> str:
+    """Return what was measured of a contender, beside what was predicted."""
+    return (
+        f"{row['cost']:>10}  measured {row['measured']:.4g} {row['unit']}"
+        f" (predicted {row['predicted']:.4g}), {'within' if row['within'] else 'beyond'} the"
+        f" limits: {row['architecture']}"
+    )
 
 
 def _print(result: Result, problem: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
@@ -16,7 +16,14 @@ from weaknas.errors import InputError, check_number, unknown
 from weaknas.evaluators._base import Evaluation, Optimum
 from weaknas.evaluators._columns import Values
 from weaknas.evaluators._read_table import read_table
-from weaknas.spaces import Architecture, ConstrainedSpace, Genotypes, SearchSpace, SubsetSpace
+from weaknas.spaces import (
+    Architecture,
+    ConstrainedSpace,
+    CostFunction,
+    Genotypes,
+    SearchSpace,
+    SubsetSpace,
+)
 
 Labels: TypeAlias = Literal["one-seed", "resampled", "mean"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
@@ -131,7 +138,9 @@ class TabularBenchmark:
         part.space = space
         return part
 
-    def with_costs(self, names: Collection[str]) -> TabularBenchmark:
+    def with_costs(
+        self, names: Collection[str], measured: Mapping[str, CostFunction] | None = None
+    ) -> TabularBenchmark:
         """Return this benchmark with columns that are known of an architecture before training.
 
         Its space has them as costs, for `weaknas.spaces.ConstrainedSpace` and for the
@@ -141,13 +150,16 @@ class TabularBenchmark:
         ----------
         names : collection of str
             Costs of the space or columns: the mean over the trainings, where these differ.
+        measured : mapping of str to callable, optional
+            Costs from elsewhere, which hold before those of the space and columns.
 
         Raises
         ------
         InputError
             When one is neither, or is the objective or the test result.
         """
-        own = self.space.costs()
+        given = dict(measured or {})
+        own = self.space.costs() | given
         hidden = {self.objective, self.test}
         known = [name for name in self._rows.columns if "@" not in name and name not in hidden]
         for name in names:
@@ -155,11 +167,11 @@ class TabularBenchmark:
                 allowed = [*own, *(column for column in known if column not in own)]
                 raise unknown(f"cost of the space {self.space.name!r}", name, allowed)
         columns = [name for name in names if name not in own]
-        if not columns:
+        if not columns and not given:
             return self
         priced = copy(self)
         whole = self.space.whole if isinstance(self.space, SubsetSpace) else self.space
-        costs = {name: partial(self._mean, name) for name in columns}
+        costs = {name: partial(self._mean, name) for name in columns} | given
         priced.space = SubsetSpace(whole, self._rows.genotypes, costs)
         return priced
 

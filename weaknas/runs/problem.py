@@ -6,9 +6,11 @@ import functools
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from weaknas.components import parse_reference
+from weaknas.costs.files import read_model
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import Evaluator, TabularBenchmark, as_evaluator
 from weaknas.registry import (
@@ -22,7 +24,7 @@ from weaknas.registry import (
     load_own,
     parse_space,
 )
-from weaknas.spaces import ConstrainedSpace, SearchSpace
+from weaknas.spaces import ConstrainedSpace, CostFunction, PricedSpace, SearchSpace
 from weaknas.spaces.limits.constraints import parse_constraints
 
 #: The evaluator that looks results up in the benchmark of a space.
@@ -63,6 +65,7 @@ def build_problem(
     noise: float | None = None,
     constraints: Sequence[str] = (),
     objectives: Sequence[str] = (),
+    measured: Sequence[Path] = (),
 ) -> Problem:
     """Return the problem that texts name.
 
@@ -85,6 +88,8 @@ def build_problem(
         E.g. ``"macs<=600e6"``; all of them hold. Of a table, columns can be limited, too.
     objectives : sequence of str
         Costs that the search minimizes beside the score, or columns of a table.
+    measured : sequence of path
+        Models of costs, as ``weaknas latency`` writes them: each is a cost by its name.
 
     Raises
     ------
@@ -95,6 +100,7 @@ def build_problem(
     name, setting = parse_space(space)
     if name not in SPACES.names() and not is_space_file(name) and not is_own(name):
         raise unknown("space", name, SPACES.names())
+    models = _read_models(measured, name, setting)
     given = {} if dataset is None else {"dataset": dataset}
     judge, options = parse_reference(evaluator)
     for label, of_file in ((space, setting), (evaluator, options if judge == TABLE else {})):
@@ -115,15 +121,17 @@ def build_problem(
             limited = (
                 [limit.cost for limit in parse_constraints(constraints)] if constraints else []
             )
-            table = table.with_costs([*limited, *objectives])
+            table = table.with_costs([*limited, *objectives], models)
         if not constraints:
             return as_problem(table)
-        part = ConstrainedSpace(table.space, constraints)
+        part = ConstrainedSpace(table.space, constraints, models)
         known = isinstance(table, TabularBenchmark)  # and so is the best within the limits
         return Problem(part, table.within(part) if known else table, table.name)
     if judge not in EVALUATORS.names() and not is_own(judge):
         raise unknown("evaluator", judge, [TABLE, *EVALUATORS.names()])
     searched = get_space(name, **setting)
+    if models:
+        searched = PricedSpace(searched, models)
     if constraints:
         searched = ConstrainedSpace(searched, constraints)
     options = {**given, **options}
@@ -153,3 +161,19 @@ def _own_evaluator(name: str, space: SearchSpace, options: dict[str, Any]) -> Ev
         return as_evaluator(found(space, **options))
     bound = {**({"space": space} if "space" in known else {}), **options}
     return as_evaluator(functools.partial(found, **bound) if bound else found)
+
+
+def _read_models(
+    paths: Sequence[Path], space: str, setting: dict[str, Any]
+) -> dict[str, CostFunction]:
+    """Return the models of costs by the names of the costs."""
+    models: dict[str, CostFunction] = {}
+    for path in paths:
+        model = read_model(Path(path), get_space(space, **setting))
+        if model.name in models:
+            raise InputError(
+                f"{path}: a second model of the cost {model.name!r}; costs on several devices have"
+                " names of their own"
+            )
+        models[model.name] = model
+    return models

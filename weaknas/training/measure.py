@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -123,16 +124,28 @@ def latency(
     repeats: int = 20,
 ) -> float:
     """Return the median time in seconds that a batch takes, data on the device already."""
+    return float(np.median(times(network, shape, device, batch_size=batch_size, repeats=repeats)))
+
+
+def times(
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    device: torch.device,
+    *,
+    batch_size: int = 1,
+    repeats: int = 20,
+) -> npt.NDArray[np.float64]:
+    """Return the seconds of each of several batches, shape (repeats,), after five unmeasured."""
     images = torch.zeros(batch_size, *shape, device=device)
-    times = []
+    seconds = []
     with evaluating(network):
         for _ in range(repeats + 5):
             _synchronize(device)
             begin = time.perf_counter()
             network(images)
             _synchronize(device)
-            times.append(time.perf_counter() - begin)
-    return float(np.median(times[5:]))
+            seconds.append(time.perf_counter() - begin)
+    return np.array(seconds[5:])
 
 
 @contextmanager

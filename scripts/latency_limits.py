@@ -1,0 +1,122 @@
+"""How often the winner of a search exceeds a latency limit, on 27 devices with eight limits each.
+
+Each device is left out with all batch sizes of its card; ten cells of NAS-Bench-201 are
+measured on it, the others are sources. A limit is a quantile of the device's latencies. Three
+searches are compared on it: one whose limit holds with 95 % confidence by the model, one
+whose predicted latency is within the limit, and one that knows the true latencies. The
+winner of each is looked up: whether it exceeds the limit, and its mean validation accuracy.
+Of the second search the first five contenders are measured as well, as ``--verify`` does: the
+best that is within the limit is its winner then, or the fastest where none is.
+
+    WEAKNAS_DATA=... python scripts/latency_limits.py --quick
+    WEAKNAS_DATA=... python scripts/latency_limits.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from _devices import SPACE, Floats, Table
+from _shared import parser, save, start
+
+from weaknas.costs import CostModel
+from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.statistics import bootstrap_interval
+from weaknas.registry import get_benchmark
+from weaknas.runs.runner import run
+from weaknas.search.strategy import WeakNAS
+from weaknas.spaces import ConstrainedSpace, Genotypes
+
+#: Quantiles of the latencies of a device that are its limits.
+LIMITS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SEARCHES = {"with confidence": " @95%", "plain": "", "true latencies": ""}
+WAYS = (*SEARCHES, "plain, contenders measured")
+CONTENDERS = 5
+
+
+def look_up(table: Table, device: str) -> Callable[[Genotypes], Floats]:
+    """Return the function that knows the latencies of a device."""
+    codes = SPACE.cardinalities[0] ** np.arange(SPACE.n_variables)
+    known = np.empty(SPACE.size)
+    known[table.cells @ codes] = table.latencies[device]
+    return lambda rows: known[np.asarray(rows) @ codes]
+
+
+def search(
+    benchmark: TabularBenchmark, cost: Callable[[Any], Any], limit: str, budget: int, seed: int
+) -> Genotypes:
+    """Return the first contenders of a search within the limit, the best first, shape (m, 6)."""
+    part = ConstrainedSpace(benchmark.space, limit, {"latency": cost})
+    result = run(WeakNAS(part, seed=seed), benchmark.within(part), budget)
+    first = [contender.architecture for contender in result.contenders[:CONTENDERS]]
+    return part.canonicalize(part.genotypes(first))
+
+
+def describe(
+    benchmark: TabularBenchmark, truth: Callable[[Genotypes], Floats], winner: Genotypes
+) -> dict[str, float]:
+    """Return latency and mean score of one cell."""
+    return {
+        "latency": round(float(truth(winner[None])[0]), 4),
+        "score": round(float(benchmark.true_scores(winner[None])[0]), 3),
+    }
+
+
+def main() -> None:
+    """Search on every device, and print how often the winners exceed the limits."""
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--dataset", default="cifar100")
+    arguments.add_argument("--budget", type=int, default=40)
+    options = arguments.parse_args()
+    table, limits = Table.read(), LIMITS
+    devices = list(table.latencies)
+    if options.quick:
+        devices, limits, options.budget = ["fpga", "pixel2"], (0.3, 0.6), 15
+    benchmark = get_benchmark(SPACE.name, dataset=options.dataset)
+    rows: list[dict[str, Any]] = []
+    for number, device in enumerate(devices):
+        truth = look_up(table, device)
+        model = CostModel(SPACE, table.sources(table.others(device)))
+        chosen = model.propose(10, np.random.default_rng([options.seed, number]))
+        model.fit(chosen, truth(chosen))
+        for quantile in limits:
+            limit = float(f"{np.quantile(table.latencies[device], quantile):.4g}")
+            row: dict[str, Any] = {"device": device, "limit": limit}
+            for way, confidence in SEARCHES.items():
+                cost = truth if way == "true latencies" else model
+                text = f"latency<={limit:g}{confidence}"
+                found = search(benchmark, cost, text, options.budget, options.seed)
+                row[way] = describe(benchmark, truth, found[0])
+                if way == "plain":
+                    measured = truth(found)
+                    within = np.flatnonzero(measured <= limit)
+                    best = int(within[0]) if len(within) else int(measured.argmin())
+                    row[f"{way}, contenders measured"] = describe(benchmark, truth, found[best])
+            rows.append(row)
+        print(device, *(summary(rows, way) for way in WAYS), flush=True)
+    facts = {"dataset": options.dataset, "budget": options.budget, "winners": len(rows)}
+    ways = {way: summary(rows, way) for way in WAYS}
+    for way, found in ways.items():
+        print(f"{way}: {found}")
+    save(options, "latency-limits", {**facts, "ways": ways, "rows": rows})
+
+
+def summary(rows: list[dict[str, Any]], way: str) -> dict[str, Any]:
+    """Return how many winners exceed the limit, and what they score less than the informed ones."""
+    exceeds = [row[way]["latency"] > row["limit"] for row in rows]
+    excess = [row[way]["latency"] / row["limit"] - 1 for row in rows]
+    loss = [row["true latencies"]["score"] - row[way]["score"] for row in rows]
+    return {
+        "exceed": int(sum(exceeds)),
+        "share": round(float(np.mean(exceeds)), 4),
+        "largest_excess": round(max(0.0, *excess), 4),
+        "score": round(float(np.mean([row[way]["score"] for row in rows])), 3),
+        "score_below_informed": round(float(np.mean(loss)), 3),
+        "ci95": [round(end, 3) for end in bootstrap_interval(loss)],
+    }
+
+
+if __name__ == "__main__":
+    start(main)
