@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.costs.process import Floats, grid
-from weaknas.encoders import OperationCountsEncoder
 from weaknas.encoders._columns import choice_columns, most_columns
 from weaknas.spaces import Genotypes, SearchSpace
 
@@ -60,7 +59,6 @@ class SpaceFeatures:
     def __init__(self, space: SearchSpace, without: str | None = None) -> None:
         self.space = space
         self._costs = [cost for name, cost in space.costs().items() if name != without]
-        self._operations = OperationCountsEncoder(space) if space.has_graphs else None
         self._alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
         if isinstance(space, HasChoices):
             for column, values in enumerate(space.choices):
@@ -88,8 +86,10 @@ class SpaceFeatures:
             elif len(alike) > 1:
                 columns.append((rows[:, alike, None] == np.arange(count)).sum(axis=1))
         columns.append(rows[:, space.ordered])
-        if self._operations is not None and not self._alike:
-            columns.append(self._operations.transform(rows))
+        if space.has_graphs and not self._alike:
+            graphs = space.graphs(rows)
+            kinds = np.arange(len(graphs.vocabulary))
+            columns.append((graphs.operations[:, :, None] == kinds).sum(axis=1))
         return np.hstack(columns).astype(float)
 
     def _decisions(self, rows: Genotypes) -> Floats:
