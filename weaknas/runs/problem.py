@@ -130,8 +130,7 @@ def build_problem(
     if judge not in EVALUATORS.names() and not is_own(judge):
         raise unknown("evaluator", judge, [TABLE, *EVALUATORS.names()])
     searched = get_space(name, **setting)
-    if models:
-        searched = PricedSpace(searched, models)
+    searched = PricedSpace(searched, models) if models else searched
     if constraints:
         searched = ConstrainedSpace(searched, constraints)
     options = {**given, **options}
