@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from weaknas.evaluators import TabularBenchmark
 from weaknas.files import (
     MOST_DEEP,
     lock,
+    plain,
     prepare_file,
     prepare_folder,
     read_bytes,
@@ -273,3 +275,10 @@ def test_a_relative_output_is_one_folder_wherever_the_work_goes(
     assert Path.cwd() == elsewhere
     assert list(elsewhere.iterdir()) == []
     assert len(list((tmp_path / "output").iterdir())) >= 2
+
+
+def test_what_json_lacks_is_made_plain() -> None:
+    made = plain({"n": np.int64(3), "x": [np.float32(0.5), math.nan], "flags": np.array([True])})
+    assert made == {"n": 3, "x": [0.5, "NaN"], "flags": [True]}
+    with pytest.raises(InputError, match="is no plain JSON type"):
+        plain({"space": object()})

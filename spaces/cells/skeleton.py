@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, Self
 
 from weaknas.errors import InputError, unknown
@@ -66,7 +67,7 @@ class Skeleton:
 
 def is_positive(value: object) -> bool:
     """Tell whether a value is a positive whole number."""
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def halved(shape: tuple[int, ...], times: int = 1) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from weaknas.components import Described, HasName
 from weaknas.errors import MOST_JOBS, InputError, check_whole, optional_import, unknown
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
-from weaknas.files import remove_leftovers, temporary_folder, write_json
+from weaknas.files import plain, remove_leftovers, temporary_folder, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.data import Dataset, check_dataset, load_dataset
 from weaknas.training.protocol import Protocol, get_protocol
@@ -271,7 +271,7 @@ class TrainEvaluator:
     def _identity(
         self, architecture: Architecture, protocol: Protocol, seed: int
     ) -> dict[str, Any]:
-        return {
+        identity = {
             "architecture": self.space.architectures(self.space.genotypes([architecture]))[0].text,
             "space": self.space.describe(),
             "dataset": self.dataset.describe(),
@@ -279,6 +279,7 @@ class TrainEvaluator:
             "protocol": protocol.describe(),
             "seed": seed,
         }
+        return dict(plain(identity))
 
     def _train(
         self,

@@ -352,6 +352,7 @@ class Strategy(ABC):
         self._await(rows, codes, self.round_fidelity)
         return self.space.architectures(rows)
 
+    @_one_at_a_time
     def expect(self, architectures: Sequence[ArchitectureLike], fidelity: Fidelity = None) -> None:
         """Take note of trainings that somebody else asks for, whose scores will be told.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from weaknas.errors import InputError, optional_import
-from weaknas.files import lock, prepare_folder, write_atomically, write_json
+from weaknas.files import lock, plain, prepare_folder, write_atomically, write_json
 from weaknas.spaces import ArchitectureLike, SearchSpace
 from weaknas.training.card import write_card
 from weaknas.training.checkpoints import Checkpoint
@@ -77,15 +76,17 @@ def train_final(
     """
     data = dataset.merged() if include_validation else dataset
     chosen = space.architecture(architecture)
-    identity = {
-        "space": space.name,
-        "settings": space.describe(),
-        "architecture": chosen.text,
-        "dataset": dataset.name,
-        "data": data.describe(),
-        "protocol": protocol.describe(),
-        "seed": seed,
-    }
+    identity = plain(
+        {
+            "space": space.name,
+            "settings": space.describe(),
+            "architecture": chosen.text,
+            "dataset": dataset.name,
+            "data": data.describe(),
+            "protocol": protocol.describe(),
+            "seed": seed,
+        }
+    )
     with contextlib.ExitStack() as stack:
         if output is not None:
             output = prepare_folder(output)
@@ -132,7 +133,7 @@ def _read_done(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     card = read_card(output)
     if card is None:
         return None
-    wanted = json.loads(json.dumps(identity))
+    wanted = dict(identity)
     if "settings" not in card:  # of version 0.1
         del wanted["settings"]
     for name, value in wanted.items():
