@@ -110,6 +110,9 @@ print(f"{-result.best.score:.2f} bits a letter; random {-scores[: search.initial
 # What the search did, as a picture.
 
 rounds = np.array([trial.round for trial in result.trials])
+expected = np.full(len(scores), np.nan)
+for trainings, leader in result.returned:
+    expected[trainings - 1 :] = leader.score
 place = Path(tempfile.mkdtemp() if quick else ".") / "search_gpt"
-save(plot_search(scores, rounds), place)
+save(plot_search(scores, rounds, expected), place)
 print(f"picture: {place}.png")

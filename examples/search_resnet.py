@@ -11,6 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -99,7 +100,10 @@ network = space.network(result.best.architecture)  # untrained; `weaknas train` 
 # %%
 # What the search did, as a picture.
 
-rounds = [trial.round for trial in result.trials]
+rounds = np.array([trial.round for trial in result.trials])
+expected = np.full(len(scores), np.nan)
+for trainings, leader in result.returned:
+    expected[trainings - 1 :] = leader.score
 place = Path(tempfile.mkdtemp() if quick else ".") / "search_resnet"
-save(plot_search(scores, torch.tensor(rounds).numpy()), place)
+save(plot_search(scores, rounds, expected), place)
 print(f"picture: {place}.png")

@@ -91,6 +91,9 @@ print(f"{result.best.score:.3f} are found; by random ones {scores[: search.initi
 # What the search did, as a picture.
 
 rounds = np.array([trial.round for trial in result.trials])
+expected = np.full(len(scores), np.nan)
+for trainings, leader in result.returned:
+    expected[trainings - 1 :] = leader.score
 place = Path(tempfile.mkdtemp() if quick else ".") / "search_two_towers"
-save(plot_search(scores, rounds), place)
+save(plot_search(scores, rounds, expected), place)
 print(f"picture: {place}.png")
