@@ -77,11 +77,26 @@ class HasTrend(Protocol):
         """Columns."""
 
 
+@runtime_checkable
+class HasSources(Protocol):
+    """An encoder some columns of which are what earlier measurements predict."""
+
+    @property
+    def source_columns(self) -> Sequence[int]:
+        """Columns."""
+
+
 def find_layout(encoder: Transformer) -> dict[str, Sequence[Any]]:
-    """Return what a fitted encoder knows of its columns: ``groups`` and ``trend``, if any."""
-    groups = encoder.groups if isinstance(encoder, HasGroups) else ()
-    trend = encoder.trend if isinstance(encoder, HasTrend) else ()
-    return {name: found for name, found in [("groups", groups), ("trend", trend)] if found}
+    """Return what a fitted encoder knows of its columns, if anything.
+
+    ``groups``, ``trend``, and ``sources``: columns of what earlier measurements predict.
+    """
+    layout: dict[str, Sequence[Any]] = {
+        "groups": encoder.groups if isinstance(encoder, HasGroups) else (),
+        "trend": encoder.trend if isinstance(encoder, HasTrend) else (),
+        "sources": encoder.source_columns if isinstance(encoder, HasSources) else (),
+    }
+    return {name: columns for name, columns in layout.items() if columns}
 
 
 class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

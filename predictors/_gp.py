@@ -48,6 +48,8 @@ class Scaling:
         Columns with a linear trend.
     additive : bool
         Whether all columns have one, of a variance that is a hyperparameter.
+    sources : sequence of int, optional
+        Columns of what earlier measurements predict, with a linear trend each beside that.
     dtype : type
         Of scaled features, and so of all that is computed of them.
 
@@ -63,6 +65,9 @@ class Scaling:
         Columns with a linear trend.
     slope : float
         What their scaled values are multiplied by for a mean squared length of 1.
+    sources : ndarray of int
+    source_slopes : ndarray of float
+        The same of each source.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Scaling:
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         additive: bool = False,
+        sources: Sequence[int] | None = None,
         dtype: type[np.floating[Any]] = np.float32,
     ) -> None:
         width, self._dtype = features.shape[1], dtype
@@ -95,6 +101,9 @@ class Scaling:
         spread = features[:, self.trend].var(axis=0, dtype=np.float64)  # of these: less memory
         length = float((self.scale[self.trend] ** 2 * spread).sum())
         self.slope = float(1.0 / np.sqrt(length)) if length > 0 else 0.0
+        self.sources = np.asarray([] if sources is None else sources, dtype=np.int64)
+        deviations = self.scale[self.sources] * features[:, self.sources].std(axis=0)
+        self.source_slopes = 1.0 / np.where(deviations > 0, deviations, np.inf)
 
     def __call__(self, features: Any) -> Reals:
         """Return scaled features, shape (n, f)."""
@@ -172,8 +181,10 @@ class Kernel:
 
     def __init__(self, hyper: Hyperparameters, scaling: Scaling) -> None:
         self.hyper = hyper
-        self._trend = scaling.trend
-        self.slope = float(scaling.slope * np.sqrt(hyper.trend))
+        #: Columns with a trend, and the deviations of their slopes.
+        self.trend = np.concatenate([scaling.trend, scaling.sources])
+        slope = np.full(len(scaling.trend), scaling.slope * np.sqrt(hyper.trend))
+        self.slopes = np.concatenate([slope, scaling.source_slopes])
         self.block_weights = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
         self.weights = np.zeros(len(scaling.scale), dtype=np.float32)
         for block, weight in zip(scaling.blocks, self.block_weights, strict=True):
@@ -186,13 +197,13 @@ class Kernel:
         squares += np.einsum("ij,ij->i", weighted, left)[:, None]
         squares += np.square(right) @ self.weights
         covariance = self.from_squares(squares)
-        if len(self._trend):
+        if len(self.trend):
             covariance += self.linear(left) @ self.linear(right).T
         return covariance
 
     def linear(self, points: Reals) -> Reals:
         """Return what the products of which are the covariance by the trend, shape (n, t)."""
-        return np.asarray(points[:, self._trend] * self.slope)
+        return np.asarray(points[:, self.trend] * self.slopes.astype(points.dtype))
 
     def variance(self, points: Reals) -> Reals:
         """Return the prior variance of scaled features, shape (n, f); shape (n,)."""
@@ -257,7 +268,8 @@ def fit_hyperparameters(
         repeats=given._replace(squares=given.squares / scale**2),
         center=center,
         width=width,
-        trend=_trend_products(points, scaling),
+        trend=_products(points, scaling.trend, scaling.slope),
+        sources=_products(points, scaling.sources, scaling.source_slopes),
     )
     best = minimize(
         density,
@@ -275,11 +287,11 @@ def is_repeated(repeats: Repeats | None) -> bool:
     return repeats is not None and (repeats.freedom > 0 or bool((repeats.errors == 0).any()))
 
 
-def _trend_products(points: Reals, scaling: Scaling) -> Floats | float:
-    """Return the covariance by a linear trend of variance 1, shape (n, n); 0 without one."""
-    if len(scaling.trend) == 0:
+def _products(points: Reals, columns: Any, slopes: Any) -> Floats | float:
+    """Return the covariance by linear trends, shape (n, n); 0 without one."""
+    if len(columns) == 0:
         return 0.0
-    linear = (points[:, scaling.trend] * scaling.slope).astype(np.float64)
+    linear = (points[:, columns] * slopes).astype(np.float64)
     return np.asarray(linear @ linear.T)
 
 
@@ -300,6 +312,7 @@ def negative_log_posterior(
     center: Floats,
     width: Floats,
     trend: Floats | float = 0.0,
+    sources: Floats | float = 0.0,
     further: Sequence[str] = (),
 ) -> tuple[float, Floats]:
     """Negative log posterior density of the hyperparameters, and its gradient.
@@ -324,6 +337,8 @@ def negative_log_posterior(
         Mean and standard deviation of the priors.
     trend : ndarray, shape (n, n), optional
         Covariance by a linear trend of variance 1.
+    sources : ndarray, shape (n, n), optional
+        Covariance by the trends of sources.
     further : sequence of str
         Hyperparameters at the end of `vector`: "trend", "particular".
     """
@@ -333,7 +348,7 @@ def negative_log_posterior(
     r = np.sqrt(5.0 * np.tensordot(weights, distances, axes=1))
     decay = hyper.variance * np.exp(-r)
     scores = (1 + r + r**2 / 3) * decay
-    covariance = scores + hyper.trend * trend
+    covariance = scores + hyper.trend * trend + sources
     covariance.flat[:: n + 1] += hyper.particular + hyper.noise * repeats.errors + _JITTER
     factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
     if failed:

@@ -30,7 +30,7 @@ class OpenGaussianProcess(OpenModel):
     ----------
     reference : ndarray of float32, shape (n, f)
         Features of a sample of the space.
-    groups, trend, additive, max_iter : optional
+    groups, trend, additive, sources, max_iter : optional
         See `GaussianProcess`.
     dtype : type
         Precision of predictions; single is twice as fast.
@@ -47,6 +47,7 @@ class OpenGaussianProcess(OpenModel):
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         additive: bool = False,
+        sources: Sequence[int] | None = None,
         max_iter: int = 15,
         dtype: type[np.floating[Any]] = np.float32,
         largest: int | None = LARGEST,
@@ -56,6 +57,7 @@ class OpenGaussianProcess(OpenModel):
             groups=groups,
             trend=trend,
             additive=additive,
+            sources=sources,
             dtype=dtype,
         )
         self._max_iter, self._active = max_iter, ActiveLabels(self._GROWTH, largest)

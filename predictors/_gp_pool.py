@@ -67,7 +67,7 @@ class Points:
             squares += offset
             squares += (self.scaling.norms[rows] @ kernel.block_weights)[:, None]
             covariance = kernel.from_squares(squares)
-            if len(self.scaling.trend):
+            if len(kernel.trend):
                 covariance += self.linear(rows, kernel) @ slopes
             return covariance
 
@@ -75,9 +75,9 @@ class Points:
 
     def linear(self, rows: slice, kernel: Kernel) -> Reals:
         """Return `Kernel.linear` of rows of the pool without scaling their other columns."""
-        trend = self.scaling.trend
+        trend = kernel.trend
         columns = self.features[rows][:, trend] - self._origin[trend]
-        return np.asarray(columns * self.scaling.scale[trend] * kernel.slope)
+        return np.asarray(columns * self.scaling.scale[trend] * kernel.slopes.astype(np.float32))
 
 
 class GaussianProcessPool(PoolModel):
@@ -90,7 +90,7 @@ class GaussianProcessPool(PoolModel):
     Parameters
     ----------
     features : ndarray of float32, shape (N, f)
-    groups, trend, additive, max_iter : optional
+    groups, trend, additive, sources, max_iter : optional
         See `GaussianProcess`.
     """
 
@@ -103,9 +103,10 @@ class GaussianProcessPool(PoolModel):
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         additive: bool = False,
+        sources: Sequence[int] | None = None,
         max_iter: int = 15,
     ) -> None:
-        scaling = Scaling(features, groups=groups, trend=trend, additive=additive)
+        scaling = Scaling(features, groups=groups, trend=trend, additive=additive, sources=sources)
         self._points, self._max_iter = Points(features, scaling), max_iter
         self._active, self._all_rows = ActiveLabels(self._GROWTH), np.empty(0, dtype=np.int64)
         # Rows of the whitened covariance with the pool, and room for more.

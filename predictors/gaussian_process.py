@@ -36,6 +36,9 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Whether the mean is linear in all columns, so that decisions add up over the whole
         space, with a prior variance of these sums that is one more hyperparameter. For
         spaces of many decisions, of which the data know few combinations.
+    sources : sequence of int, optional
+        Columns of what earlier measurements predict: the mean is linear in each, whatever
+        else is, so that a source counts as far as the data bear it out.
     max_iter : int
         Steps of the optimiser of the hyperparameters.
 
@@ -61,11 +64,13 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         groups: Sequence[Any] | None = None,
         trend: Sequence[int] | None = None,
         additive: bool = False,
+        sources: Sequence[int] | None = None,
         max_iter: int = 15,
     ) -> None:
         self.groups = groups
         self.trend = trend
         self.additive = additive
+        self.sources = sources
         self.max_iter = max_iter
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -90,6 +90,11 @@ _COMMANDS = {
         "Show a run while it goes on.",
         "`weaknas watch runs/first`, or `weaknas watch runs/first --html first.html`",
     ),
+    "sources": (
+        "sources:list_sources",
+        "List what a search of a space can begin with: tables and earlier runs.",
+        "`weaknas sources nasbench201 runs`, then `weaknas search nasbench201 --source runs/first`",
+    ),
     "report": (
         "report:report",
         "Write figures and a readable page from finished runs.",

@@ -346,6 +346,18 @@ def _own_space(name: str, options: dict[str, Any]) -> SearchSpace:
     return space
 
 
+def get_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -> Any:
+    """Return what was measured before, as `weaknas.runs.sources.read_source` reads it.
+
+    Raises
+    ------
+    InputError
+        When nothing can be made of the value for this space.
+    """
+    read = _import("weaknas.runs.sources:read_source")
+    return read(value, space, same_problem=same_problem)
+
+
 def get_encoder(name: str, space: SearchSpace, **options: Any) -> Any:
     """Return an encoder for a space by name; ``"a+b"`` puts several side by side.
 

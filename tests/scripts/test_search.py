@@ -57,3 +57,12 @@ def test_many_tables(tmp_path):
         assert row["ratio"]["weaknas"] > 0
     again = run("many_tables", tmp_path)[0]["many-tables-quick"]  # from the file of runs
     assert again["tables"] == result["tables"]
+
+
+def test_sources(tmp_path):
+    result = run("sources", tmp_path)[0]["sources-quick"]
+    assert {(row["target"], row["source"], row["kind"]) for row in result["rows"]} >= {
+        ("cifar10", "none", "true"),
+        ("cifar10", "cifar100", "permuted"),
+    }
+    assert all(1 <= row["queries"]["mean"] <= 30 for row in result["rows"])

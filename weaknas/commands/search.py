@@ -21,10 +21,12 @@ from weaknas.errors import InputError
 from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.predictor_config import PredictorConfig
+from weaknas.registry import get_source
 from weaknas.runs.front import Front
 from weaknas.runs.predicted import predict_costs
 from weaknas.runs.problem import TABLE, Problem, build_problem
 from weaknas.runs.runner import Result, run
+from weaknas.spaces import SearchSpace
 from weaknas.strategies import Contender
 
 
@@ -69,6 +71,10 @@ class Options:
     "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     repeats: str | None = None
     "`never`, `auto`: what may be the best is trained again, or K: everything K times at once."
+    source: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "What was measured before: a run's folder, `nasbench201:dataset=cifar10`, `results.csv`."
+    same_problem: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "The same of this very problem: its scores are labels, told before the search begins."
     execution: Execution = field(default_factory=Execution)
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
@@ -108,7 +114,8 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             raise InputError("--verify needs --output DIR, where what it measures is kept")
     if options.output is not None and isinstance(problem.evaluator, KeepsFiles):
         problem.evaluator.keep_in(options.output)
-    strategy = build_strategy(options.strategy, problem.space, options.seed, _parts(options))
+    parts = _parts(options, problem.space)
+    strategy = build_strategy(options.strategy, problem.space, options.seed, parts)
     place = None if options.output is None else options.output.absolute()
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
@@ -171,7 +178,7 @@ def _winner_folder(place: Path | None) -> Path | None:
     return None if place is None else place / "winner"
 
 
-def _parts(options: Options) -> dict[str, Any]:
+def _parts(options: Options, space: SearchSpace) -> dict[str, Any]:
     names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial", "repeats")
     components = {name: vars(options)[name] for name in names}
     if options.repeats is not None and options.repeats.isdecimal():
@@ -182,6 +189,10 @@ def _parts(options: Options) -> dict[str, Any]:
         config = PredictorConfig.read(options.predictor_config)
         components["predictor"] = config.build()
         components["encoder"] = options.encoder or config.encoder
+    known = [get_source(text, space) for text in options.source]
+    known += [get_source(text, space, same_problem=True) for text in options.same_problem]
+    if known:
+        components["sources"] = known
     # Another strategy searches for the best score; the front is that of what it met.
     if options.objective and takes(options.strategy, "objectives"):
         components["objectives"] = options.objective

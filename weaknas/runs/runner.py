@@ -402,6 +402,8 @@ def _check_pending(workers: int | None) -> int:
 def _with_metrics(contender: Contender, trials: Trials) -> Contender:
     """Return a contender with the means of the metrics of its trainings."""
     ours = [t for t in trials if t.architecture.id == contender.architecture.id and t.is_ok]
+    if not ours:  # told by a source
+        return contender
     level = max(trial.level for trial in ours)
     measured = [trial.evaluation.metrics for trial in ours if trial.level == level]
     names = [name for name in measured[0] if all(name in metrics for metrics in measured)]

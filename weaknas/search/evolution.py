@@ -151,6 +151,8 @@ class EvolvedCandidates(Candidates):
         best = genotypes[np.argsort(-scores, kind="stable")[:_INCUMBENTS]]
         narrow = self.narrowing.sample(self.parents, rng)
         wide = self.space.sample(2 * self.parents - len(narrow), rng)
+        if len(best) == 0:
+            return np.vstack([narrow, wide, self._covering])
         # What has any choice, and the like of the best that has it.
         parents = best[rng.integers(len(best), size=len(self._covering))]
         mixed = self.space.crossover(parents, self._covering, rng)

@@ -23,7 +23,7 @@ from weaknas.errors import (
     unknown,
 )
 from weaknas.predictors.regressor import Regressor
-from weaknas.registry import get_encoder
+from weaknas.registry import get_encoder, get_source
 from weaknas.search.acquisition import ACQUISITIONS, Acquisition, best_first
 from weaknas.search.belief import Belief, Indices
 from weaknas.search.candidates import Candidates
@@ -32,6 +32,7 @@ from weaknas.search.objectives import Costs, HypervolumeImprovement
 from weaknas.search.presets import get_preset
 from weaknas.search.ranker import Evidence, Ranker
 from weaknas.search.repeats import Labels, choose_rivals
+from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.search.targets import get_transform
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies import Estimates, Fidelity, Strategy
@@ -79,6 +80,12 @@ class WeakNAS(Strategy):
         Whether a known architecture is trained again where `weaknas.run` says that
         trainings differ, and the predictor knows the size of its errors: as often as it
         may be the best one (see `weaknas.search.repeats.choose_rivals`), or never.
+    sources : sequence
+        What was measured before, e.g. on another data set: folders of runs, benchmarks by
+        name, tables, pairs of an architecture and a score (see
+        `weaknas.runs.sources.read_source`), or `weaknas.search.sources.Source`. Of each only the
+        order counts, and as far as it proves right; the labels of one that is of the
+        same problem are told to the search before it begins.
 
     Raises
     ------
@@ -103,7 +110,7 @@ class WeakNAS(Strategy):
     (10, 33.0)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 the parts of a search, all of which have a default
         self,
         space: SearchSpace,
         *,
@@ -118,6 +125,7 @@ class WeakNAS(Strategy):
         candidates: Candidates | None = None,
         objectives: Sequence[str] = (),
         repeats: str | None = None,
+        sources: Sequence[Any] = (),
     ) -> None:
         if repeats not in (None, *REPEATS):
             raise unknown("repeats", repeats, REPEATS)
@@ -141,6 +149,10 @@ class WeakNAS(Strategy):
             raise InputError(f"encoder must be a name or a transformer, not {shown(encoder)}")
         refuse_set("objectives", objectives)
         check_list("objectives", objectives)
+        self.sources: list[Source] = [get_source(source, space) for source in sources]
+        others = [source for source in self.sources if not source.same_problem]
+        if others:
+            self.encoder = SourcesEncoder(self.encoder, others)
         self.objectives = tuple(objectives)
         if self.objectives and acquisition is not None:
             raise InputError("a search with objectives has an acquisition of its own; give none")
@@ -163,6 +175,9 @@ class WeakNAS(Strategy):
         self._labels: Labels
         if candidates is not None:
             self._candidates = candidates
+        for source in self.sources:
+            if source.same_problem:
+                self.tell(space.architectures(source.genotypes), source.scores)
 
     @property
     def round_size(self) -> int:
@@ -189,6 +204,7 @@ class WeakNAS(Strategy):
             "acquisition": self.acquisition.describe(),
             "targets": self.targets,
             "repeats": self.repeats,
+            **({"sources": [repr(source) for source in self.sources]} if self.sources else {}),
         }
 
     # -- inside -------------------------------------------------------------------
@@ -209,8 +225,19 @@ class WeakNAS(Strategy):
     def _draw(self, n: int) -> Genotypes:
         """Return n architectures of the initial sample."""
         rows = self._candidates.sample(n + len(self._seen), self._rng)
-        openers = self.acquisition.openers()
-        return self._unseen(rows if openers is None else np.vstack([openers, rows]))[:n]
+        openers = [
+            given for given in (self.acquisition.openers(), self._promised(n)) if given is not None
+        ]
+        return self._unseen(np.vstack([*openers, rows]))[:n]
+
+    def _promised(self, n: int) -> Genotypes | None:
+        """Return what the sources promise most: half of n, the others tell whether it is right."""
+        if not isinstance(self.encoder, SourcesEncoder):
+            return None
+        pool = self._candidates.pool(self.history, self._rng)
+        promise = pool.features[:, -len(self.encoder.sources) :].mean(axis=1)
+        promise[~pool.other_than(np.fromiter(self._seen, dtype=np.int64))] = -np.inf
+        return pool.genotypes[best_first(promise, (n + 1) // 2)]
 
     def _is_news(self) -> bool:
         """Gather what is known now; tell whether the predictor was not fitted to it yet."""

@@ -1,0 +1,193 @@
+"""What was measured before: read from where it lies, believed as far as it proves right."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import weaknas
+from weaknas.cli import main
+from weaknas.errors import InputError
+from weaknas.registry import get_source
+from weaknas.runs.journal import Journal
+from weaknas.search.sources import Source, SourcesEncoder
+from weaknas.spaces import ChoiceSpace
+
+LAYERS = ChoiceSpace({f"layer{i}": list("abcde") for i in range(5)}, name="layers")
+ROWS = LAYERS.enumerate()
+SCORES = np.random.default_rng(0).normal(size=(5, 5))[np.arange(5), ROWS].sum(axis=1)
+SCORES += np.random.default_rng(1).normal(0, 0.1, size=len(ROWS))
+KNOWN = np.random.default_rng(2).permutation(len(ROWS))[:150]
+
+
+def source(scores=SCORES, rows=KNOWN, **options):
+    pairs = zip(LAYERS.architectures(ROWS[rows]), scores[rows], strict=True)
+    return Source.of_pairs(LAYERS, pairs, **options)
+
+
+def exit_code(arguments):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    return exit_.value.code
+
+
+def queries_to_best(sources, seed):
+    search, best, told = weaknas.WeakNAS(LAYERS, seed=seed, sources=sources), SCORES.max(), 0
+    while told < 120:
+        asked = search.ask()
+        scores = SCORES[LAYERS.genotypes(asked) @ 5 ** np.arange(5)[::-1]]
+        if best in scores:
+            return told + 1 + scores.tolist().index(best)
+        told += len(asked)
+        search.tell(asked, scores)
+    return told
+
+
+def test_a_source_that_is_right_saves_queries_and_a_wrong_one_costs_few():
+    seeds = range(4)
+    mean = {
+        name: np.mean([queries_to_best(sources, seed) for seed in seeds])
+        for name, sources in {
+            "none": [],
+            "right": [source()],
+            "negated": [source(-SCORES)],
+            "permuted": [source(np.random.default_rng(3).permutation(SCORES))],
+        }.items()
+    }
+    assert mean["right"] < 0.5 * mean["none"]
+    assert mean["negated"] < 1.3 * mean["none"]
+    assert mean["permuted"] < 1.6 * mean["none"]
+
+
+def test_half_of_the_first_are_what_sources_promise():
+    search = weaknas.WeakNAS(LAYERS, seed=0, initial=6, sources=[source()])
+    first = SCORES[LAYERS.genotypes(search.ask()) @ 5 ** np.arange(5)[::-1]]
+    assert (first[:3] > np.quantile(SCORES, 0.98)).all()
+    assert first[3:].min() < np.quantile(SCORES, 0.9)
+
+
+def test_columns_of_sources_stand_beside_the_others():
+    encoder = SourcesEncoder(weaknas.get_encoder("one-hot", LAYERS), [source(), source(-SCORES)])
+    features = encoder.fit_transform(ROWS)
+    assert features.shape == (len(ROWS), 27)
+    assert encoder.source_columns == [25, 26]
+    assert encoder.groups == [slice(None), slice(25, 26), slice(26, 27)]
+    assert np.corrcoef(features[:, 25], SCORES)[0, 1] > 0.95
+    np.testing.assert_allclose(features[:, 25], -features[:, 26], atol=1e-2)
+
+
+def test_the_same_problem_is_told_and_may_be_returned(tmp_path):
+    best = LAYERS.architectures(ROWS[[int(np.argmax(SCORES))]])[0]
+    known = Source.of_pairs(LAYERS, [(best, float(SCORES.max()))], same_problem=True)
+
+    def search():
+        return weaknas.WeakNAS(LAYERS, seed=0, sources=[known])
+
+    def score(architecture):
+        return SCORES[LAYERS.genotypes([architecture])[0] @ 5 ** np.arange(5)[::-1]]
+
+    result = weaknas.run(search(), score, 10, output=tmp_path / "run")
+    assert result.best.architecture == best
+    assert len(result.trials) == 10  # what was told was not paid
+    assert best.id not in {trial.architecture.id for trial in result.trials}
+    longer = weaknas.run(search(), score, 14, output=tmp_path / "run")
+    fresh = weaknas.run(search(), score, 14)
+    assert [t.architecture for t in longer.trials] == [t.architecture for t in fresh.trials]
+    with pytest.raises(InputError, match="sources"):
+        weaknas.run(weaknas.WeakNAS(LAYERS, seed=0), score, 14, output=tmp_path / "run")
+
+
+def test_sources_are_read_from_where_they_lie(tmp_path):
+    def score(architecture):
+        return float(SCORES[LAYERS.genotypes([architecture])[0] @ 5 ** np.arange(5)[::-1]])
+
+    weaknas.run(weaknas.get_strategy("random", LAYERS, seed=1), score, 20, output=tmp_path / "run")
+    run = get_source(str(tmp_path / "run"), LAYERS)
+    assert len(run.scores) == 20
+    table = {"architecture": [LAYERS.format(row) for row in ROWS[:30]], "acc": SCORES[:30]}
+    lines = [f'"{text}",{value}' for text, value in zip(*table.values(), strict=True)]
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(["architecture,acc", *lines]))
+    read = get_source(f"{path}:objective=acc", LAYERS)
+    np.testing.assert_allclose(np.sort(read.scores), np.sort(SCORES[:30]))
+    lower = get_source(f"{path}:objective=acc:maximize=False", LAYERS)
+    np.testing.assert_allclose(np.sort(lower.scores), np.sort(-SCORES[:30]))
+    assert repr(read) == repr(get_source(f"{path}:objective=acc", LAYERS))
+    assert repr(read) != repr(lower)
+    mapping = {"architecture": table["architecture"], "score": SCORES[:30]}
+    np.testing.assert_allclose(np.sort(get_source(mapping, LAYERS).scores), np.sort(SCORES[:30]))
+    pairs = [(LAYERS.format(ROWS[0]), 1.0), (LAYERS.format(ROWS[1]), 2.0)]
+    assert get_source(pairs, LAYERS, same_problem=True).same_problem
+    cells = get_source("nasbench201:dataset=cifar10", weaknas.get_space("nasbench201"))
+    assert len(cells.scores) == 8765
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("nowhere", "no such source: 'nowhere'"),
+        ("nasbench201:dataset=cifar10", "of the space 'nasbench201', not 'layers'"),
+        ([("layer0=a,layer1=a,layer2=a,layer3=a,layer4=a", 1.0)], "holds 1 architectures"),
+        ([("layer0=a", 1.0), ("layer0=b", 2.0)], "no value for"),
+        ([("layer0=a,layer1=a,layer2=a,layer3=a,layer4=a", "x")] * 2, "a score that is no number"),
+        ([1.0, 2.0], "not of pairs"),
+        ({"architecture": ["layer0=a,layer1=a,layer2=a,layer3=a,layer4=a"]}, "score"),
+        (5.0, "5.0|float"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(value, message):
+    with pytest.raises(InputError, match=message) as error:
+        get_source(value, LAYERS)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_of_another_space_or_without_trials_is_refused(tmp_path):
+    other = ChoiceSpace({"a": [1, 2, 3]}, name="other")
+    weaknas.run(weaknas.get_strategy("random", other), lambda a: 1.0, 3, output=tmp_path / "other")
+    with pytest.raises(InputError, match="in the space 'other', not 'layers'"):
+        get_source(tmp_path / "other", LAYERS)
+    (tmp_path / "empty").mkdir()
+    with Journal(tmp_path / "empty" / "journal.jsonl", {"space": {}, "strategy": {}}):
+        pass
+    with pytest.raises(InputError, match="no trial yet"):
+        get_source(tmp_path / "empty", LAYERS)
+    with pytest.raises(InputError, match="is no source"):
+        get_source(tmp_path, LAYERS)
+
+
+def test_command_line(tmp_path, capsys):
+    command = ["search", "nasbench201", "--dataset", "cifar100", "--budget", "6", "--json"]
+    given = ["--source", "nasbench201:dataset=cifar10", "--output", str(tmp_path / "run")]
+    assert exit_code([*command, *given]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["best"]["score"] > 72  # the best of the first three of another data set
+    again = ["--same-problem", str(tmp_path / "run")]
+    assert exit_code([*command, *again]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["best"]["score"] >= result["best"]["score"] - 1
+    assert exit_code([*command, "--source", "nowhere"]) == 2
+    assert "no such source" in capsys.readouterr().err
+    assert exit_code([*command, "--strategy", "random", "--source", "nasbench201"]) == 2
+    assert "does not take --source" in capsys.readouterr().err
+
+
+def test_sources_of_a_space_are_listed(tmp_path, capsys):
+    weaknas.run(weaknas.get_strategy("random", LAYERS), lambda a: 1.0, 3, output=tmp_path / "other")
+    command = ["search", "nasbench201", "--strategy", "random", "--budget", "5"]
+    assert exit_code([*command, "--output", str(tmp_path / "ours")]) == 0
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "journal.jsonl").write_text("nothing")
+    capsys.readouterr()
+    assert exit_code(["sources", "nasbench201", str(tmp_path), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert listed["benchmarks"] == ["nasbench201"]
+    assert [run["source"] for run in listed["runs"]] == [str(tmp_path / "ours")]
+    assert listed["runs"][0]["trials"] == 5
+    assert exit_code(["sources", "nasbench201", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "5 trials" in out
+    assert "broken" in out
+    assert exit_code(["sources", "nasbench201", str(tmp_path / "none")]) == 2
+    assert "is no folder" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""Sources of a search by texts and tables: runs, benchmarks, files, data frames, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weaknas.components import parse_label
+from weaknas.errors import InputError, unknown
+from weaknas.evaluators import TabularBenchmark
+from weaknas.evaluators._table_file import read_table_file
+from weaknas.registry import BENCHMARKS, get_benchmark
+from weaknas.runs.journal import read_journal
+from weaknas.search.sources import Source
+from weaknas.spaces import SearchSpace
+
+_FILES = (".csv", ".tsv", ".parquet")
+_OPTIONS = ("objective", "maximize")
+_KINDS = (
+    "the folder of a run, a benchmark such as 'nasbench201:dataset=cifar10', a table in a .csv,"
+    " .tsv or .parquet file ('results.csv:objective=accuracy'), a data frame, or pairs of an"
+    " architecture and its score"
+)
+
+
+def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -> Source:
+    """Return what a value holds for a search of a space.
+
+    Parameters
+    ----------
+    value : str, Path, table, sequence of pairs or Source
+        The folder of a run; a registered benchmark with its options; a file of a table, with
+        ``objective=`` where it has more than one column of numbers, and ``maximize=False``;
+        a table as `weaknas.TabularBenchmark` takes it; or pairs of an architecture and a score.
+        What is not of the space is left out.
+    space : SearchSpace
+    same_problem : bool
+        Whether its scores are labels of the problem that is searched.
+
+    Raises
+    ------
+    InputError
+        When it is none of these, is of another space or damaged, or holds too little.
+    """
+    if isinstance(value, Source):
+        return value
+    if isinstance(value, str | Path):
+        return _read_text(str(value), space, same_problem)
+    if isinstance(value, Sequence):
+        return Source.of_pairs(space, value, same_problem=same_problem)
+    return _of_table(value, {}, space, "table", same_problem)
+
+
+def _read_text(text: str, space: SearchSpace, same_problem: bool) -> Source:
+    name, options = (text, {}) if Path(text).exists() else parse_label(text)
+    if Path(name).exists():
+        return _read_path(Path(name), options, space, same_problem)
+    if name not in BENCHMARKS.names():
+        raise InputError(f"no such source: {text!r}; it may be {_KINDS}")
+    return _of_benchmark(get_benchmark(name, **options), space, text, same_problem)
+
+
+def _read_path(
+    path: Path, options: Mapping[str, Any], space: SearchSpace, same_problem: bool
+) -> Source:
+    if path.suffix in _FILES:
+        return _of_table(read_table_file(path), options, space, str(path), same_problem)
+    journal = path / "journal.jsonl" if path.is_dir() else path
+    if journal.name != "journal.jsonl" or not journal.is_file():
+        raise InputError(f"{path} is no source; a source may be {_KINDS}")
+    config, trials = read_journal(journal)
+    told = [(trial.architecture, trial.score) for trial in trials if trial.is_ok]
+    if config["space"].get("name") != space.name:
+        raise InputError(
+            f"{path} holds a run in the space {config['space'].get('name')!r}, not {space.name!r}"
+        )
+    pairs = [(each.text, score) for each, score in told]
+    return Source.of_pairs(space, _means(pairs), str(path), same_problem=same_problem)
+
+
+def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return each architecture once, with the mean of its scores."""
+    scores: dict[str, list[float]] = {}
+    for text, score in pairs:
+        scores.setdefault(text, []).append(score)
+    return [(text, float(np.mean(each))) for text, each in scores.items()]
+
+
+def _of_benchmark(
+    benchmark: TabularBenchmark, space: SearchSpace, name: str, same_problem: bool
+) -> Source:
+    if benchmark.space.name != space.name:
+        raise InputError(
+            f"the source {name} is of the space {benchmark.space.name!r}, not {space.name!r}"
+        )
+    rows = benchmark.space.enumerate()
+    rows = rows[np.unique(benchmark.space.fingerprint(rows), return_index=True)[1]]
+    scores = benchmark.true_scores(rows)
+    inside = space.contains(rows)
+    return Source(name, space.canonicalize(rows[inside]), scores[inside], same_problem)
+
+
+def _of_table(
+    table: Any, options: Mapping[str, Any], space: SearchSpace, name: str, same_problem: bool
+) -> Source:
+    for option in options:
+        if option not in _OPTIONS:
+            raise unknown(f"option of the source {name}:", option, _OPTIONS)
+    objective = options.get("objective", "score")
+    benchmark = TabularBenchmark(
+        space,
+        table,
+        objective=objective,
+        maximize=options.get("maximize", True),
+        labels="mean",
+        partial=True,
+        name=name,
+    )
+    return _of_benchmark(benchmark, space, name, same_problem)
