@@ -13,7 +13,7 @@ from weaknas.spaces._base import (
     distinct_with_fingerprints,
 )
 from weaknas.spaces.architecture import Architecture, ArchitectureLike
-from weaknas.spaces.choices import Cell, ChoiceSpace
+from weaknas.spaces.choices import Cell, ChoiceSpace, PerArchitecture
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.limits import ConstrainedSpace, PricedSpace, SubsetSpace
 from weaknas.spaces.rows import Fingerprints, Genotypes
@@ -29,6 +29,7 @@ __all__ = [
     "Fingerprints",
     "Genotypes",
     "GraphBatch",
+    "PerArchitecture",
     "PricedSpace",
     "SearchSpace",
     "SubsetSpace",

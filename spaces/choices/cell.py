@@ -90,6 +90,11 @@ class Cell:
         inner = self._inner if self.on == "nodes" else []
         return dict.fromkeys(names, values) | {f"node{node}": self.operations for node in inner}
 
+    @property
+    def decided(self) -> list[str]:
+        """Names of the decisions that are operations."""
+        return [name for name in self.choices if (self.on == "edges") == ("->" in name)]
+
     def describe(self) -> dict[str, Any]:
         """Return what decides which architectures are the same, as plain JSON types."""
         nothing = None if self.nothing is None else self._values.texts[self._nothing]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, unknown
-from weaknas.spaces._base import SearchSpace
+from weaknas.files import checksum
+from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.conditions import Conditions
+from weaknas.spaces.choices.costs import PerArchitecture, RememberedCost, check_cost
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.values import ChoiceValues
 from weaknas.spaces.graphs import GraphBatch
@@ -45,6 +48,10 @@ class ChoiceSpace(SearchSpace):
     cell : Cell, optional
         Further decisions, which are the edges and operations of a cell. The space then has
         graphs, and isomorphic cells are one architecture.
+    costs : mapping of str to callable or PerArchitecture, optional
+        What is known of an architecture without training it, for limits, objectives and
+        encoders: from canonical genotypes, shape (n, d), to numbers, shape (n,), or as
+        ``PerArchitecture(function)`` from the values of one, as `decode` returns them.
 
     Raises
     ------
@@ -52,7 +59,7 @@ class ChoiceSpace(SearchSpace):
         When a decision has no value or repeats one; when its values are a set, whose
         order differs between processes, or one is told by its address; when the string
         form would not be read again; when a condition names what is not there or in the
-        cell, or depends on itself.
+        cell, or depends on itself; when a cost of genotypes does not return one number each.
 
     Examples
     --------
@@ -75,6 +82,10 @@ class ChoiceSpace(SearchSpace):
     >>> space = ChoiceSpace({"width": [16, 32, 64], "rate": rate})
     >>> space.size, space.decode(space.architecture("width=32,rate=0.1"))
     (195, {'width': 32, 'rate': 0.1})
+    >>> size = PerArchitecture(lambda values: 9 * values["width"] ** 2)
+    >>> space = ChoiceSpace({"width": [16, 32, 64]}, costs={"params": size})
+    >>> space.costs()["params"](space.enumerate()).tolist()
+    [2304.0, 9216.0, 36864.0]
     >>> cell = Cell(nodes=4, operations=["none", "conv1", "conv3"], nothing="none")
     >>> space = ChoiceSpace({"width": [16, 32, 64]}, cell=cell)
     >>> space.size, len(space.architecture_fingerprints)
@@ -88,6 +99,7 @@ class ChoiceSpace(SearchSpace):
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         cell: Cell | None = None,
+        costs: Mapping[str, CostFunction | PerArchitecture] | None = None,
     ) -> None:
         own = {} if choices is None and cell else choices
         if not isinstance(own, Mapping) or not (own or cell):
@@ -119,6 +131,16 @@ class ChoiceSpace(SearchSpace):
                     " isomorphic ones are the same"
                 )
 
+        self._costs: dict[str, CostFunction] = {
+            cost: RememberedCost(cost, of.function, self.decode)
+            if isinstance(of, PerArchitecture)
+            else of
+            for cost, of in (costs or {}).items()
+        }
+        for cost, function in self._costs.items():
+            if not isinstance(function, RememberedCost):
+                check_cost(cost, function, self.canonicalize(np.zeros((2, self.n_variables), int)))
+
     @property
     def size(self) -> int:
         """Exact number of different architectures."""
@@ -131,6 +153,8 @@ class ChoiceSpace(SearchSpace):
         extra: dict[str, Any] = {"conditions": conditions} if conditions else {}
         if self.cell:
             extra["cell"] = self.cell.describe()
+        if self._costs:
+            extra["costs"] = self._checksums
         return super().describe() | {"choices": choices} | extra
 
     @property
@@ -140,6 +164,17 @@ class ChoiceSpace(SearchSpace):
         for column, texts in enumerate(self.texts):
             columns.setdefault(tuple(texts), []).append(column)
         return [np.array(alike) for alike in columns.values() if len(alike) > 1]
+
+    def costs(self) -> dict[str, CostFunction]:
+        """Return the costs that were given."""
+        return dict(self._costs)
+
+    @cached_property
+    def _checksums(self) -> dict[str, str]:
+        """What tells costs from others of their names: their values for a few architectures."""
+        rows = self.canonicalize(self.sample(16, np.random.default_rng(0)))
+        values = {name: np.asarray(cost(rows)).tolist() for name, cost in self._costs.items()}
+        return {name: checksum(list(map(str, found))) for name, found in values.items()}
 
     # -- values -------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Spaces, and the tables that belong to them, described in a TOML file.
 
 The file has a ``[choices]`` table with the values of each choice, a ``[cell]`` or both,
-optionally a ``name``, ``[conditions]`` and ``[table]``::
+optionally a ``name``, ``[conditions]``, ``[costs]`` and ``[table]``::
 
     name = "mine"
 
@@ -19,6 +19,11 @@ optionally a ``name``, ``[conditions]`` and ``[table]``::
     operations = ["none", "skip", "conv3"]
     nothing = "none"
 
+    [costs.params]  # the sum over the choices that exist; `cell` means its operations
+    layer1 = { skip = 0, conv3 = 9, conv5 = 25 }
+    block = [9, 25]  # in the order of the values, of each of the 20
+    cell = { none = 0, skip = 0, conv3 = 9 }
+
     [table]
     path = "mine.csv"
     objective = "accuracy"
@@ -29,19 +34,20 @@ optionally a ``name``, ``[conditions]`` and ``[table]``::
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_number, check_whole, unknown
 from weaknas.files import read_toml
 from weaknas.spaces.choices.cell import Cell
+from weaknas.spaces.choices.costs import PerArchitecture
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.space import ChoiceSpace
 
 _MOST_BYTES = 2**24
-_KEYS = ("name", "choices", "conditions", "cell", "table")
+_KEYS = ("name", "choices", "conditions", "cell", "costs", "table")
 _NUMBER_KEYS = ("low", "high", "log")
 _CELL_KEYS = ("nodes", "operations", "nothing", "on")
 _MOST_REPEATS = 10_000
@@ -68,6 +74,25 @@ class TableDescription:
     maximize: bool = True
     cost: str | None = None
     test: str | None = None
+
+
+@dataclass(frozen=True)
+class SumOfChoices:
+    """A cost that adds up what each choice that exists costs.
+
+    Parameters
+    ----------
+    prices : mapping
+        Name of a choice to a mapping from its values, as texts, to numbers.
+    """
+
+    prices: Mapping[str, Mapping[str, float]]
+
+    def __call__(self, values: Mapping[str, Any]) -> float:
+        """Return the cost of the values of one architecture."""
+        return sum(
+            prices[str(values[name])] for name, prices in self.prices.items() if name in values
+        )
 
 
 @dataclass(frozen=True)
@@ -121,13 +146,23 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
     if not choices and "cell" not in content:
         raise InputError("[choices] is missing or empty")
     values: dict[str, list[Any] | Number] = {}
+    named: dict[str, list[str]] = {}  # by the entry of the file
     for variable, given in choices.items():
         for repeated, one in _repeat(variable, given):
             if repeated in values:
                 raise InputError(f"the choice {repeated!r} is there twice")
             values[repeated] = _values(variable, one)
+            named.setdefault(variable, []).append(repeated)
     cell = _cell(_table_of(content, "cell")) if "cell" in content else None
-    space = ChoiceSpace(values, name, _table_of(content, "conditions"), cell=cell)
+    listed = {name: given for name, given in values.items() if isinstance(given, list)}
+    if cell:
+        named["cell"] = [*cell.decided]
+        listed |= {decision: list(cell.operations) for decision in named["cell"]}
+    costs = {
+        cost: _sum(cost, _table_of(_table_of(content, "costs"), cost), named, listed)
+        for cost in _table_of(content, "costs")
+    }
+    space = ChoiceSpace(values, name, _table_of(content, "conditions"), cell=cell, costs=costs)
     return SpaceFile(space, _table_description(path, content) if "table" in content else None)
 
 
@@ -142,6 +177,29 @@ def _repeat(variable: str, given: Any) -> list[tuple[str, Any]]:
     if count > _MOST_REPEATS:
         raise InputError(f"{variable!r} is repeated at most {_MOST_REPEATS:,} times, not {count}")
     return [(f"{variable}{i}", given.get("values", rest)) for i in range(1, count + 1)]
+
+
+def _sum(
+    cost: str,
+    given: Mapping[str, Any],
+    named: Mapping[str, Sequence[str]],
+    listed: Mapping[str, Sequence[Any]],
+) -> PerArchitecture:
+    prices: dict[str, dict[str, float]] = {}
+    for entry, numbers in given.items():
+        if entry not in named or named[entry][0] not in listed:
+            raise unknown(f"choice with a list of values in [costs.{cost}]", entry, named)
+        texts = list(map(str, listed[named[entry][0]]))
+        told = dict(zip(texts, numbers, strict=False)) if isinstance(numbers, list) else numbers
+        if not isinstance(told, dict) or len(numbers) != len(texts) or set(told) != set(texts):
+            raise InputError(
+                f"{entry} of [costs.{cost}] has a number for each of {', '.join(texts)}, not"
+                f" {numbers!r}"
+            )
+        for text, number in told.items():
+            check_number(f"{entry} {text} of [costs.{cost}]", number)
+        prices |= dict.fromkeys(named[entry], told)
+    return PerArchitecture(SumOfChoices(prices))
 
 
 def _cell(given: dict[str, Any]) -> Cell:

@@ -96,7 +96,18 @@ class ConstrainedSpace(PartOfSpace):
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes fulfil the constraints."""
-        return np.asarray(self._limits.distance(genotypes) == 0)
+        return np.asarray(self.violation(genotypes) == 0)
+
+    def violation(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+        """Return how far genotypes, shape (n, d), are from fulfilling the constraints.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            0 inside, infinity outside the whole space, else a sum over the constraints in
+            standard deviations of the costs of random architectures.
+        """
+        return self._limits.distance(genotypes)
 
     def enumerate(self) -> Genotypes:
         """Return every member, shape (size, d).

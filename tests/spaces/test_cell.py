@@ -116,10 +116,14 @@ def test_a_file_has_a_cell_and_choices_that_repeat(tmp_path: Path) -> None:
         "rate = { low = 0.0, high = 1.0, repeat = 2 }\n"
         '[conditions]\nblock2 = { block1 = ["b"] }\n'
         '[cell]\nnodes = 4\noperations = ["none", "conv"]\nnothing = "none"\n'
+        "[costs.params]\nblock = { a = 1, b = 10 }\ncell = [0, 100]\n"
     )
     space = weaknas.get_space(str(path))
     assert space.variables[:6] == ("block1", "block2", "block3", "rate1", "rate2", "0->1")
     assert space.size == 3 * 2 * 65**2 * 2**6
+    best = {"block1": "a", "block3": "b", "rate1": 0, "rate2": 1, "0->3": "conv"}
+    row = space.genotypes([dict.fromkeys(space.variables[5:], "none") | best])
+    assert space.costs()["params"](row).tolist() == [1 + 10 + 100]
     assert space.describe()["cell"] == {"nodes": 4, "on": "edges", "nothing": "none"}
 
 
@@ -143,6 +147,11 @@ def test_a_file_has_a_cell_and_choices_that_repeat(tmp_path: Path) -> None:
         ("[choices]\na = { values = [1, 2], repeat = 0 }", "repeat of 'a' must be .* not 0"),
         ("[choices]\na = { values = [1, 2] }", "repeat of 'a' must be .* not None"),
         ("[choices]\na = { values = [1, 2], repeat = 2, log = true }", "key of 'a' 'log'"),
+        ("[choices]\na = [1, 2]\n[costs.x]\nb = [1, 2]", "in .costs.x. 'b'"),
+        ("[choices]\na = [1, 2]\n[costs.x]\na = [1]", "a number for each of 1, 2, not .1."),
+        ("[choices]\na = [1, 2]\n[costs.x]\na = { 1 = 3, 3 = 3 }", "for each of 1, 2"),
+        ("[choices]\na = [1, 2]\n[costs.x]\na = [1, 'b']", "a 2 of .costs.x. must be"),
+        ("[choices]\na = [1, 2]\n[costs]\nx = 3", "x. must be a table"),
         ("[choices]\na1 = [1]\na = { values = [1, 2], repeat = 2 }", "'a1' is there twice"),
         ("[choices]\na = { values = [1, 2], repeat = 999999 }", "at most 10,000 times"),
     ],

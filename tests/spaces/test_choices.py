@@ -18,7 +18,8 @@ from hypothesis import given, settings
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
-from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
+from weaknas.search.presets import default_encoder
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, PerArchitecture, SubsetSpace
 from weaknas.testing import space_checks
 
 CHAIN = ChoiceSpace(
@@ -439,3 +440,56 @@ def test_any_conditions_follow_the_definition(space: ChoiceSpace) -> None:
     assert np.array_equal(space.canonicalize(rows), rows)
     for row in rows:
         assert np.array_equal(space.parse(space.format(row)), row)
+
+
+# -- costs ----------------------------------------------------------------------------------
+
+
+def test_costs_are_limits_objectives_and_features_everywhere() -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def total(rows: Any) -> Any:
+        return rows.sum(axis=1)
+
+    def weight(values: dict[str, Any]) -> float:
+        calls.append(tuple(values.values()))
+        return 9.0 * values["width"] if values["op"] == "conv" else 0.0
+
+    choices = {"op": ["skip", "conv"], "width": [8, 16, 32], "depth": [1, 2, 3]}
+    costs = {"params": PerArchitecture(weight), "depth": lambda rows: rows[:, 2]}
+    space = ChoiceSpace(choices, conditions={"width": {"op": "conv"}}, costs=costs)
+    part = ConstrainedSpace(space, ["params<=144", "depth<=1"])
+    assert {tuple(part.decode(row).values()) for row in part.enumerate()} == {
+        *itertools.product(["skip"], [1, 2]),
+        *itertools.product(["conv"], [8, 16], [1, 2]),
+    }
+    assert default_encoder(part) == "variables+one-hot+costs"
+    search = weaknas.WeakNAS(part, objectives=["params"], seed=0)
+    result = weaknas.run(search, lambda one: sum(one.genotype), budget=6)
+    assert {trial.architecture.genotype for trial in result.trials} == set(
+        map(tuple, part.enumerate().tolist())
+    )
+    assert len(calls) == len(set(calls)) == space.size  # once each, whoever asks
+    other = ChoiceSpace(choices, conditions={"width": {"op": "conv"}}, costs={"params": total})
+    assert space.describe()["costs"].keys() == {"params", "depth"}
+    assert other.describe()["costs"]["params"] != space.describe()["costs"]["params"]
+
+
+def test_a_slow_cost_is_named_and_what_is_no_number_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(step=0.5)
+    monkeypatch.setattr("weaknas.spaces.choices.costs.time.perf_counter", lambda: next(clock))
+    space = ChoiceSpace(
+        {"width": range(30)},
+        costs={"slow": PerArchitecture(lambda values: values["width"])},
+    )
+    with pytest.warns(RuntimeWarning, match="cost 'slow' takes 0.5 s an architecture") as caught:
+        space.costs()["slow"](space.enumerate())
+    assert len(caught) == 1
+    wrong = ChoiceSpace({"width": [8, 16]}, costs={"w": PerArchitecture(lambda values: "wide")})
+    for function in (len, lambda values: values["width"]):
+        with pytest.raises(InputError, match=r"cost 'w' does not map .* as PerArchitecture"):
+            ChoiceSpace({"width": [8, 16]}, costs={"w": function})
+    with pytest.raises(InputError, match=r"cost 'w' of .'width': 8. is no number: 'wide'"):
+        ConstrainedSpace(wrong, "w<=3")

@@ -42,6 +42,8 @@ def test_decisions_become_categories_or_integers() -> None:
     }
     integers = OptunaStrategy(SPACE, Stubborn(), integers=True)._distributions
     assert all(isinstance(value, IntDistribution) for value in integers.values())
+    categories = adapter.tpe(SPACE, categories=True)._distributions
+    assert all(isinstance(value, CategoricalDistribution) for value in categories.values())
 
 
 def test_duplicates_are_answered_from_memory_and_then_drawn_at_random() -> None:
@@ -150,3 +152,17 @@ def test_what_exceeds_limits_is_mended_and_told_as_the_worst():
     assert space.contains(mended).all()
     changed = (space.canonicalize(wild) != space.canonicalize(mended)).sum(axis=1)
     assert np.median(changed) < 15
+
+
+def test_limits_are_constraints_of_tpe() -> None:
+    space = ConstrainedSpace(MobileNetV3(), "300e6<=macs<=305e6")
+    strategy = adapter.tpe(space, seed=0)
+    for _ in range(3):
+        batch = strategy.ask()
+        strategy.tell(batch, [1.0])
+    for trial in strategy._study.get_trials():
+        genotype = np.array([[trial.params[name] for name in space.variables]])
+        (violation,) = trial.system_attrs["constraints"]
+        assert violation == space.violation(genotype)[0]
+        assert (violation == 0) == space.contains(genotype)[0]
+    assert len(strategy._study.get_trials()) > 3  # those outside, of which nothing was paid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
 
 class OptunaStrategy(StepwiseStrategy):
@@ -28,9 +29,10 @@ class OptunaStrategy(StepwiseStrategy):
     memory: the study is told the known score, nothing is paid, and after `tries`
     of them in a row a fresh random architecture is proposed, which the study is
     told of too. Combinations that are not in the space and evaluations that failed
-    are told with the worst score so far, so that the sampler avoids them. Of one
-    that exceeds the limits of a `ConstrainedSpace`, what single changes lead to
-    within the limits is proposed instead, and the study told of both.
+    are told with the worst score so far, so that the sampler avoids them. What exceeds
+    the limits of a `ConstrainedSpace` a sampler that knows constraints is told of, and
+    draws again; with another sampler, what single changes lead to within the limits is
+    proposed instead, and the study told of both.
 
     Parameters
     ----------
@@ -42,6 +44,10 @@ class OptunaStrategy(StepwiseStrategy):
     batch_size : int
     integers : bool
         Make every decision an integer, for samplers that know no categories.
+    categories : bool
+        Make every decision a category, ordered ones too.
+    knows_limits : bool
+        Whether the sampler has `violation_of` the space as its ``constraints_func``.
     """
 
     tries = 20  # each is a proposal of the sampler, which may be slow
@@ -54,15 +60,18 @@ class OptunaStrategy(StepwiseStrategy):
         seed: int = 0,
         batch_size: int = 1,
         integers: bool = False,
+        categories: bool = False,
+        knows_limits: bool = False,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
         import optuna
         from optuna.distributions import CategoricalDistribution, IntDistribution
 
-        self.sampler, self.integers = sampler, integers
+        self.sampler, self.integers, self.categories = sampler, integers, categories
+        self.knows_limits = knows_limits
         self._distributions: dict[str, BaseDistribution] = {
             variable: IntDistribution(0, int(count) - 1)
-            if integers or ordered
+            if integers or (ordered and not categories)
             else CategoricalDistribution(range(int(count)))
             for variable, count, ordered in zip(
                 space.variables, space.cardinalities, space.ordered, strict=True
@@ -79,13 +88,14 @@ class OptunaStrategy(StepwiseStrategy):
         return super().describe() | {
             "sampler": type(self.sampler).__name__,
             "integers": self.integers,
+            "categories": self.categories,
+            "knows_limits": self.knows_limits,
         }
 
     def _draw(self) -> Genotypes | None:
         with _quiet():
             trial = self._study.ask(self._distributions)
-        values = [trial.params[name] for name in self.space.variables]
-        row = np.array(values, dtype=self.space.genotype_dtype)
+        row = _genotype_of(self.space, trial)
         if not self.space.contains(row[None])[0]:
             self._close(trial, math.nan)
             return self._mended(row)
@@ -95,7 +105,11 @@ class OptunaStrategy(StepwiseStrategy):
     def _mended(self, row: Genotypes) -> Genotypes | None:
         """Return what is near and within the limits, where there are limits."""
         space = self.space
-        if not isinstance(space, ConstrainedSpace) or not space.whole.contains(row[None])[0]:
+        if (
+            self.knows_limits
+            or not isinstance(space, ConstrainedSpace)
+            or not space.whole.contains(row[None])[0]
+        ):
             return None
         mended: Genotypes = space.mend(row[None], self._rng)[0]
         return mended
@@ -111,6 +125,8 @@ class OptunaStrategy(StepwiseStrategy):
         from optuna.trial import TrialState
 
         value = self.history.worst if math.isnan(score) else score
+        if value is None and self.knows_limits:
+            value = 0.0  # it is compared by how far it is outside
         with _quiet():
             if value is None:
                 self._study.tell(trial, state=TrialState.FAIL)
@@ -125,9 +141,16 @@ class OptunaStrategy(StepwiseStrategy):
         if value is None:
             return
         params = dict(zip(self.space.variables, genotype.tolist(), strict=True))
+        # Where Optuna itself keeps what a constraints_func has returned.
+        kept = {"constraints": (0.0,)} if self.knows_limits else {}
         with _quiet():
             self._study.add_trial(
-                create_trial(params=params, distributions=self._distributions, value=value)
+                create_trial(
+                    params=params,
+                    distributions=self._distributions,
+                    value=value,
+                    system_attrs=kept,
+                )
             )
 
 
@@ -135,12 +158,35 @@ def _go_on() -> None:
     """Do nothing; at the top of the module, so that a study can be pickled with it."""
 
 
-def tpe(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
-    """Optuna's tree-structured Parzen estimator with its default settings."""
+def tpe(
+    space: SearchSpace, *, categories: bool = False, seed: int = 0, batch_size: int = 1
+) -> OptunaStrategy:
+    """Optuna's tree-structured Parzen estimator with its default settings.
+
+    The limits of a `ConstrainedSpace` are its constraints.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    categories : bool
+        Make ordered decisions categories, too. As integers those of few values soon
+        lead to architectures that were proposed before, again and again.
+    seed : int
+    batch_size : int
+    """
     from optuna.samplers import TPESampler
 
-    sampler = TPESampler(seed=_sampler_seed(seed))
-    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
+    limits = violation_of(space) if isinstance(space, ConstrainedSpace) else None
+    with _quiet():
+        sampler = TPESampler(seed=_sampler_seed(seed), constraints_func=limits)
+    return OptunaStrategy(
+        space,
+        sampler,
+        seed=seed,
+        batch_size=batch_size,
+        categories=categories,
+        knows_limits=limits is not None,
+    )
 
 
 def gp(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
@@ -186,6 +232,16 @@ def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaSt
     return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size, integers=True)
 
 
+def violation_of(space: ConstrainedSpace) -> Callable[[FrozenTrial], tuple[float, ...]]:
+    """Return what Optuna's samplers take as ``constraints_func``: above 0 outside the limits."""
+    return lambda trial: (float(space.violation(_genotype_of(space, trial)[None])[0]),)
+
+
+def _genotype_of(space: SearchSpace, trial: Trial | FrozenTrial) -> Genotypes:
+    values = [trial.params[name] for name in space.variables]
+    return np.array(values, dtype=space.genotype_dtype)
+
+
 def _sampler_seed(seed: int) -> int:
     """Any seed of ours as one of the 32 bits that Optuna's samplers take."""
     return int(np.random.SeedSequence(check_seed(seed)).generate_state(1)[0])
@@ -201,6 +257,8 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # `constraints_func`, which all versions have that weaknas works with.
+            warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
         optuna.logging.set_verbosity(level)
