@@ -404,6 +404,18 @@ def test_anything_else_is_code_1(call, monkeypatch):
     assert err == "error: [Errno 28] No space left on device: 'journal.jsonl'\n"
 
 
+def test_what_does_not_fit_into_memory_is_one_line(call, monkeypatch):
+    from weaknas.commands import search
+
+    def full(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate\nmemory")
+
+    monkeypatch.setattr(search, "run", full)
+    code, _, err = call("search", "--budget", 5)
+    assert code == 1
+    assert err == "error: out of memory (DefaultCPUAllocator: can't allocate memory)\n"
+
+
 def test_the_last_line_is_json_when_there_is_an_output_folder(process):
     running = process("search", "--budget", 6, "--json", "--output", "run")
     out, err = running.communicate(timeout=300)

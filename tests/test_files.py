@@ -282,3 +282,19 @@ def test_what_json_lacks_is_made_plain() -> None:
     assert made == {"n": 3, "x": [0.5, "NaN"], "flags": [True]}
     with pytest.raises(InputError, match="is no plain JSON type"):
         plain({"space": object()})
+
+
+def test_tables_with_very_many_columns_are_read(tmp_path):
+    path = tmp_path / "wide.csv"
+    names = [f"column{number}" for number in range(40_000)]
+    path.write_text(",".join(names) + "\n" + ",".join("1" * 40_000) + "\n")
+    assert list(read_csv(path)) == names
+
+
+def test_integers_beyond_64_bits_are_no_toml(tmp_path):
+    path = tmp_path / "space.toml"
+    path.write_text(f"name = 0x{'f' * 5000}")
+    with pytest.raises(InputError, match="an integer has more than 64 bits"):
+        read_toml(path)
+    path.write_text(f"a = {2**63 - 1}\nb = {-(2**63)}")
+    assert read_toml(path) == {"a": 2**63 - 1, "b": -(2**63)}

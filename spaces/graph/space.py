@@ -10,7 +10,7 @@ from itertools import permutations, product
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.spaces._base import SearchSpace
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.rows import Genotypes
@@ -163,7 +163,7 @@ class GraphNetworks(SearchSpace):
 
 def _malformed(text: str) -> InputError:
     return InputError(
-        f"malformed architecture {text!r}; the form is Arch([0, 1, 2, 1], ['gcn', 'gin', 'fc',"
+        f"malformed architecture {shown(text)}; the form is Arch([0, 1, 2, 1], ['gcn', 'gin', 'fc',"
         " 'cheb']): the input of each of four operations, 0 the network's, 1 the first operation"
     )
 

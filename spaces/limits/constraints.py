@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, refuse_set
+from weaknas.errors import InputError, refuse_set, shown
 from weaknas.spaces._base import CostFunction
 from weaknas.spaces.limits.uncertain import UncertainCost
 from weaknas.spaces.limits.units import convert
@@ -161,9 +161,9 @@ def parse_constraint(text: str) -> Constraint:
     if match := _WINDOW.fullmatch(text.strip()):
         low, unit, name, high, other, percent = match.groups()
         if unit and other and unit != other:
-            raise InputError(f"malformed constraint {text!r}; both bounds have the same unit")
+            raise InputError(f"malformed constraint {shown(text)}; both bounds have the same unit")
         return Constraint(name, float(low), float(high), _share(percent), unit or other)
-    raise InputError(f"malformed constraint {text!r}; {_FORM}")
+    raise InputError(f"malformed constraint {shown(text)}; {_FORM}")
 
 
 def _share(percent: str | None) -> float | None:

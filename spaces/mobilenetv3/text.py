@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.files import parse_json
 from weaknas.spaces.mobilenetv3.skeleton import (
     DEPTHS,
@@ -101,7 +101,7 @@ def _read_json(text: str) -> Mapping[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise InputError(f"malformed architecture {text!r}; the form is {_FORM}")
+        raise InputError(f"malformed architecture {shown(text)}; the form is {_FORM}")
     return value
 
 

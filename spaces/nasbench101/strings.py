@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.files import parse_json
 from weaknas.spaces.nasbench101.cells import COLUMN, EDGES, INNER, OPERATIONS, OUTPUT, VERTICES
 from weaknas.spaces.rows import Genotypes
@@ -59,7 +59,7 @@ def parse_cell(text: str) -> Genotypes:
         return _parse_json(stripped)
     vertices = [part.partition(":") for part in stripped.split("+")]
     if vertices[-1][0] != "output" or re.fullmatch(r"([\w-]+:[\d,]*\+?)+", stripped) is None:
-        raise InputError(f"malformed cell {text!r}; {_FORM}")
+        raise InputError(f"malformed cell {shown(text)}; {_FORM}")
     matrix = np.zeros((len(vertices) + 1, len(vertices) + 1), dtype=int)
     for target, (_, _, sources) in enumerate(vertices, start=1):
         for source in filter(None, sources.split(",")):
@@ -127,7 +127,7 @@ def _parse_json(text: str) -> Genotypes:
         cell: Any = parse_json(text)
         matrix, operations = cell["matrix"], list(map(str, cell["ops"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"malformed cell {text!r} ({error!r}); {_FORM}") from error
+        raise InputError(f"malformed cell {shown(text)} ({shown(error)}); {_FORM}") from error
     if len(operations) < 2 or (operations[0], operations[-1]) != ("input", "output"):
         raise InputError(f"ops begin with 'input' and end with 'output', not {operations}")
     return from_matrix(matrix, operations[1:-1])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.spaces.rows import Genotypes
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -40,7 +40,7 @@ def read_cell(text: str) -> Genotypes:
     }
     if _CELL.fullmatch(text.strip()) is None or set(operations) != set(EDGES):
         raise InputError(
-            f"malformed architecture string {text!r}; the form is |op~0|+|op~0|op~1|+"
+            f"malformed architecture string {shown(text)}; the form is |op~0|+|op~0|op~1|+"
             f"|op~0|op~1|op~2| with op one of {', '.join(OPERATIONS)}"
         )
     for name in operations.values():

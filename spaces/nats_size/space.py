@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.spaces.choices.space import ChoiceSpace
 from weaknas.spaces.rows import Genotypes
 
@@ -35,7 +35,7 @@ class NATSSize(ChoiceSpace):
         """
         numbers = text.strip().split(":")
         if len(numbers) != STAGES:
-            raise InputError(f"malformed architecture {text!r}; the form is 8:16:24:32:64")
+            raise InputError(f"malformed architecture {shown(text)}; the form is 8:16:24:32:64")
         for number in numbers:
             if number not in map(str, CHANNELS):
                 raise unknown("number of channels", number, CHANNELS)

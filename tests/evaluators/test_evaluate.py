@@ -55,6 +55,7 @@ def test_numbers(value):
     ("function", "status", "message"),
     [
         (raises(type("OutOfMemoryError", (RuntimeError,), {})()), "out-of-memory", "OutOfMemory"),
+        (raises(RuntimeError("DefaultCPUAllocator: no")), "out-of-memory", "DefaultCPUAllocator"),
         (returns(math.nan), "invalid", "the score is nan"),
         (returns(math.inf), "invalid", "the score is inf"),
         (returns(-math.inf), "invalid", "the score is -inf"),

@@ -316,3 +316,21 @@ def test_whole_files_are_read(name, kinds, tmp_path):
 
 def test_every_kind_is_damaged(kinds):
     assert list(kinds) == NAMES
+
+
+@pytest.mark.parametrize("space", weaknas.list_spaces())
+def test_texts_of_architectures_are_refused_in_one_line(space):
+    chosen, deep = weaknas.get_space(space), "[" * 50_000
+    for text in (
+        f'{{"matrix": {deep}',
+        f'{{"ks": {deep}',
+        deep,
+        "9" * 5000,
+        "|" * 50_000,
+        "\udcff",
+    ):
+        with pytest.raises(InputError) as caught:
+            chosen.architecture(text)
+        message = str(caught.value)
+        assert "\n" not in message
+        assert len(message) < 1500

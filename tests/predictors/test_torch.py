@@ -226,6 +226,22 @@ def test_the_weight_of_the_top_grows(cells):
     np.testing.assert_allclose(weights, np.array([1, 9, 4]) * 3 / 14, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": -1}, "batch_size must be at least 1, not -1"),
+        ({"steps": 10**20}, "steps must be at most 100,000, not 1"),
+        ({"members": 1.5}, "members must be a whole number"),
+        ({"hidden": 0}, "hidden must be at least 1, not 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number above 0, not nan"),
+    ],
+)
+def test_numbers_have_bounds(cells, options, message):
+    rows, scores = cells
+    with pytest.raises(InputError, match=message):
+        _get("gcn", **options).fit(rows[:9], scores[:9])
+
+
 def test_wrong_names_are_refused(cells):
     rows, scores = cells
     with pytest.raises(InputError, match="unknown loss 'squarred'; did you mean 'squared'"):
