@@ -97,7 +97,8 @@ PATHS = [
     "choices.toml",
 ]  # fmt: skip
 _PROGRESS = re.compile(
-    r"(\[I |\d+/\d+ measurements|runs|fits|trainings|reading|epoch|trial|warning:|no )"
+    r"(\[I |\d{4}-\d\d-\d\d |"
+    r"\d+/\d+ measurements|runs|fits|trainings|reading|epoch|trial|warning:|no )"
 )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from weaknas.commands._numbers import Count, Jobs, RunsOrZero, Seed
+from weaknas.commands._numbers import Count, Jobs, Runs, RunsOrZero, Seed
 from weaknas.commands._shared import print_json
 from weaknas.costs import CostModel, Sources, write_model
 from weaknas.costs.files import join_sources, read_measurements, read_sources, write_measurements
@@ -29,7 +29,7 @@ class Options:
 
     output: Path | None = None
     "File of the table or model: JSON, a table compressed where the name ends in `.gz`."
-    measure: int | None = None
+    measure: Runs | None = None
     "Measure so many whole networks, chosen to tell most, and write a model of all others."
     like: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "Source devices: `FILE.csv`, of it `FILE.csv:NAME,NAME`, or a model; repeat it for several."

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from weaknas.commands._numbers import Positive
 from weaknas.errors import InputError
 from weaknas.reports.live import Live, write_page
 
@@ -21,7 +22,7 @@ class Options:
 
     html: Path | None = None
     "Write a page to this file again and again, in place of the view on the terminal."
-    every: float = 3.0
+    every: Positive = 3.0
     "Seconds between two looks."
     once: Annotated[bool, Parameter(negative="")] = False
     "Look once, also at a run that goes on."
