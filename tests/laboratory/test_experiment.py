@@ -280,7 +280,7 @@ def test_where_the_optimum_is_unknown_the_best_scores_are_compared(tmp_path):
     evolution = partial(get_strategy, "regularized-evolution", population=4)
     experiment = make_experiment(
         space="chain", benchmarks={"surrogate": Surrogate},
-        strategies={"random": RandomSearch, "evolution": evolution}, budget=30, runs=6,
+        strategies={"random": RandomSearch, "evolution": evolution}, budget=30, runs=8,
     )  # fmt: skip
     summary = compare(experiment, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary

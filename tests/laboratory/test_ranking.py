@@ -231,8 +231,8 @@ def test_labels_carry_options():
     ("options", "message"),
     [
         ({"contestants": {}}, "at least one predictor"),
-        ({"train_sizes": [1, 5]}, r"from 2 on, not \[1, 5\]"),
-        ({"train_sizes": []}, "from 2 on"),
+        ({"train_sizes": [1, 5]}, "at least 2, not 1"),
+        ({"train_sizes": []}, "at least one training size"),
         ({"runs": 0}, "at least 1, not 0"),
         ({"runs_of": {"near": 0}}, "at least 1, not 0"),
         ({"runs_of": {"nea": 2}}, "did you mean 'near'"),

@@ -57,7 +57,7 @@ def test_states_values_parameters_and_attributes(run):
         else:
             assert theirs.state == TrialState.FAIL
             assert theirs.user_attrs["status"] == "out-of-memory"
-            assert theirs.user_attrs["message"] == "too wide"
+            assert theirs.user_attrs["message"] == "MemoryError: too wide"
     assert study.best_trial.user_attrs["architecture"] == run.best.architecture.text
 
 

@@ -63,7 +63,7 @@ def failed(result: Result) -> list[Trial]:
 def test_failed_trials_are_tried_again(make: Any, budget: int, tmp_path: Path) -> None:
     first = run(make(), Judge(), budget, output=tmp_path)
     again = [trial.architecture.id for trial in failed(first)]
-    assert len(again) > 2
+    assert len(again) >= 2
     judge, search = Judge(mended=True), make()
     result = run(search, judge, budget, output=tmp_path, retry_failed=True)
     assert judge.paid == again

@@ -16,8 +16,8 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
+from weaknas.encoders import Encoder
 from weaknas.encoders._columns import choice_columns, most_columns
-from weaknas.encoders.variables import VariablesEncoder
 from weaknas.errors import InputError
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes, SearchSpace
 from weaknas.spaces.limits.part import PartOfSpace
@@ -198,7 +198,7 @@ class ParameterSpace(ChoiceSpace):
         return moved.astype(self.genotype_dtype)
 
 
-class ParameterEncoder(VariablesEncoder):
+class ParameterEncoder(Encoder):
     """A block a parameter, one of all together, and one of counts where choices are shared.
 
     Numbers are their position in the range of the parameter, from 0 to 1, on a
@@ -226,11 +226,13 @@ class ParameterEncoder(VariablesEncoder):
     @property
     def groups(self) -> list[slice]:
         """One block a parameter, one of all, one of counts for each set of equal choices."""
-        single = super().groups
-        start = 2 * single[-1].stop
-        widths = [single[alike[0]].stop - single[alike[0]].start for alike in self.space.alike]
-        counts = [slice(a, b) for a, b in pairwise(accumulate(widths, initial=start))]
-        return [*single, slice(start // 2, start), *counts]
+        counts = self.space.cardinalities
+        each = np.where(self.space.ordered, 1, np.minimum(counts, most_columns(counts))).tolist()
+        shared = [each[alike[0]] for alike in self.space.alike]
+        return [
+            slice(start, stop)
+            for start, stop in pairwise(accumulate([*each, sum(each), *shared], initial=0))
+        ]
 
 
 def _whole(space: SearchSpace) -> SearchSpace:

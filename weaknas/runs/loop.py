@@ -18,6 +18,8 @@ from weaknas.runs.trials import Trial
 from weaknas.spaces import Architecture
 from weaknas.strategies import Contender, Strategy
 
+_LEADERS = 5  # of which a run under way tells
+
 
 @dataclass(frozen=True)
 class _Proposal:
@@ -82,6 +84,7 @@ class Loop:
         self.evaluated = 0
         #: What would have been returned after so many trainings, whenever the strategy was told.
         self.returned: list[tuple[int, Contender]] = []
+        self._leaders: list[Contender] = []
         self._recorded = deque(() if journal is None else journal.trials)
         self._retries_left = retry_failed
         self._results: dict[int, Trial] = {}  # by number, in the order in which they came back
@@ -186,7 +189,7 @@ class Loop:
             self.audience.begin()
         if self.status is not None and (done or self.status.is_due(self._last_seconds)):
             begun = {n: self._proposed[n].task.architecture for n in sorted(self._started)}
-            self.status.write(begun, self.strategy.contenders(5), done)
+            self.status.write(begun, self._leaders, done)
 
     def _retry(self) -> None:
         """Evaluate the failed trials again; the cost of both evaluations is paid."""
@@ -267,5 +270,7 @@ class Loop:
             [trial.score for trial in trials],
             trials[0].evaluation.fidelity,
         )
-        self.returned += [(len(self._results), leader) for leader in self.strategy.contenders(1)]
+        # Asked for here alone: a predictor is fitted for it, and when is part of a trajectory.
+        self._leaders = self.strategy.contenders(_LEADERS)
+        self.returned += [(len(self._results), leader) for leader in self._leaders[:1]]
         self.seconds_strategy += time.perf_counter() - begin
