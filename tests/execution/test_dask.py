@@ -301,11 +301,14 @@ def test_workers_on_another_host(tmp_path: Path, host: tuple[str, list[str]]) ->
         assert lost.returncode == 1
         assert "had no worker for 1 s" in lost.stderr.splitlines()[-1]
 
-        processes.append(dask_process(*worker, *bare, prefix=inside))
+        lacking = dask_process(*worker, *bare, prefix=inside)
+        processes.append(lacking)
         without = call(there, "--jobs", "1", "--output", str(tmp_path / "bare"))
         assert without.returncode == 2
         assert "a Dask worker cannot load" in without.stderr.splitlines()[-1]
 
+        lacking.terminate()  # else the next search ends by it before the scheduler is gone
+        lacking.wait(60)
         last = [*there, "--jobs", "1", "--output", str(tmp_path / "gone")]
         waiting = subprocess.Popen(last, stderr=subprocess.PIPE, text=True)
         processes.append(waiting)
