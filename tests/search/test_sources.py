@@ -68,6 +68,13 @@ def test_half_of_the_first_are_what_sources_promise():
     assert first[3:].min() < np.quantile(SCORES, 0.9)
 
 
+def test_a_source_of_one_score_changes_nothing():
+    same = source(np.zeros(len(SCORES)))
+    searches = [weaknas.WeakNAS(LAYERS, seed=0, sources=given) for given in ([], [same])]
+    first, other = (search.ask() for search in searches)
+    assert first == other
+
+
 def test_columns_of_sources_stand_beside_the_others():
     encoder = SourcesEncoder(weaknas.get_encoder("one-hot", LAYERS), [source(), source(-SCORES)])
     features = encoder.fit_transform(ROWS)

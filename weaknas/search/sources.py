@@ -43,8 +43,8 @@ class Source:
     Raises
     ------
     InputError
-        When there are fewer than two architectures, a score is no finite number, or all
-        scores are the same, which says nothing; of the same problem any one will do.
+        When there are fewer than two architectures, one where it is of the same problem, or a
+        score is no finite number.
     """
 
     name: str
@@ -86,6 +86,11 @@ class Source:
             raise InputError(f"the source {name} has a score that is no number: {error}") from error
         genotypes = space.canonicalize(space.genotypes([architecture for architecture, _ in given]))
         return cls(name, genotypes, scores, same_problem)
+
+    @property
+    def tells(self) -> bool:
+        """Whether some architectures are better than others; else the source says nothing."""
+        return bool(np.ptp(self.scores) > 0)
 
     def __repr__(self) -> str:
         """Return a text that is another one for another content, in any process."""

@@ -150,7 +150,7 @@ class WeakNAS(Strategy):
         refuse_set("objectives", objectives)
         check_list("objectives", objectives)
         self.sources: list[Source] = [get_source(source, space) for source in sources]
-        others = [source for source in self.sources if not source.same_problem]
+        others = [source for source in self.sources if not source.same_problem and source.tells]
         if others:
             self.encoder = SourcesEncoder(self.encoder, others)
         self.objectives = tuple(objectives)
