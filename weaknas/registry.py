@@ -210,6 +210,7 @@ STRATEGIES = Registry(
         "brp-nas": "weaknas.search.published:brp_nas",
         "hyperband": "weaknas.strategies:Hyperband",
         "local-search": "weaknas.strategies:LocalSearch",
+        "lstm-controller": "weaknas.strategies:LSTMController",
         "npenas": "weaknas.search.published:npenas",
         "optuna-cmaes": "weaknas.strategies.optuna:cmaes",
         "optuna-gp": "weaknas.strategies.optuna:gp",

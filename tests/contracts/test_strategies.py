@@ -24,7 +24,12 @@ from weaknas.spaces import Architecture, ChoiceSpace, ConstrainedSpace, SearchSp
 from weaknas.strategies import Hyperband, Repeating, Strategy
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS = {"brp-nas": "torch", "optuna-gp": "torch", "optuna-cmaes": "cmaes"}
+NEEDS = {
+    "brp-nas": "torch",
+    "lstm-controller": "torch",
+    "optuna-gp": "torch",
+    "optuna-cmaes": "cmaes",
+}
 RESOURCES = (1.0, 3.0, 9.0)
 BUDGET = 40
 

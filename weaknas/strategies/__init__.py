@@ -11,6 +11,7 @@ from weaknas.strategies._stepwise import StepwiseStrategy
 from weaknas.strategies.bohb import BOHB
 from weaknas.strategies.hyperband import Hyperband, SuccessiveHalving
 from weaknas.strategies.local_search import LocalSearch
+from weaknas.strategies.lstm_controller import LSTMController
 from weaknas.strategies.random import RandomSearch
 from weaknas.strategies.regularized_evolution import RegularizedEvolution
 from weaknas.strategies.reinforce import Reinforce
@@ -24,6 +25,7 @@ __all__ = [
     "Fidelity",
     "History",
     "Hyperband",
+    "LSTMController",
     "LocalSearch",
     "RandomSearch",
     "RegularizedEvolution",

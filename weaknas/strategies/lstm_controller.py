@@ -1,0 +1,139 @@
+"""The LSTM controller of Zoph and Le."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from weaknas.errors import check_whole, optional_import, unknown
+from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.strategies._stepwise import StepwiseStrategy
+
+#: Score to reward.
+Reward: TypeAlias = Callable[[float], float]
+
+
+def _cube(score: float) -> float:
+    return score**3
+
+
+def _raw(score: float) -> float:
+    return score
+
+
+REWARDS: dict[str, Reward] = {"cube": _cube, "raw": _raw}
+
+
+class LSTMController(StepwiseStrategy):
+    """Policy gradient with an LSTM over the decisions (Zoph and Le 2017).
+
+    "Neural architecture search with reinforcement learning", ICLR 2017
+    (arXiv:1611.01578): every decision depends on those before it; the
+    reward is the cubed accuracy, less a moving average. Each step averages the gradient
+    over `samples` draws of one policy, by Adam, so that it does not depend on the unit of the
+    score. What is not in the space is drawn again; a failed evaluation counts as the worst
+    score so far. Needs torch.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Its decisions are taken in the order of `SearchSpace.variables`.
+    hidden, layers : int
+        Units of each layer of the LSTM, and layers.
+    reward : {"cube", "raw"} or callable
+        What of a score is the reward; a callable takes and returns a float.
+    learning_rate : float
+        Of Adam, above 0.
+    momentum : float
+        Of the baseline, in [0, 1): the weight of its previous value.
+    entropy : float
+        Weight of the entropy of the policy in the reward, 0 or more.
+    initial_range, temperature, tanh_constant : float
+        See `weaknas.strategies.controller.Controller`.
+    samples : int
+        Draws of a step.
+    seed : int
+    batch_size : int
+        Architectures of a round.
+
+    Raises
+    ------
+    InputError
+        When a number is out of range, the reward unknown or torch not installed.
+    """
+
+    tries = 30  # a policy that has settled rarely draws anything else
+
+    def __init__(  # noqa: PLR0913 the settings of the papers, all of which have a default
+        self,
+        space: SearchSpace,
+        *,
+        hidden: int = 35,
+        layers: int = 2,
+        reward: str | Reward = "cube",
+        learning_rate: float = 0.01,
+        momentum: float = 0.9,
+        entropy: float = 0.0,
+        initial_range: float = 0.08,
+        temperature: float = 1.0,
+        tanh_constant: float = 0.0,
+        samples: int = 10,
+        seed: int = 0,
+        batch_size: int = 1,
+    ) -> None:
+        super().__init__(space, seed=seed, batch_size=batch_size)
+        if isinstance(reward, str) and reward not in REWARDS:
+            raise unknown("reward", reward, REWARDS)
+        optional_import("torch", "train")
+        from weaknas.strategies.controller import Controller, PolicyGradient
+
+        self.reward = reward
+        self.samples = check_whole("samples", samples, most=10_000)
+        self._settings = {
+            "hidden": hidden,
+            "layers": layers,
+            "initial_range": initial_range,
+            "temperature": temperature,
+            "tanh_constant": tanh_constant,
+            "learning_rate": learning_rate,
+            "momentum": momentum,
+            "entropy": entropy,
+        }
+        controller = Controller(
+            space,
+            hidden=hidden,
+            layers=layers,
+            initial_range=initial_range,
+            temperature=temperature,
+            tanh_constant=tanh_constant,
+            seed=int(self._rng.integers(2**32)),
+        )
+        self.policy = PolicyGradient(
+            controller, learning_rate=learning_rate, momentum=momentum, entropy=entropy
+        )
+        self._drawn: list[Genotypes] = []
+        self._rewarded: list[tuple[Genotypes, float]] = []
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the proposals, as plain JSON types."""
+        reward = self.reward if isinstance(self.reward, str) else "callable"
+        return super().describe() | self._settings | {"reward": reward, "samples": self.samples}
+
+    def _draw(self) -> Genotypes | None:
+        if not self._drawn:
+            self._drawn = list(self.policy.controller.draw_inside(self.samples, self._rng)[::-1])
+        return self._drawn.pop() if self._drawn else None
+
+    def _step(self, genotype: Genotypes, score: float) -> None:
+        known = self.history.worst if math.isnan(score) else score
+        if known is None:
+            return
+        reward = REWARDS[self.reward] if isinstance(self.reward, str) else self.reward
+        self._rewarded.append((genotype, reward(known)))
+        if len(self._rewarded) >= self.samples:
+            genotypes, rewards = zip(*self._rewarded, strict=True)
+            self.policy.learn(np.stack(genotypes), np.array(rewards, dtype=np.float64))
+            self._rewarded, self._drawn = [], []  # what is drawn next is of the new policy
