@@ -42,7 +42,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "strategies": ("spaces",),
     "search": ("spaces", "predictors", "registry", "encoders", "strategies"),
     "training": ("spaces", "registry"),
-    "supernets": ("spaces", "training"),
+    # What strategies draw and learn by: samplers train supernets with it.
+    "supernets": ("spaces", "strategies", "training"),
     "evaluators": ("spaces", "encoders", "training", "supernets"),
     "testing": ("spaces", "evaluators"),
     "execution": ("spaces", "evaluators"),

@@ -44,6 +44,19 @@ def test_train_and_search(capsys, tmp_path: Path) -> None:
     assert 0 <= found["best"]["score"] <= 1
 
 
+def test_a_sampler_names_its_favorites(capsys, tmp_path: Path) -> None:
+    train = ["train-supernet", SPACE, *TINY, "--method", "manas-ls", "--sampler", "rate=0.5"]
+    code, out, err = run(capsys, *train, "--output", str(tmp_path), "--json")
+    assert code == 0, err
+    facts = json.loads(out.splitlines()[-1])
+    assert len(facts["rewards"]) == 1
+    accuracies = [favorite["accuracy"] for favorite in facts["favorites"]]
+    assert 0 < len(accuracies) <= 10
+    assert accuracies == sorted(accuracies, reverse=True)
+    training = json.loads((tmp_path / "training.json").read_text())["training"]
+    assert training["sampler"] == {"rate": 0.5, "window": 500}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -53,6 +66,9 @@ def test_train_and_search(capsys, tmp_path: Path) -> None:
         ([SPACE, "--network", "chanels=4"], "did you mean 'channels'"),
         ([SPACE, "--seed", "-1"], "--seed: it must be at least 0, not -1"),
         (["mobilenetv3"], "mobilenetv3:classes=10"),
+        ([SPACE, "--method", "enas", "--sampler", "lesson=3"], "did you mean 'lessons'"),
+        ([SPACE, "--method", "enas", "--sampler", "draws=x"], "draws must be a whole number"),
+        ([SPACE, "--sampler", "draws=3"], "--sampler is for the methods enas, memory"),
     ],
 )
 def test_bad_input(capsys, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -13,12 +13,15 @@ from cyclopts import Parameter
 from weaknas.commands._numbers import Count, Jobs, Seed
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
-from weaknas.errors import optional_import
+from weaknas.errors import InputError, optional_import
 from weaknas.files import lock, prepare_folder, write_json
-from weaknas.registry import get_space, parse_space
+from weaknas.registry import get_space, get_strategy, parse_space
+from weaknas.supernets import SAMPLED
 from weaknas.training import load_dataset
 
 if TYPE_CHECKING:
+    from weaknas.spaces import SearchSpace
+    from weaknas.supernets.samplers import Sampler
     from weaknas.supernets.trainer import SupernetTraining
 
 
@@ -37,6 +40,9 @@ class Options:
     "Passes over the training images, of all phases together."
     method: str | None = None
     "`sandwich`, `shrinking` or `single-path`; default: `sandwich` where choices are ordered."
+    " Single paths that a sampler draws: `enas`, `memory`, `manas`, `manas-ls`, `weaknas`."
+    sampler: str = ""
+    "Settings of the sampler, e.g. `lessons=10:draws=20`."
     random: Jobs = 2
     "Random architectures in each step of the sandwich rule."
     protocol: str = ""
@@ -74,12 +80,14 @@ def train_supernet(space: str, /, *, options: Options) -> None:
         switches["epochs"] = options.epochs
         switches.setdefault("warmup", min(DEFAULT.warmup, options.epochs))
     name, setting = parse_space(space)
+    chosen, protocol = get_space(name, **setting), DEFAULT.with_options(switches)
     trainer = SupernetTrainer(
-        get_space(name, **setting),
+        chosen,
         load_dataset(options.dataset, options.data),
-        DEFAULT.with_options(switches),
+        protocol,
         method=options.method,
         random=options.random,
+        sampler=_sampler(options, chosen, protocol.epochs),
         seed=options.seed,
         device=options.device,
         threads=options.threads,
@@ -95,13 +103,15 @@ def train_supernet(space: str, /, *, options: Options) -> None:
             return
         about = {"dataset": options.dataset, "skeleton": trainer.skeleton, "training": identity}
         save_supernet(path, training.network, about)
-        facts = {
+        facts: dict[str, Any] = {
             "space": space,
             "dataset": options.dataset,
             "epochs": len(training.losses),
             "status": training.status,
             "probes": training.probes,
             "losses": training.losses,
+            "rewards": training.rewards,
+            "favorites": trainer.judge_favorites(training),
             "seconds": round(training.seconds, 1),
             "output": str(options.output / path.name),
         }
@@ -112,6 +122,23 @@ def train_supernet(space: str, /, *, options: Options) -> None:
         print(f"{options.output / path.name}: {training.status}, {training.seconds:.0f} s")
         for probe, curve in training.probes.items():
             print(f"  validation accuracy of {probe}: {curve[-1]:.4f}")
+        for favorite in facts["favorites"]:
+            print(f"  of the favorite {favorite['architecture']}: {favorite['accuracy']:.4f}")
+
+
+def _sampler(options: Options, space: SearchSpace, epochs: int) -> Sampler | None:
+    """Return the sampler of a method that has one."""
+    from weaknas.supernets.samplers.making import make_sampler
+
+    method, settings = options.method, _settings(options.sampler)
+    if method not in SAMPLED:
+        if settings:
+            raise InputError(f"--sampler is for the methods {', '.join(SAMPLED)}")
+        return None
+    strategy = get_strategy("weaknas", space, seed=options.seed) if method == "weaknas" else None
+    return make_sampler(
+        method, space, epochs=epochs, seed=options.seed, strategy=strategy, **settings
+    )
 
 
 def _settings(text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ needed there, are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -237,7 +237,7 @@ class PolicyGradient:
             "baseline": self.baseline,
         }
 
-    def restore(self, saved: dict[str, Any]) -> None:
+    def restore(self, saved: Mapping[str, Any]) -> None:
         """Take over what `state` returned."""
         self.controller.load_state_dict(saved["controller"])
         self.optimizer.load_state_dict(saved["optimizer"])

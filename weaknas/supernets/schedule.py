@@ -10,7 +10,9 @@ import numpy as np
 from weaknas.errors import InputError, check_whole, unknown
 from weaknas.spaces import Genotypes, SearchSpace
 
-METHODS = ("sandwich", "shrinking", "single-path")
+#: Ways to train single paths in which a sampler learns what to draw.
+SAMPLED = ("enas", "memory", "manas", "manas-ls", "weaknas")
+METHODS = ("sandwich", "shrinking", "single-path", *SAMPLED)
 #: What architectures learn from besides, or instead of, the labels.
 TEACHERS = ("labels", "largest", "frozen")
 
@@ -72,12 +74,14 @@ def make_phases(
     space : SearchSpace
     epochs : int
         Of all phases together.
-    method : {"sandwich", "shrinking", "single-path"}, optional
+    method : str, optional
+        One of `METHODS`.
         The sandwich rule (Yu et al., "BigNAS", ECCV 2020, arXiv:2003.11142, section
         3.1); progressive shrinking (Cai et al., "Once-for-All", ICLR 2020,
         arXiv:1908.09791, section 3.3), the phases in the published proportions; or
         one random architecture a step (Guo et al., ECCV 2020, arXiv:1904.00420, section
-        3.2). Default: the sandwich rule where choices are ordered, else the last.
+        3.2), which in the methods of `SAMPLED` a sampler draws instead. Default: the
+        sandwich rule where choices are ordered, else single paths.
     random : int
         Random architectures in each step of the sandwich rule.
 
@@ -91,7 +95,7 @@ def make_phases(
     if method not in METHODS:
         raise unknown("way to train a supernet", method, METHODS)
     check_whole("random", random)
-    if method == "single-path":
+    if method == "single-path" or method in SAMPLED:
         return [Phase(method, _at_least(epochs, 1), 1)]
     if method == "sandwich":
         if not space.ordered.all():
@@ -118,6 +122,22 @@ def make_phases(
             zip(stages, apportion(epochs, [stage.share for stage in stages]), strict=True)
         )
     ]
+
+
+def phase_of(phases: Sequence[Phase], epoch: int) -> tuple[Phase, int]:
+    """Return the phase of an epoch and the epoch in which it begins.
+
+    Raises
+    ------
+    IndexError
+        When there are fewer epochs.
+    """
+    start = 0
+    for phase in phases:
+        if epoch < start + phase.epochs:
+            return phase, start
+        start += phase.epochs
+    raise IndexError(epoch)
 
 
 def apportion(epochs: int, shares: Sequence[float]) -> list[int]:

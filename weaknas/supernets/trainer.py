@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +18,12 @@ from torch.nn import functional
 from weaknas.errors import InputError
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.supernets.building import build_supernet
+from weaknas.supernets.judging import Judge
 from weaknas.supernets.probes import Probes
-from weaknas.supernets.schedule import Phase, make_phases
+from weaknas.supernets.samplers import Sampler, Uniform
+from weaknas.supernets.samplers.making import make_sampler
+from weaknas.supernets.schedule import SAMPLED, Phase, make_phases, phase_of
+from weaknas.supernets.scoring import Scoring
 from weaknas.training.batches import training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
@@ -41,6 +46,7 @@ DEFAULT = Protocol(
     gradient_clipping=1.0,
     channels_last=True,
 )
+_CALIBRATION = 2000  # images that the favorites of a sampler are recalibrated on
 _WITHOUT = {"ema": 0.0, "drop_path": 0.0, "auxiliary": 0.0, "compile": False}
 
 
@@ -57,17 +63,24 @@ class SupernetTraining:
         batch norms recalibrated: the largest and the smallest, or a few at random.
     losses : list of float
         Mean training loss of each epoch.
+    rewards : list of float
+        Of each epoch with lessons of the sampler: the mean accuracy of what it drew for them, on
+        minibatches of held-out images.
     seconds : float
         Of all epochs, those before an interruption included.
     status : str
         ``"ok"`` or ``"diverged"``: the loss is no number.
+    sampler : Sampler, optional
+        As it is after the training.
     """
 
     network: nn.Module
     probes: dict[str, list[float]] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
     seconds: float = 0.0
     status: str = "ok"
+    sampler: Sampler | None = None
 
 
 class SupernetTrainer:
@@ -82,11 +95,14 @@ class SupernetTrainer:
     space : SearchSpace
         With a supernet.
     dataset : Dataset
-        The validation split is only looked at, the test split not even that.
+        The validation split is only looked at, or what a sampler learns from; the test
+        split not even that.
     protocol : Protocol
         Without running averages, auxiliary heads, drop path and compilation.
     method, random
         See `weaknas.supernets.make_phases`.
+    sampler : Sampler, optional
+        Draws the architectures; fresh. Default: the one of the method.
     seed : int
         Of weights, order, augmentation and architectures.
     device : str, optional
@@ -115,6 +131,7 @@ class SupernetTrainer:
         *,
         method: str | None = None,
         random: int = 2,
+        sampler: Sampler | None = None,
         seed: int = 0,
         device: str | None = None,
         checkpoint: Checkpoint | None = None,
@@ -127,6 +144,9 @@ class SupernetTrainer:
                 raise InputError(f"supernets are trained without {name} of the protocol")
         self.space, self.dataset, self.protocol, self.seed = space, dataset, protocol, seed
         self.phases = make_phases(space, protocol.epochs, method, random)
+        if sampler is None and method in SAMPLED:
+            sampler = make_sampler(method, space, epochs=protocol.epochs, seed=seed)
+        self.sampler = sampler or Uniform(space, self.phases, seed=seed)
         self.device, self.checkpoint = choose_device(device), checkpoint
         self.threads, self.loaders, self.skeleton = threads, loaders, dict(skeleton or {})
 
@@ -139,6 +159,7 @@ class SupernetTrainer:
             "phases": [[phase.name, phase.epochs, phase.random] for phase in self.phases],
             "skeleton": self.skeleton,
             "seed": self.seed,
+            **({"sampler": settings} if (settings := self.sampler.describe()) else {}),
         }
 
     def run(
@@ -169,6 +190,41 @@ class SupernetTrainer:
                     progress(state.training)
             return state.training
 
+    def judge_favorites(self, training: SupernetTraining, n: int = 10) -> list[dict[str, Any]]:
+        """Return what the sampler of a training would choose among, the best first.
+
+        Parameters
+        ----------
+        training : SupernetTraining
+        n : int
+            Most architectures, each of which is cut out and its batch norms recalibrated.
+
+        Returns
+        -------
+        list of dict
+            ``architecture``, its text, and ``accuracy`` on the validation split, a
+            fraction; empty where the sampler has learnt nothing.
+        """
+        sampler = training.sampler
+        if sampler is None or not sampler.lessons.size or not training.rewards:
+            return []
+        sampler.begin(len(training.losses))
+        genotypes = sampler.favorites(n)
+        scoring = Scoring(
+            training.network,
+            self.dataset,
+            calibration=_CALIBRATION,
+            device=str(self.device),
+            precision=self.protocol.precision,
+            loaders=self.loaders,
+        )
+        accuracies = scoring.accuracies(genotypes, self.dataset.validation)
+        order = np.argsort(-accuracies, kind="stable")
+        return [
+            {"architecture": self.space.format(genotypes[i]), "accuracy": float(accuracies[i])}
+            for i in order.tolist()
+        ]
+
 
 class _State:
     """A training under way in one process."""
@@ -187,6 +243,11 @@ class _State:
         self.teacher: nn.Module | None = None
         self.images, self.augment = open_training(data, self.device, self.protocol, trainer.loaders)
         self.training = SupernetTraining(network)
+        self.sampler = copy.deepcopy(trainer.sampler)
+        self.training.sampler = self.sampler
+        self.judge: Judge | None = None
+        if self.sampler.lessons.size:
+            self.judge = Judge(data, self.device, self.protocol, team, trainer.loaders)
         if team.is_first:
             self.probes = Probes(
                 self.space, data, self.device, trainer.seed, self.protocol, trainer.loaders
@@ -201,12 +262,20 @@ class _State:
         """Train for one epoch, look at some architectures, and save."""
         begin = time.perf_counter()
         training, epoch = self.training, len(self.training.losses)
-        phase, start = _phase_of(self.trainer.phases, epoch)
+        phase, start = phase_of(self.trainer.phases, epoch)
         if epoch == start:
             self._enter(phase)
         torch.manual_seed(torch_seed(self.trainer.seed, epoch + 1, self.team.rank))
+        self.sampler.begin(epoch)
+        self.judging = np.random.default_rng([self.trainer.seed, epoch, 0, 1])
+        self.rewards: list[float] = []
         loss = self._descend(phase, epoch, start)
+        lessons = self.sampler.lessons
+        if (epoch + 1) % lessons.period == 0:
+            self._teach(lessons.after_epoch)
         training.losses.append(loss)
+        if self.rewards:
+            training.rewards.append(float(np.mean(self.rewards)))
         if not math.isfinite(loss):
             training.status = "diverged"
         elif self.team.is_first:
@@ -216,6 +285,16 @@ class _State:
         if self.trainer.checkpoint is not None and self.team.is_first:
             self.trainer.checkpoint.save(self._saved())
         self.team.wait()
+
+    def _teach(self, lessons: int) -> None:
+        """Give the sampler some lessons."""
+        if self.judge is None:
+            return
+        for _ in range(lessons):
+            drawn = self.sampler.audition()
+            rewards = self.judge.accuracies(self.network, drawn, self.judging)
+            self.sampler.learn(drawn, rewards)
+            self.rewards += rewards.tolist()
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase: sort channels, fix the teacher, forget the momenta."""
@@ -236,7 +315,7 @@ class _State:
         team, seed = self.team, self.trainer.seed
         count = len(self.trainer.dataset.train)
         # All processes draw the same order and architectures, each its own augmentation.
-        order, drawing = (np.random.default_rng([seed, epoch, k]) for k in (0, 1))
+        order = np.random.default_rng([seed, epoch, 0])
         rng = np.random.default_rng([seed, epoch, 2 + team.rank])
         parts = training_parts(count, self.protocol.batch_size, team, order)
         schedule = replace(
@@ -249,7 +328,8 @@ class _State:
             classes = self.trainer.dataset.classes
             images, targets = self.augment.batch(pixels, labels, classes, rng)
             self.descent.begin(rate)
-            loss = self._step(phase, phase.draw(self.space, drawing), images, targets)
+            loss = self._step(phase, self.sampler.draw(step), images, targets)
+            self._teach(self.sampler.lessons.after_step)
             total += torch.stack([loss * len(labels), loss.new_tensor(len(labels))])
         seen = team.total(total)
         return float(seen[0] / seen[1])
@@ -289,6 +369,8 @@ class _State:
             **self.descent.state(),
             "probes": training.probes,
             "losses": training.losses,
+            "rewards": training.rewards,
+            "sampler": self.sampler.state(),
             "seconds": training.seconds,
             "status": training.status,
         }
@@ -302,14 +384,6 @@ class _State:
         training = self.training
         training.probes = {name: list(curve) for name, curve in saved["probes"].items()}
         training.losses = list(saved["losses"])
+        training.rewards = list(saved.get("rewards", ()))
+        self.sampler.restore(saved.get("sampler", {}))
         training.seconds, training.status = saved["seconds"], saved["status"]
-
-
-def _phase_of(phases: list[Phase], epoch: int) -> tuple[Phase, int]:
-    """Return the phase of an epoch and the epoch in which it begins."""
-    start = 0
-    for phase in phases:
-        if epoch < start + phase.epochs:
-            return phase, start
-        start += phase.epochs
-    raise IndexError(epoch)
