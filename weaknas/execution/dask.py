@@ -214,9 +214,14 @@ def open_dask(
     count = 1 if workers is None else check_whole("workers", workers)
     check_time_limit(time_limit)
     config = optional_import("dask.config", "dask")
-    # What is lost is a matter of our retries, which count and report it.
+    settings = {
+        # What is lost is a matter of our retries, which count and report it.
+        "distributed.scheduler.allowed-failures": 0,
+        # A worker that is long in starting again, on a busy machine, is not given up before.
+        "distributed.deploy.lost-worker-timeout": worker_timeout,
+    }
     with (
-        config.set({"distributed.scheduler.allowed-failures": 0}),
+        config.set(settings),
         distributed.LocalCluster(
             n_workers=count, threads_per_worker=1, dashboard_address=None
         ) as cluster,
