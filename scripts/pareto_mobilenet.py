@@ -4,13 +4,15 @@ The architectures are subnets of once-for-all whose top-1 accuracy was measured.
 volume that the queries dominate is taken up to the largest multiply-adds and down to
 the lowest accuracy of the table; its regret is what is missing of the volume of the
 whole table, in percent. The search knows the multiply-adds of all architectures, but
-neither that volume nor any accuracy it has not queried.
+neither that volume nor any accuracy it has not queried. Moves of evolution end at the most
+similar subnet of the table that is new, those of pymoo's NSGA-II, where it is installed, too.
 
     WEAKNAS_DATA=... python scripts/pareto_mobilenet.py
 """
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from typing import Any
 
@@ -24,26 +26,32 @@ from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.registry import get_benchmark, get_strategy
 from weaknas.reports import plots
 from weaknas.runs.runner import run
-from weaknas.search.objectives import Costs
 from weaknas.search.pareto import hypervolume
+from weaknas.spaces import Costs
 
 SPACE, COST = "mobilenetv3", "macs"
+POPULATION = 40
 #: Those that take objectives search the front, the others the best score.
 STRATEGIES: dict[str, dict[str, Any]] = {
     "weaknas": {"objectives": (COST,)},
+    "nsga2": {"objectives": (COST,), "population": POPULATION, "batch_size": POPULATION},
+    "optuna-nsga2": {"objectives": (COST,)},
     "regularized-evolution": {},
     "random": {},
 }
-MARKS = (10, 20, 25, 50, 75, 100)
+PYMOO = "pymoo-nsga2"
+MARKS = (10, 20, 25, 50, 75, 100, 150, 200)
 
 
 def main() -> None:
     """Run the searches; write the regret of each, and a figure."""
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=30)
-    options.add_argument("--budget", type=int, default=100)
+    options.add_argument("--budget", type=int, default=200)
     arguments = options.parse_args()
     names = list(STRATEGIES)
+    if importlib.util.find_spec("pymoo"):
+        names.insert(2, PYMOO)
     if arguments.quick:
         arguments.runs, arguments.budget, names = 2, 20, ["weaknas", "random"]
     with warnings.catch_warnings():
@@ -70,9 +78,14 @@ def measure(benchmark: TabularBenchmark, name: str, arguments: Any) -> npt.NDArr
     curves = np.empty((arguments.runs, arguments.budget))
     for number, curve in enumerate(curves):
         seed = run_seed(arguments.seed, number)
-        strategy = get_strategy(name, benchmark.space, seed=seed, **STRATEGIES[name])
-        trials = run(strategy, benchmark, arguments.budget).trials
-        scores, prices = trials.scores, costs(trials.genotypes)
+        if name == PYMOO:
+            from _pymoo import search
+
+            scores, prices = search(benchmark, costs, arguments.budget, seed, POPULATION)
+        else:
+            strategy = get_strategy(name, benchmark.space, seed=seed, **STRATEGIES[name])
+            trials = run(strategy, benchmark, arguments.budget).trials
+            scores, prices = trials.scores, costs(trials.genotypes)
         for n in range(arguments.budget):
             volume = hypervolume(scores[: n + 1], prices[: n + 1], *reference)
             curve[n] = 100 * (1 - volume / whole)

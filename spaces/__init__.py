@@ -15,7 +15,7 @@ from weaknas.spaces._base import (
 from weaknas.spaces.architecture import Architecture, ArchitectureLike
 from weaknas.spaces.choices import Cell, ChoiceSpace, PerArchitecture
 from weaknas.spaces.graphs import GraphBatch
-from weaknas.spaces.limits import ConstrainedSpace, PricedSpace, SubsetSpace
+from weaknas.spaces.limits import ConstrainedSpace, Costs, PricedSpace, SubsetSpace
 from weaknas.spaces.rows import Fingerprints, Genotypes
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "ChoiceSpace",
     "ConstrainedSpace",
     "CostFunction",
+    "Costs",
     "Fingerprints",
     "Genotypes",
     "GraphBatch",

@@ -212,6 +212,7 @@ STRATEGIES = Registry(
         "local-search": "weaknas.strategies:LocalSearch",
         "lstm-controller": "weaknas.strategies:LSTMController",
         "npenas": "weaknas.search.published:npenas",
+        "nsga2": "weaknas.strategies:NSGA2",
         "optuna-cmaes": "weaknas.strategies.optuna:cmaes",
         "optuna-gp": "weaknas.strategies.optuna:gp",
         "optuna-nsga2": "weaknas.strategies.optuna:nsga2",

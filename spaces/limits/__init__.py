@@ -4,7 +4,8 @@ Imports the contract of spaces; no single space: whatever has costs can be limit
 """
 
 from weaknas.spaces.limits.constrained import ConstrainedSpace
+from weaknas.spaces.limits.objectives import Costs
 from weaknas.spaces.limits.priced import PricedSpace
 from weaknas.spaces.limits.subset import SubsetSpace
 
-__all__ = ["ConstrainedSpace", "PricedSpace", "SubsetSpace"]
+__all__ = ["ConstrainedSpace", "Costs", "PricedSpace", "SubsetSpace"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ class SubsetSpace(PartOfSpace):
             raise InputError(f"no architecture of the space {whole.name!r} was given")
         super().__init__(whole, costs)
         self._rows = distinct(whole, np.asarray(genotypes, dtype=whole.genotype_dtype))
-        self._codes = np.sort(whole.fingerprint(self._rows))
+        self._row_codes = whole.fingerprint(self._rows)
+        self._codes = np.sort(self._row_codes)
 
     @property
     def size(self) -> int:
@@ -68,6 +69,29 @@ class SubsetSpace(PartOfSpace):
     def enumerate(self) -> Genotypes:
         """Return every member, shape (size, d)."""
         return self._rows.copy()
+
+    def nearest(
+        self, genotype: npt.NDArray[np.integer], other_than: Collection[int] = ()
+    ) -> Genotypes:
+        """Return the member that differs in the fewest decisions from a genotype.
+
+        Parameters
+        ----------
+        genotype : ndarray of int, shape (d,)
+            Of the whole space; its canonical form is compared.
+        other_than : collection of int
+            Fingerprints of members that are passed over, as long as there are others.
+
+        Returns
+        -------
+        ndarray of int, shape (d,)
+            Canonical; of equally near ones the first of `enumerate`.
+        """
+        row = self.canonicalize(np.asarray(genotype)[None])
+        taken = np.fromiter(other_than, dtype=np.int64, count=len(other_than))
+        distances = (self._rows != row).sum(axis=1) + np.isin(self._row_codes, taken) * row.size
+        nearest: Genotypes = self._rows[np.argmin(distances)]
+        return nearest
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
         """Draw members uniformly, with replacement."""

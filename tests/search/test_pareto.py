@@ -13,9 +13,8 @@ import weaknas
 from weaknas import cli
 from weaknas.errors import InputError
 from weaknas.runs.front import find_front
-from weaknas.search.objectives import Costs
 from weaknas.search.pareto import DominatedVolume, front, hypervolume
-from weaknas.spaces import ChoiceSpace, ConstrainedSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, Costs
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 
 small = st.integers(0, 6)

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from weaknas.errors import InputError
 from weaknas.registry import get_encoder
-from weaknas.search.objectives import Costs
 from weaknas.search.presets import default_encoder
-from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, Costs, SubsetSpace
 from weaknas.spaces.limits.constraints import Constraint, parse_constraint, parse_constraints
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201

@@ -10,9 +10,8 @@ import numpy as np
 
 from weaknas.evaluators import Evaluation, Evaluator
 from weaknas.runs.trials import Trial
-from weaknas.search.objectives import Costs
 from weaknas.search.pareto import DominatedVolume, Floats, front
-from weaknas.spaces import Architecture
+from weaknas.spaces import Architecture, Costs
 
 
 @dataclass(frozen=True)

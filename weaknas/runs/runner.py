@@ -22,11 +22,11 @@ from weaknas.runs.loop import Loop
 from weaknas.runs.progress import Audience, Progress, duration
 from weaknas.runs.status import StatusFile
 from weaknas.runs.trials import Trial, Trials
+from weaknas.spaces import Costs
 from weaknas.strategies import Contender, Strategy
 
 if TYPE_CHECKING:
     from weaknas.runs.front import Front
-    from weaknas.search.objectives import Costs
 
 __all__ = ["Budget", "Progress", "Result", "run"]
 
@@ -361,9 +361,6 @@ def _costs(strategy: Strategy, objectives: Sequence[str] | None) -> Costs | None
     wanted = strategy.objectives if objectives is None else objectives
     if not wanted:
         return None
-    # Imports scikit-learn, which the start of a search without objectives can spare.
-    from weaknas.search.objectives import Costs
-
     return Costs(strategy.space, wanted)
 
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from weaknas.errors import InputError
+from weaknas.spaces.limits.objectives import MOST_COSTS
 
 Floats = npt.NDArray[np.float64]
 
-MOST_COSTS = 2
 _CHUNK = 2**20  # pairs of candidates and cells that are worked on at a time
 
 

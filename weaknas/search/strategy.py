@@ -28,13 +28,13 @@ from weaknas.search.acquisition import ACQUISITIONS, Acquisition, best_first
 from weaknas.search.belief import Belief, Indices
 from weaknas.search.candidates import Candidates
 from weaknas.search.narrowing import Narrowing
-from weaknas.search.objectives import Costs, HypervolumeImprovement
+from weaknas.search.objectives import HypervolumeImprovement
 from weaknas.search.presets import get_preset
 from weaknas.search.ranker import Evidence, Ranker
 from weaknas.search.repeats import Labels, choose_rivals
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.search.targets import get_transform
-from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.spaces import Costs, Genotypes, SearchSpace
 from weaknas.strategies import Estimates, Fidelity, Strategy
 
 #: Whether architectures are trained again: as the search decides, or never.

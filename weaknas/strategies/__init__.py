@@ -12,6 +12,7 @@ from weaknas.strategies.bohb import BOHB
 from weaknas.strategies.hyperband import Hyperband, SuccessiveHalving
 from weaknas.strategies.local_search import LocalSearch
 from weaknas.strategies.lstm_controller import LSTMController
+from weaknas.strategies.nsga2 import NSGA2
 from weaknas.strategies.random import RandomSearch
 from weaknas.strategies.regularized_evolution import RegularizedEvolution
 from weaknas.strategies.reinforce import Reinforce
@@ -20,6 +21,7 @@ from weaknas.strategies.simulated_annealing import SimulatedAnnealing
 
 __all__ = [
     "BOHB",
+    "NSGA2",
     "Contender",
     "Estimates",
     "Fidelity",

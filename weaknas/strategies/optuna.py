@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from weaknas.errors import check_seed, optional_import
-from weaknas.spaces import ConstrainedSpace, Genotypes, SearchSpace
+from weaknas.spaces import ConstrainedSpace, Costs, Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class OptunaStrategy(StepwiseStrategy):
         Make every decision a category, ordered ones too.
     knows_limits : bool
         Whether the sampler has `violation_of` the space as its ``constraints_func``.
+    objectives : sequence of str
+        Costs of the space that the study minimises beside the score, for samplers of
+        several objectives. Combinations that are not in the space are then told as failed.
     """
 
     tries = 20  # each is a proposal of the sampler, which may be slow
@@ -62,6 +65,7 @@ class OptunaStrategy(StepwiseStrategy):
         integers: bool = False,
         categories: bool = False,
         knows_limits: bool = False,
+        objectives: Sequence[str] = (),
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
         import optuna
@@ -69,6 +73,8 @@ class OptunaStrategy(StepwiseStrategy):
 
         self.sampler, self.integers, self.categories = sampler, integers, categories
         self.knows_limits = knows_limits
+        self._costs = Costs(space, objectives) if len(objectives) else None
+        self.objectives = self._costs.names if self._costs else ()
         self._distributions: dict[str, BaseDistribution] = {
             variable: IntDistribution(0, int(count) - 1)
             if integers or (ordered and not categories)
@@ -79,7 +85,8 @@ class OptunaStrategy(StepwiseStrategy):
         }
         self._open: dict[int, list[Trial]] = {}
         with _quiet():
-            self._study = optuna.create_study(sampler=sampler, direction="maximize")
+            directions = ["maximize", *("minimize" for _ in self.objectives)]
+            self._study = optuna.create_study(sampler=sampler, directions=directions)
         # Samplers that list a space stop the study at its end; here it ends by itself.
         self._study.stop = _go_on  # type: ignore[method-assign]
 
@@ -90,6 +97,7 @@ class OptunaStrategy(StepwiseStrategy):
             "integers": self.integers,
             "categories": self.categories,
             "knows_limits": self.knows_limits,
+            **({"objectives": list(self.objectives)} if self.objectives else {}),
         }
 
     def _draw(self) -> Genotypes | None:
@@ -127,18 +135,29 @@ class OptunaStrategy(StepwiseStrategy):
         value = self.history.worst if math.isnan(score) else score
         if value is None and self.knows_limits:
             value = 0.0  # it is compared by how far it is outside
+        values = None if value is None else self._values(_genotype_of(self.space, trial), value)
         with _quiet():
-            if value is None:
+            if values is None:
                 self._study.tell(trial, state=TrialState.FAIL)
             else:
-                self._study.tell(trial, value)
+                self._study.tell(trial, values)
+
+    def _values(self, row: Genotypes, score: float) -> list[float] | None:
+        """Return score and costs; None where there are costs of what is not in the space."""
+        if self._costs is None:
+            return [score]
+        whole = self.space.whole if isinstance(self.space, ConstrainedSpace) else self.space
+        if not whole.contains(row[None])[0]:
+            return None
+        return [score, *self._costs(row[None])[0].tolist()]
 
     def _add(self, genotype: Genotypes, score: float) -> None:
         """Tell the study of an architecture that its sampler did not propose."""
         from optuna.trial import create_trial
 
         value = self.history.worst if math.isnan(score) else score
-        if value is None:
+        values = None if value is None else self._values(genotype, value)
+        if values is None:
             return
         params = dict(zip(self.space.variables, genotype.tolist(), strict=True))
         # Where Optuna itself keeps what a constraints_func has returned.
@@ -148,7 +167,7 @@ class OptunaStrategy(StepwiseStrategy):
                 create_trial(
                     params=params,
                     distributions=self._distributions,
-                    value=value,
+                    values=values,
                     system_attrs=kept,
                 )
             )
@@ -205,12 +224,23 @@ def gp(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrat
     return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
 
 
-def nsga2(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
-    """Optuna's NSGA-II with its default settings."""
+def nsga2(
+    space: SearchSpace, *, objectives: Sequence[str] = (), seed: int = 0, batch_size: int = 1
+) -> OptunaStrategy:
+    """Optuna's NSGA-II with its default settings.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    objectives : sequence of str
+        Costs of the space to make small beside a large score, up to two.
+    seed : int
+    batch_size : int
+    """
     from optuna.samplers import NSGAIISampler
 
     sampler = NSGAIISampler(seed=_sampler_seed(seed))
-    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size)
+    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size, objectives=objectives)
 
 
 def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
