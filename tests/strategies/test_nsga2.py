@@ -119,7 +119,7 @@ def test_it_finds_the_front() -> None:
 
     def share(name: str, **options: object) -> float:
         shares = []
-        for seed in range(5):
+        for seed in range(3):
             strategy = get_strategy(name, space, seed=seed, batch_size=20, **options)
             trials = run(strategy, value, 160).trials
             shares.append(hypervolume(trials.scores, costs(trials.genotypes), *reference) / whole)
