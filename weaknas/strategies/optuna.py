@@ -70,6 +70,7 @@ class OptunaStrategy(StepwiseStrategy):
         super().__init__(space, seed=seed, batch_size=batch_size)
         import optuna
         from optuna.distributions import CategoricalDistribution, IntDistribution
+        from optuna.study import StudyDirection
 
         self.sampler, self.integers, self.categories = sampler, integers, categories
         self.knows_limits = knows_limits
@@ -85,7 +86,8 @@ class OptunaStrategy(StepwiseStrategy):
         }
         self._open: dict[int, list[Trial]] = {}
         with _quiet():
-            directions = ["maximize", *("minimize" for _ in self.objectives)]
+            directions = [StudyDirection.MAXIMIZE]
+            directions += [StudyDirection.MINIMIZE] * len(self.objectives)
             self._study = optuna.create_study(sampler=sampler, directions=directions)
         # Samplers that list a space stop the study at its end; here it ends by itself.
         self._study.stop = _go_on  # type: ignore[method-assign]
