@@ -17,6 +17,7 @@ from weaknas.spaces.rows import (
     Fingerprints,
     Genotypes,
     all_changes,
+    all_changes_of_each,
     change_one,
     count_rows,
     genotype_dtype,
@@ -212,6 +213,42 @@ class SearchSpace(ABC):
         base = np.asarray(genotype, dtype=self.genotype_dtype)
         rows = all_changes(base, self.cardinalities)
         return distinct(self, rows[self.contains(rows)], other_than=base)
+
+    def all_neighbors(
+        self, genotypes: npt.NDArray[np.integer]
+    ) -> tuple[Genotypes, npt.NDArray[np.int64]]:
+        """Return what `neighbors` returns of each of many genotypes, in any order.
+
+        A space that overrides `neighbors` alone is asked genotype by genotype.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+
+        Returns
+        -------
+        rows : ndarray of int, shape (m, d)
+        owners : ndarray of int64, shape (m,)
+            Index of the genotype that each is a neighbour of, ascending.
+        """
+        given = np.asarray(genotypes, dtype=self.genotype_dtype)
+        if type(self).neighbors is SearchSpace.neighbors:
+            return self._all_changed(given)
+        near = [self.neighbors(row) for row in given]
+        rows = np.concatenate([given[:0], *near])
+        return rows, np.repeat(np.arange(len(near)), [len(each) for each in near])
+
+    def _all_changed(self, given: Genotypes) -> tuple[Genotypes, npt.NDArray[np.int64]]:
+        """Return the architectures one decision away from each, without repeats or itself."""
+        rows, owners = all_changes_of_each(given, self.cardinalities)
+        inside = self.contains(rows)
+        rows, owners = self.canonicalize(rows[inside]), owners[inside]
+        codes = self.fingerprint(rows)
+        others = np.flatnonzero(codes != self.fingerprint(given)[owners])
+        order = others[np.lexsort((codes[others], owners[others]))]
+        pairs = np.stack([owners[order], codes[order]])
+        kept = order[np.append(True, (np.diff(pairs, axis=1) != 0).any(axis=0))[: len(order)]]
+        return rows[kept], owners[kept]
 
     # -- graphs -------------------------------------------------------------------
 

@@ -84,9 +84,23 @@ def change_one(
 
 def all_changes(row: Genotypes, cardinalities: npt.NDArray[np.integer]) -> Genotypes:
     """Return every row that differs from one, shape (d,), in one column; shape (m, d)."""
-    columns = np.repeat(np.arange(len(row)), cardinalities)
+    return all_changes_of_each(row[None], cardinalities)[0]
+
+
+def all_changes_of_each(
+    rows: Genotypes, cardinalities: npt.NDArray[np.integer]
+) -> tuple[Genotypes, npt.NDArray[np.int64]]:
+    """Return `all_changes` of each row, shape (n, d).
+
+    Returns
+    -------
+    changed : ndarray of int, shape (m, d)
+    owners : ndarray of int64, shape (m,)
+        Which row each was made of, ascending.
+    """
+    columns = np.repeat(np.arange(rows.shape[1]), cardinalities)
     values = np.concatenate([np.arange(count) for count in cardinalities])
-    differs = values != row[columns]
-    changed = np.repeat(row[None], int(differs.sum()), axis=0)
-    changed[np.arange(len(changed)), columns[differs]] = values[differs]
-    return changed
+    owners, places = np.nonzero(values != rows[:, columns])
+    changed = rows[owners]
+    changed[np.arange(len(changed)), columns[places]] = values[places]
+    return changed, owners

@@ -80,6 +80,13 @@ _COMMANDS = {
         " `weaknas latency nasbench201 --measure 10 --like devices.csv --output phone.json`, then"
         ' `weaknas search nasbench201 --measured phone.json --constraint "latency<=25ms @95%"`',
     ),
+    "landscape": (
+        "landscape:landscape",
+        "Measure how scores lie on a space, and what that says of how to search it.",
+        "`weaknas landscape nasbench201 --dataset cifar100 --output runs/landscape`, or, of the"
+        " first 30 trainings of a search, `weaknas landscape nasbench201 --run runs/first --first"
+        " 30`",
+    ),
     "list": (
         "list:list_names",
         "List spaces, encoders, predictors, strategies, evaluators, data sets or benchmarks.",

@@ -332,6 +332,12 @@ class ChoiceSpace(SearchSpace):
         """Return the architectures with one other value; what this brings up has its first."""
         return super().neighbors(self.canonicalize(np.asarray(genotype)[None])[0])
 
+    def all_neighbors(
+        self, genotypes: npt.NDArray[np.integer]
+    ) -> tuple[Genotypes, npt.NDArray[np.int64]]:
+        """Return the neighbours of many genotypes, shape (n, d), and whose they are."""
+        return self._all_changed(self.canonicalize(genotypes))
+
     def _genotype(self, value: Any) -> Any:
         return self.encode(value) if isinstance(value, Mapping) else super()._genotype(value)
 

@@ -156,6 +156,14 @@ class PartOfSpace(SearchSpace):
         rows = self.whole.neighbors(genotype)
         return rows[self.contains(rows)]
 
+    def all_neighbors(
+        self, genotypes: npt.NDArray[np.integer]
+    ) -> tuple[Genotypes, npt.NDArray[np.int64]]:
+        """Return the neighbours of many genotypes that are inside, and whose they are."""
+        rows, owners = self.whole.all_neighbors(genotypes)
+        inside = self.contains(rows)
+        return rows[inside], owners[inside]
+
     def _inside(
         self,
         draw: Callable[[npt.NDArray[np.intp]], Genotypes],

@@ -66,3 +66,9 @@ class PricedSpace(PartOfSpace):
     def neighbors(self, genotype: npt.NDArray[np.integer]) -> Genotypes:
         """Return the neighbours in the whole space."""
         return self.whole.neighbors(genotype)
+
+    def all_neighbors(
+        self, genotypes: npt.NDArray[np.integer]
+    ) -> tuple[Genotypes, npt.NDArray[np.int64]]:
+        """Return the neighbours of many genotypes in the whole space, and whose they are."""
+        return self.whole.all_neighbors(genotypes)

@@ -13,7 +13,7 @@ def report(folder: Path, /, *, output: Path | None = None) -> None:
     Parameters
     ----------
     folder
-        Output folder of `weaknas compare`, `weaknas rank` or `weaknas search`.
+        Output folder of `weaknas compare`, `rank`, `search` or `landscape`.
     output
         The page, an HTML file; default: `report.html` in the folder. The figures
         are written beside it as PNG and SVG.

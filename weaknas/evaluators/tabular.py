@@ -309,6 +309,28 @@ class TabularBenchmark:
         rows = self._rows.locate(self.space.fingerprint(genotypes))
         return self._sign * self._rows.mean_of(column)[rows]
 
+    def noise(self, genotypes: npt.NDArray[np.integer], target: str | None = None) -> Values:
+        """Return the standard deviation of one training of each genotype, shape (n,).
+
+        Pooled over architectures of nearly the same mean: each alone has two or three
+        trainings, too few to tell it.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+        target : str, optional
+            A column other than the objective, e.g. that of a lower fidelity.
+
+        Raises
+        ------
+        InputError
+            When no architecture has two trainings, which would tell it.
+        """
+        rows = self._rows.locate(self.space.fingerprint(genotypes))
+        if target is None and self._noise is not None:  # also a noise that was said
+            return self._noise[rows]
+        return self._rows.noise(self._target(target))[rows]
+
     def optimum(self, target: str | None = None) -> Optimum:
         """Return the architecture with the best mean over all trainings."""
         scores = self._sign * self._rows.mean_of(self._target(target))

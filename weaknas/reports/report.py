@@ -22,6 +22,7 @@ from weaknas.laboratory.statistics import Floats
 from weaknas.laboratory.summary import StrategyRuns, by_dataset, checkpoints, collect
 from weaknas.registry import BENCHMARKS, get_benchmark
 from weaknas.reports import plots
+from weaknas.reports.landscape_report import landscape_page
 from weaknas.reports.page import Page
 from weaknas.reports.ranking_report import ranking_page
 from weaknas.runs.journal import read_journal
@@ -37,7 +38,7 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder : path
-        The output folder of ``weaknas compare``, ``weaknas rank`` or ``weaknas search``.
+        The output folder of ``weaknas compare``, ``rank``, ``search`` or ``landscape``.
     output : path, optional
         The page; default ``report.html`` in the folder. The figures are beside it
         as PNG and SVG, in a folder of the same name with ``-figures``.
@@ -63,10 +64,12 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
         content = comparison_page(place)
     elif (place / "journal.jsonl").exists():
         content = search_page(place)
+    elif (place / "landscape.json").exists():
+        content = landscape_page(place)
     else:
         raise InputError(
             f"{place} holds neither a comparison or ranking (config.json)"
-            " nor a search (journal.jsonl)"
+            " nor a search (journal.jsonl) nor a landscape (landscape.json)"
         )
     try:
         content.write(page)

@@ -124,6 +124,19 @@ def check_neighbors_are_canonical_and_distinct(case: SpaceCase) -> None:
         require(itself not in codes, f"{row.tolist()} is its own neighbour")
 
 
+def check_neighbors_of_many_are_those_of_each(case: SpaceCase) -> None:
+    """Asked for several at once, a space returns the neighbours of each."""
+    space, few = case.space, case.few[:4]
+    rows, owners = space.all_neighbors(few)
+    for number, row in enumerate(few):
+        one = set(space.fingerprint(space.neighbors(row)).tolist())
+        of_many = space.fingerprint(rows[owners == number]).tolist()
+        require(
+            sorted(one) == sorted(of_many),
+            f"of {row.tolist()} there are {len(one)} neighbours, {len(of_many)} among several",
+        )
+
+
 def check_neighbors_are_symmetric(case: SpaceCase) -> None:
     """Where it is promised, an architecture is a neighbour of its neighbours."""
     if not case.symmetric:

@@ -114,6 +114,7 @@ _ALWAYS: tuple[_CheckFunction, ...] = (
     moves.check_children_stay_inside,
     moves.check_children_of_one_parent_are_like_it,
     moves.check_neighbors_are_canonical_and_distinct,
+    moves.check_neighbors_of_many_are_those_of_each,
     moves.check_neighbors_are_symmetric,
     records.check_text_round_trip,
     records.check_different_architectures_have_different_texts,

@@ -1,4 +1,4 @@
-"""Figures of comparisons, single searches and rankings, as a paper would use them.
+"""Figures of comparisons, single searches, rankings and landscapes, as a paper would use them.
 
 Every function returns a ``matplotlib.figure.Figure``, made without pyplot, so
 that nothing global changes. `save` writes it as PNG and SVG. Imports statistics of the
@@ -14,6 +14,15 @@ from weaknas.reports.plots.comparisons import (
     plot_found,
     plot_narrowing,
     plot_regret,
+)
+from weaknas.reports.plots.landscapes import (
+    plot_autocorrelation,
+    plot_basins,
+    plot_distances,
+    plot_distribution,
+    plot_effects,
+    plot_neutrality,
+    plot_volume,
 )
 from weaknas.reports.plots.measurements import (
     plot_calibration,
@@ -35,20 +44,27 @@ __all__ = [
     "TOP_LEVELS",
     "Panels",
     "narrowing",
+    "plot_autocorrelation",
+    "plot_basins",
     "plot_best",
     "plot_calibration",
     "plot_certainty",
     "plot_choices",
     "plot_contenders",
     "plot_curves",
+    "plot_distances",
+    "plot_distribution",
+    "plot_effects",
     "plot_found",
     "plot_front",
     "plot_intervals",
     "plot_map",
     "plot_narrowing",
+    "plot_neutrality",
     "plot_ranking",
     "plot_regret",
     "plot_search",
+    "plot_volume",
     "projection",
     "save",
 ]
