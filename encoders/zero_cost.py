@@ -147,8 +147,9 @@ class ZeroCostEncoder(Encoder):
 
     @classmethod
     def supports(cls, space: SearchSpace) -> bool:
-        """Tell whether the space has networks and torch is installed."""
-        return space.has_networks and find_spec("torch") is not None
+        """Tell whether the space has networks that read images and torch is installed."""
+        reads_images = space.has_networks and space.reads != "tokens"
+        return reads_images and find_spec("torch") is not None
 
     def _encode(self, canonical: Genotypes) -> Features:
         values = np.array(

@@ -286,6 +286,11 @@ class SearchSpace(ABC):
     # -- networks -----------------------------------------------------------------
 
     @property
+    def reads(self) -> str:
+        """What networks are given: ``"images"``, ``"tokens"``, or ``"anything"``."""
+        return "anything"
+
+    @property
     def has_networks(self) -> bool:
         """Whether `network` is offered."""
         return type(self).network is not SearchSpace.network
@@ -300,12 +305,14 @@ class SearchSpace(ABC):
         architecture: ArchitectureLike,
         *,
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> Module:
         """Return the torch module of one architecture, untrained.
 
-        It maps images, shape (n, channels, height, width), to logits, shape (n, classes). With an
+        It maps images, shape (n, channels, height, width), to logits, shape (n, classes); where
+        it reads tokens, int64 of shape (n, length), to those of what comes next at each
+        place, shape (n, classes, length). With an
         auxiliary head it returns ``(logits, auxiliary_logits)`` while training. Where
         it supports drop path it has an attribute ``drop_path``, the probability, which
         starts as 0. Weights are drawn by torch's generator, which the caller seeds.
@@ -316,7 +323,7 @@ class SearchSpace(ABC):
         classes : int
             Size of the classifier.
         shape : tuple of int
-            Channels, height and width of an image.
+            Channels, height and width of an image; of tokens their number, (length,).
         **skeleton
             Settings of the space, as published where they are left out.
 

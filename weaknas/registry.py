@@ -4,8 +4,8 @@ A registry maps names to what they stand for without importing it: the value is
 ``"module:attribute"``, imported when first asked for. Third parties add theirs
 through entry points of the groups ``weaknas.spaces``, ``weaknas.encoders``,
 ``weaknas.predictors``, ``weaknas.strategies``, ``weaknas.evaluators``,
-``weaknas.datasets`` and ``weaknas.benchmarks``. Spaces, evaluators and data sets may
-also be named ``module:attribute``, in the code of whoever calls.
+``weaknas.datasets``, ``weaknas.metrics`` and ``weaknas.benchmarks``. Spaces, evaluators,
+data sets and metrics may also be named ``module:attribute``, in the code of whoever calls.
 """
 
 from __future__ import annotations
@@ -247,6 +247,24 @@ DATASETS = Registry(
         "fashion-mnist": "weaknas.training.data.fashion_mnist:read",
         "imagenet-folder": "weaknas.training.data.folder:read",
         "imagenet16-120": "weaknas.training.data.imagenet16:read",
+        "pydoc": "weaknas.training.data.text:read_pydoc",
+        "pydoc-characters": "weaknas.training.data.text:read_pydoc_characters",
+        "text": "weaknas.training.data.text:read_words",
+        "text-characters": "weaknas.training.data.text:read_characters",
+    },
+)
+
+#: What networks are compared by on a split.
+METRICS = Registry(
+    "metric",
+    {
+        "accuracy": "weaknas.training.metrics:ACCURACY",
+        "auc": "weaknas.training.metrics:AUC",
+        "balanced-accuracy": "weaknas.training.metrics:BALANCED_ACCURACY",
+        "f1": "weaknas.training.metrics:F1",
+        "mae": "weaknas.training.metrics:MAE",
+        "mse": "weaknas.training.metrics:MSE",
+        "perplexity": "weaknas.training.metrics:PERPLEXITY",
     },
 )
 

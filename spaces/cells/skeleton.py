@@ -31,7 +31,7 @@ class Skeleton:
     """
 
     classes: int = 10
-    shape: tuple[int, int, int] = (3, 32, 32)
+    shape: tuple[int, ...] = (3, 32, 32)
 
     def __post_init__(self) -> None:
         if not (
@@ -49,7 +49,7 @@ class Skeleton:
                 raise InputError(f"{field.name} is {value!r}, not a positive whole number")
 
     @classmethod
-    def read(cls, classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]) -> Self:
+    def read(cls, classes: int, shape: tuple[int, ...], options: Mapping[str, Any]) -> Self:
         """Build the settings from the task and a space's own options.
 
         Raises

@@ -32,6 +32,11 @@ class CellSpace(SearchSpace, Generic[S]):
     skeleton: type[S]
 
     @property
+    def reads(self) -> str:
+        """What networks are given: images."""
+        return "images"
+
+    @property
     def small_network(self) -> dict[str, Any]:
         """Few channels, and one cell where the published network has several alike."""
         return {"channels": 8, "cells": 1}
@@ -44,7 +49,7 @@ class CellSpace(SearchSpace, Generic[S]):
         self,
         genotypes: npt.NDArray[np.integer],
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
         """Return the trainable parameters of each network, by formula.
@@ -67,7 +72,7 @@ class CellSpace(SearchSpace, Generic[S]):
         self,
         genotypes: npt.NDArray[np.integer],
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
         """Return the multiply-adds of one image through each network, by formula.
@@ -91,7 +96,7 @@ class CellSpace(SearchSpace, Generic[S]):
         architecture: ArchitectureLike,
         *,
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> Module:
         """Return the torch module of one architecture; see `SearchSpace.network`.

@@ -99,6 +99,11 @@ class PartOfSpace(SearchSpace):
         return self.whole.has_networks
 
     @property
+    def reads(self) -> str:
+        """What the networks of the whole space are given."""
+        return self.whole.reads
+
+    @property
     def small_network(self) -> dict[str, Any]:
         """The settings for a small network of the whole space."""
         return self.whole.small_network
@@ -108,7 +113,7 @@ class PartOfSpace(SearchSpace):
         architecture: ArchitectureLike,
         *,
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> Module:
         """Return the network of an architecture, as in the whole space."""

@@ -16,7 +16,7 @@ _OPTIONS = ("width", "strides", "dropout")
 
 
 def build_network(
-    choices: Choices, classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]
+    choices: Choices, classes: int, shape: tuple[int, ...], options: Mapping[str, Any]
 ) -> Network:
     """Return the network of an architecture; see `MobileNetV3.network`.
 
@@ -34,7 +34,7 @@ def build_supernet(
     space: SearchSpace,
     resolutions: Sequence[int],
     classes: int,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     options: Mapping[str, Any],
 ) -> Supernet:
     """Return the supernet of a space with these resolutions; see `MobileNetV3.supernet`."""
@@ -42,7 +42,7 @@ def build_supernet(
     return Supernet(space, resolutions, skeleton, options.get("dropout", DROPOUT))
 
 
-def _skeleton(classes: int, shape: tuple[int, int, int], options: Mapping[str, Any]) -> Skeleton:
+def _skeleton(classes: int, shape: tuple[int, ...], options: Mapping[str, Any]) -> Skeleton:
     for name in options:
         if name not in _OPTIONS:
             raise unknown("setting of the skeleton", name, _OPTIONS)

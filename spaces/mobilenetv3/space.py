@@ -234,6 +234,11 @@ class MobileNetV3(SearchSpace):
     # -- networks -------------------------------------------------------------------------
 
     @property
+    def reads(self) -> str:
+        """What networks are given: images."""
+        return "images"
+
+    @property
     def small_network(self) -> dict[str, Any]:
         """A quarter of the channels."""
         return {"width": 0.25}
@@ -243,7 +248,7 @@ class MobileNetV3(SearchSpace):
         architecture: ArchitectureLike,
         *,
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> Module:
         """Return the torch module of one architecture, untrained.
@@ -277,7 +282,7 @@ class MobileNetV3(SearchSpace):
         self,
         *,
         classes: int | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: tuple[int, ...] | None = None,
         **skeleton: Any,
     ) -> Supernet:
         """Return the elastic supernet, untrained; every architecture is a part of it.

@@ -124,7 +124,7 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
         return Network(genotype.tolist(), skeleton)
 
     def supernet(
-        self, *, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), **skeleton: Any
+        self, *, classes: int = 10, shape: tuple[int, ...] = (3, 32, 32), **skeleton: Any
     ) -> Supernet:
         """Return a network that shares weights among all cells, untrained.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 # What a network to train is asked for, where its builder can be told.
-_SIZES = ("classes", "shape", "channels", "cells")
+_SIZES = ("classes", "shape", "channels", "cells", "width")
 
 
 class TracedSpace(ChoiceSpace):
@@ -112,12 +112,12 @@ class TracedSpace(ChoiceSpace):
         architecture: ArchitectureLike,
         *,
         classes: int = 10,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
         **skeleton: Any,
     ) -> Module:
         """Return the module of an architecture, see `SearchSpace.network`.
 
-        The builder is given ``classes``, ``shape``, ``channels`` and ``cells``, by which
+        The builder is given ``classes``, ``shape``, ``channels``, ``cells`` and ``width``, by which
         protocols of training size networks, where it has arguments of these names, and all
         other settings.
 

@@ -228,8 +228,8 @@ def test_judging_leaves_the_network_as_it_was(dataset) -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     judge = Judge(dataset, CPU, replace(FEW, batch_size=1000), ALONE)
     rows = CELLS.sample(3, np.random.default_rng(0))
-    rewards = judge.accuracies(network, rows, np.random.default_rng(1))
-    again = judge.accuracies(network, rows, np.random.default_rng(1))
+    rewards = judge.scores(network, rows, np.random.default_rng(1))
+    again = judge.scores(network, rows, np.random.default_rng(1))
     assert (rewards == again).all()
     assert network.training
     after = network.state_dict()

@@ -196,7 +196,7 @@ def test_it_learns(options) -> None:
     training = train(protocol, Small)
     assert training.status == "ok"
     assert len(training.curve) == len(training.losses) == 10
-    assert training.accuracy == training.curve[-1] > 0.8
+    assert training.value == training.curve[-1] > 0.8
 
 
 def test_learning_rates_are_those_of_torch() -> None:
@@ -307,7 +307,7 @@ def test_numbers_that_are_none_end_it(tmp_path: Path) -> None:
     assert training.status == "diverged"
     assert not math.isfinite(training.losses[-1])
     assert len(training.losses) < 5
-    assert math.isnan(training.accuracy)
+    assert math.isnan(training.value)
     again = train(protocol, checkpoint=Checkpoint(tmp_path / "c.pt", {}))
     assert again.status == "diverged"
     assert len(again.losses) == len(training.losses)
@@ -324,7 +324,7 @@ def test_the_caller_ends_it_by_the_curve() -> None:
     assert training.status == "stopped"
     assert training.curve == curves[-1]
     assert [len(curve) for curve in curves] == [1, 2]
-    assert training.accuracy == training.curve[-1]
+    assert training.value == training.curve[-1]
 
 
 # -- several processes -------------------------------------------------------------------

@@ -14,13 +14,21 @@ _ROLES = {
     "strategies": registry.STRATEGIES,
     "evaluators": registry.EVALUATORS,
     "datasets": registry.DATASETS,
+    "metrics": registry.METRICS,
     "benchmarks": registry.BENCHMARKS,
 }
 
 
 def list_names(
     role: Literal[
-        "spaces", "encoders", "predictors", "strategies", "evaluators", "datasets", "benchmarks"
+        "spaces",
+        "encoders",
+        "predictors",
+        "strategies",
+        "evaluators",
+        "datasets",
+        "metrics",
+        "benchmarks",
     ]
     | None = None,
     /,

@@ -21,7 +21,7 @@ from weaknas.errors import InputError
 from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.predictor_config import PredictorConfig
-from weaknas.registry import get_source
+from weaknas.registry import METRICS, get_source
 from weaknas.runs.front import Front
 from weaknas.runs.predicted import predict_costs
 from weaknas.runs.problem import TABLE, Problem, build_problem
@@ -57,6 +57,8 @@ class Options:
     "Random architectures before the first fit."
     seed: Seed = 0
     "Of everything that is random."
+    metric: str | None = None
+    "What an evaluator that trains measures: see `weaknas list metrics`, or `module:function`."
     evaluator: str = TABLE
     "`tabular`, one of `weaknas list evaluators`, or `module:function`; `:key=value` sets options."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
@@ -107,6 +109,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         constraints=options.constraint,
         measured=options.measured,
         objectives=options.objective,
+        metric=options.metric,
     )
     if options.verify:
         models_to_verify(problem.space)
@@ -239,6 +242,13 @@ def _standing(item: Contender) -> str:
     return f"{estimate}, best with probability {item.probability_best:.2f}"
 
 
+def _measured(best: Contender) -> list[tuple[str, float]]:
+    """Return what was measured where the score is made of it, e.g. the perplexity."""
+    metrics = best.metrics
+    known = METRICS.names()
+    return [(k, v) for k, v in metrics.items() if k in known or f"{k}@1" in metrics]
+
+
 def _runner_up(others: Sequence[Contender]) -> Contender:
     """Return who is most likely to be the best after all; where that is unknown, the next."""
     return max(others, key=lambda item: item.probability_best or 0.0)
@@ -273,6 +283,7 @@ def _print(result: Result, problem: str) -> None:
     facts = {
         "returned": _standing(best),
         **({"runner-up": _standing(_runner_up(others))} if others else {}),
+        **{name: f"{value:.4g}" for name, value in _measured(best)},
         "luckiest": f"{observed.score:.4g}, one training of {observed.architecture.text}",
         "regret": "unknown"
         if result.regret is None

@@ -14,6 +14,8 @@ from weaknas.components import parse_label
 from weaknas.errors import optional_import
 from weaknas.registry import get_space, parse_space
 from weaknas.training import get_protocol, load_dataset
+from weaknas.training.card import key_of
+from weaknas.training.protocol import default_protocol
 
 
 @Parameter(name="*")
@@ -22,11 +24,13 @@ class Options:
     """Options of ``weaknas train``; see the command for their meaning."""
 
     dataset: str = "digits"
-    "`digits`, `fashion-mnist`, `cifar10`, `cifar100`, `imagenet16-120` or `imagenet-folder`."
+    "See `weaknas list datasets`, or `module:function`."
     data: Path | None = None
     "Where its files are; default: a folder of its name in a folder of WEAKNAS_DATA."
-    protocol: str = "small"
-    "`small`, `nasbench201`, `nasbench101` or `darts`; `name:key=value` sets switches."
+    protocol: str | None = None
+    "`small`, `text`, `nasbench201`, `nasbench101` or `darts`; `name:key=value` sets switches."
+    metric: str | None = None
+    "What is measured: see `weaknas list metrics`, or `module:function`."
     epochs: Count | None = None
     "Default: as the protocol says."
     seed: Seed = 0
@@ -58,13 +62,15 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
     from weaknas.training.final import train_final
     from weaknas.training.progress import report_epochs
 
-    preset, switches = parse_label(options.protocol)
-    if options.epochs is not None:
-        switches["epochs"] = options.epochs
-    protocol = get_protocol(preset, **switches)
     name, setting = parse_space(space)
+    searched = get_space(name, **setting)
+    preset, switches = parse_label(options.protocol or default_protocol(searched))
+    for switch in ("epochs", "metric"):
+        if vars(options)[switch] is not None:
+            switches[switch] = vars(options)[switch]
+    protocol = get_protocol(preset, **switches)
     facts = train_final(
-        get_space(name, **setting),
+        searched,
         architecture,
         load_dataset(options.dataset, options.data),
         protocol,
@@ -86,12 +92,15 @@ def train(space: str, architecture: str, /, *, options: Options = Options()) -> 
 
 def print_facts(facts: dict[str, Any], output: Path | None) -> None:
     """Print the numbers of a last training for people."""
-    held = facts["validation_accuracy"]
+    metric = facts.get("metric", "accuracy")  # a card of 0.1 does not say
+    held, tested = facts[key_of("validation", metric)], facts[key_of("test", metric)]
+    noun = "images" if len(facts["shape"]) == 3 else "samples"
     rows = {
         "architecture": facts["architecture"],
-        "test accuracy": f"{facts['test_accuracy']:.4f} of {facts['data']['test']} images",
+        f"test {metric}": f"{tested:.4f} of {facts['data']['test']} {noun}",
         "validation": "trained on" if held is None else f"{held:.4f}",
-        "size": f"{facts['params']:,} parameters, {facts['macs']:,} multiply-adds an image",
+        "size": f"{facts['params']:,} parameters, {facts['macs']:,} multiply-adds"
+        f" for one {noun[:-1]}",
         "time": f"{facts['seconds']:.1f} s for {facts['epochs']} epochs on {facts['device']}",
         "files": "none (export with --output DIR)"
         if output is None

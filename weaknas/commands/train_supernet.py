@@ -71,23 +71,24 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     """
     optional_import("torch", "train")
     from weaknas.supernets.files import save_supernet
-    from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
+    from weaknas.supernets.trainer import SupernetTrainer, default_for
     from weaknas.training.checkpoints import Checkpoint
     from weaknas.training.distributed import is_first_process
 
-    switches = _settings(options.protocol)
+    name, setting = parse_space(space)
+    searched = get_space(name, **setting)
+    usual, switches = default_for(searched), _settings(options.protocol)
     if options.epochs is not None:
         switches["epochs"] = options.epochs
-        switches.setdefault("warmup", min(DEFAULT.warmup, options.epochs))
-    name, setting = parse_space(space)
-    chosen, protocol = get_space(name, **setting), DEFAULT.with_options(switches)
+        switches.setdefault("warmup", min(usual.warmup, options.epochs))
+    protocol = usual.with_options(switches)
     trainer = SupernetTrainer(
-        chosen,
+        searched,
         load_dataset(options.dataset, options.data),
         protocol,
         method=options.method,
         random=options.random,
-        sampler=_sampler(options, chosen, protocol.epochs),
+        sampler=_sampler(options, searched, protocol.epochs),
         seed=options.seed,
         device=options.device,
         threads=options.threads,
@@ -108,6 +109,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
             "dataset": options.dataset,
             "epochs": len(training.losses),
             "status": training.status,
+            "metric": training.metric,
             "probes": training.probes,
             "losses": training.losses,
             "rewards": training.rewards,
@@ -121,9 +123,9 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     else:
         print(f"{options.output / path.name}: {training.status}, {training.seconds:.0f} s")
         for probe, curve in training.probes.items():
-            print(f"  validation accuracy of {probe}: {curve[-1]:.4f}")
+            print(f"  validation {training.metric} of {probe}: {curve[-1]:.4f}")
         for favorite in facts["favorites"]:
-            print(f"  of the favorite {favorite['architecture']}: {favorite['accuracy']:.4f}")
+            print(f"  of the favorite {favorite['architecture']}: {favorite[training.metric]:.4f}")
 
 
 def _sampler(options: Options, space: SearchSpace, epochs: int) -> Sampler | None:

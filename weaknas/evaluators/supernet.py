@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ _OPENED = ("_opened", "_loaded", "_lock")  # attributes that stay in their proce
 
 
 class SupernetEvaluator:
-    """Accuracy of an architecture with the weights of a trained supernet.
+    """Accuracy, or another metric, of an architecture with the weights of a trained supernet.
 
     The architecture is cut out, the statistics of its batch norms are taken anew from a
     fixed number of training images, and it is scored on the validation split, which is
@@ -55,6 +56,8 @@ class SupernetEvaluator:
         Default: the fastest there is.
     precision : str
         As in `weaknas.training.Protocol`.
+    metric : str, Metric, MeanMetric or callable
+        See `weaknas.training.metrics.get_metric`; default: that of the data set's task.
     loaders : int, optional
         Processes that decode image files; default: one a core, at most 8.
     **skeleton
@@ -81,6 +84,7 @@ class SupernetEvaluator:
         calibration: int = 2000,
         device: str | None = None,
         precision: str = "auto",
+        metric: object = "auto",
         loaders: int | None = None,
         **skeleton: Any,
     ) -> None:
@@ -98,6 +102,7 @@ class SupernetEvaluator:
         if device is not None:
             read_device(device)
         self.device, self.precision, self.loaders = device, precision, loaders
+        self.metric = metric
         self.path, self.validation = path, validation
         about = read_about(self.checkpoint)
         self.skeleton = about.get("skeleton", {}) | skeleton
@@ -138,6 +143,7 @@ class SupernetEvaluator:
                 calibration=self.calibration,
                 device=self.device,
                 precision=self.precision,
+                metric=self.metric,
                 loaders=self.loaders,
             )
         return self._opened
@@ -151,6 +157,7 @@ class SupernetEvaluator:
             "calibration": self.calibration,
             "precision": self.precision,
             "skeleton": self.skeleton,
+            **({} if self.metric == "auto" else {"metric": self._scoring.metric.name}),
         }
 
     def trainings(self, architecture: Architecture) -> float:
@@ -171,19 +178,26 @@ class SupernetEvaluator:
             raise InputError(f"supernet has no fidelities, and {fidelity:g} was asked for")
         begin = time.perf_counter()
         row = self.space.genotypes([architecture])
-        score = float(self.scores(row)[0])
-        metrics = {name: float(cost(row)[0]) for name, cost in self.space.costs().items()}
+        with self._lock:
+            scoring = self._scoring
+            value = float(scoring.values(row, self.dataset.validation)[0])
+        score = scoring.metric.score(value)
+        if not math.isfinite(score):
+            reason = f"the {scoring.metric.name} is {value}"
+            return Evaluation.failure("diverged", reason, time.perf_counter() - begin)
+        metrics = {} if score == value else {scoring.metric.name: value}
+        metrics |= {name: float(cost(row)[0]) for name, cost in self.space.costs().items()}
         return Evaluation(score, metrics, time.perf_counter() - begin)
 
     def scores(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-        """Return the accuracy, a fraction, on held-out training images; shape (n,).
+        """Return the scores, of accuracy fractions, on held-out training images; shape (n,).
 
         Parameters
         ----------
         genotypes : ndarray of int, shape (n, d)
         """
         with self._lock:
-            return self._scoring.accuracies(genotypes, self.dataset.validation)
+            return self._scoring.scores(genotypes, self.dataset.validation)
 
     def network(self, architecture: Architecture) -> Module:
         """Return an architecture as a module of its own, recalibrated, on the device.
@@ -197,7 +211,7 @@ class SupernetEvaluator:
             return self._scoring.cut_out(self.space.genotypes([architecture])[0])
 
     def report(self, architecture: Architecture) -> float:
-        """Return the accuracy, a fraction, on the test split: one number, at the end.
+        """Return the metric, accuracy a fraction, on the test split: one number, at the end.
 
         Raises
         ------
@@ -206,7 +220,7 @@ class SupernetEvaluator:
         """
         with self._lock:
             row = self.space.genotypes([architecture])
-            return float(self._scoring.accuracies(row, self.dataset.test)[0])
+            return float(self._scoring.values(row, self.dataset.test)[0])
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in _OPENED}

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import math
+import re
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,11 +22,12 @@ from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
 from weaknas.files import plain, remove_leftovers, temporary_folder, write_json
 from weaknas.spaces import Architecture, SearchSpace
-from weaknas.training.data import Dataset, check_dataset, load_dataset
-from weaknas.training.protocol import Protocol, get_protocol
+from weaknas.training.data import Dataset, check_dataset, check_inputs, load_dataset
+from weaknas.training.metrics import AnyMetric, get_metric
+from weaknas.training.protocol import Protocol, default_protocol, get_protocol
 
 SHORTEN = ("stop", "compress")
-_CURVE = "accuracy@"
+_CURVE = re.compile(r"[^@]+@(\d+)")
 
 
 class TrainEvaluator:
@@ -35,6 +37,10 @@ class TrainEvaluator:
     hold the learning curve, ``accuracy@1`` to ``accuracy@EPOCHS`` (see `curve_of`), the
     training ``loss``, ``params`` and ``macs`` of the network as it is trained (counted by
     torch), and its measured ``latency``, in seconds for one image on the device.
+
+    Of texts, regressions, or by the protocol's ``metric``, another number takes the place of
+    accuracy, and is among the metrics by its name. Of what is smaller is better the score is
+    the negated value; of the perplexity of a text minus its logarithm.
 
     A fidelity is a number of epochs. With ``shorten="stop"`` it is the beginning of the full
     training: an architecture that is promoted continues from its checkpoint and costs the
@@ -48,8 +54,9 @@ class TrainEvaluator:
         With networks.
     dataset : str or Dataset
         See `weaknas.training.load_dataset`.
-    protocol : str or Protocol
-        One of `weaknas.training.PRESETS`.
+    protocol : str or Protocol, optional
+        One of `weaknas.training.PRESETS`; default: ``"text"`` of networks that read tokens,
+        else ``"small"``.
     path : path, optional
         Of the data set.
     validation : int, optional
@@ -59,7 +66,7 @@ class TrainEvaluator:
     shorten : {"stop", "compress"}
         What a lower fidelity is.
     stop : callable, optional
-        Is given the learning curve after each epoch, a list of fractions; ends the training
+        Is given the scores after each epoch, a list of fractions of accuracy; ends the training
         by True, e.g. because an extrapolation of the curve says that it is not worth it.
         The score is then that of the last epoch.
     device : str, optional
@@ -86,7 +93,7 @@ class TrainEvaluator:
         space: SearchSpace,
         *,
         dataset: str | Dataset = "digits",
-        protocol: str | Protocol = "small",
+        protocol: str | Protocol | None = None,
         path: str | None = None,
         validation: int | None = None,
         fraction: float = 1.0,
@@ -113,7 +120,8 @@ class TrainEvaluator:
 
             read_device(device)
         self.space = space
-        preset = protocol if isinstance(protocol, Protocol) else get_protocol(protocol)
+        named = default_protocol(space) if protocol is None else protocol
+        preset = named if isinstance(named, Protocol) else get_protocol(named)
         self.protocol = preset.with_options(switches)
         self.fraction, self.shorten, self.stop = fraction, shorten, stop
         self.device, self.threads, self.keep = device, threads, keep
@@ -125,9 +133,16 @@ class TrainEvaluator:
     @property
     def dataset(self) -> Dataset:
         """The data, read when first asked for; all of it, whatever `fraction` is."""
-        if isinstance(self._data, str):
-            return _load(self._data, self.path, self.validation)
-        return self._data
+        data = self._data
+        if isinstance(data, str):
+            data = _load(data, self.path, self.validation)
+        check_inputs(self.space, data)
+        return data
+
+    @property
+    def metric(self) -> AnyMetric:
+        """What architectures are compared by."""
+        return get_metric(self.protocol.metric, self.dataset.task)
 
     @property
     def fidelities(self) -> list[float]:
@@ -191,11 +206,17 @@ class TrainEvaluator:
         cost = outcome.cost(epochs)
         if outcome.status == "diverged" and len(outcome.curve) < epochs:
             return Evaluation.failure(outcome.status, outcome.message, cost)
-        curve = outcome.curve[:epochs]
+        curve, metric = outcome.curve[:epochs], self.metric
+        score = metric.score(curve[-1])
+        if not math.isfinite(score):
+            message = f"the {metric.name} is {curve[-1]}"
+            return Evaluation.failure("diverged", message, cost)
         metrics = {**outcome.metrics, "loss": outcome.losses[:epochs][-1]}
-        metrics |= {f"{_CURVE}{epoch}": value for epoch, value in enumerate(curve, start=1)}
+        if score != curve[-1]:
+            metrics[metric.name] = curve[-1]
+        metrics |= {f"{metric.name}@{epoch}": value for epoch, value in enumerate(curve, start=1)}
         message = f"stopped after {len(curve)} epochs" if len(curve) < epochs else ""
-        return Evaluation(curve[-1], metrics, cost, message=message)
+        return Evaluation(score, metrics, cost, message=message)
 
     def train_winner(
         self, architecture: Architecture, seed: int, output: Path | None = None
@@ -315,7 +336,13 @@ class TrainEvaluator:
             status=training.status,
             stages=sorted({*before.stages, len(training.seconds)}),
             metrics=before.metrics
-            or costs(training.network, data.shape, trainer.device, self.threads),
+            or costs(
+                training.network,
+                data.shape,
+                trainer.device,
+                self.threads,
+                tokens=data.has_tokens,
+            ),
         )
 
 
@@ -332,7 +359,7 @@ def _describe_stop(stop: Callable[[list[float]], bool]) -> Any:
 
 
 def curve_of(evaluation: Evaluation) -> list[float]:
-    """Return the learning curve of a trial, validation accuracy after each epoch."""
-    metrics = evaluation.metrics
-    numbers = [int(name.removeprefix(_CURVE)) for name in metrics if name.startswith(_CURVE)]
-    return [metrics[f"{_CURVE}{epoch}"] for epoch in sorted(numbers)]
+    """Return the learning curve of a trial, its metric on the validation split by epochs."""
+    found = ((_CURVE.fullmatch(name), value) for name, value in evaluation.metrics.items())
+    points = [(int(match[1]), value) for match, value in found if match]
+    return [value for _, value in sorted(points)]

@@ -66,6 +66,7 @@ def build_problem(
     constraints: Sequence[str] = (),
     objectives: Sequence[str] = (),
     measured: Sequence[Path] = (),
+    metric: str | None = None,
 ) -> Problem:
     """Return the problem that texts name.
 
@@ -90,6 +91,8 @@ def build_problem(
         Costs that the search minimizes beside the score, or columns of a table.
     measured : sequence of path
         Models of costs, as ``weaknas latency`` writes them: each is a cost by its name.
+    metric : str, optional
+        What an evaluator that trains measures, see `weaknas.training.metrics.get_metric`.
 
     Raises
     ------
@@ -107,6 +110,7 @@ def build_problem(
         if is_space_file(name) and of_file:
             raise InputError(f"{name} is a file and takes no options, not {label!r}")
     if judge == TABLE:
+        _refuse_metric(metric)
         if is_own(name):
             raise InputError(
                 f"{name} has no table to search; name an evaluator: 'train', or 'module:function'"
@@ -133,11 +137,16 @@ def build_problem(
     searched = PricedSpace(searched, models) if models else searched
     if constraints:
         searched = ConstrainedSpace(searched, constraints)
-    options = {**given, **options}
+    options = {**given, **options, **({} if metric is None else {"metric": metric})}
     if is_own(judge):
         return Problem(searched, _own_evaluator(judge, searched, options), f"{name}/{judge}")
     built = get_evaluator(judge, searched, **options)
     return Problem(searched, built, str(getattr(built, "name", judge)))
+
+
+def _refuse_metric(metric: str | None) -> None:
+    if metric is not None:
+        raise InputError(f"a table has its scores; the metric {metric!r} needs an evaluator")
 
 
 def _own_evaluator(name: str, space: SearchSpace, options: dict[str, Any]) -> Evaluator:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaknas.errors import InputError
 from weaknas.spaces import SearchSpace
-from weaknas.training.data import Dataset
+from weaknas.training.data import Dataset, check_inputs
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -38,6 +38,7 @@ def build_supernet(space: SearchSpace, dataset: Dataset, **skeleton: Any) -> Mod
         raise InputError(
             f"the space {space.name!r} has no supernet; these have: {', '.join(WITH_SUPERNETS)}"
         )
+    check_inputs(space, dataset)
     for what, there in (("classes", dataset.classes), ("channels", dataset.shape[0])):
         counted = getattr(space, what, there)
         if counted != there:

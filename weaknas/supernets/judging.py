@@ -1,4 +1,4 @@
-"""Accuracy of a path of a supernet on a minibatch of held-out images, without cutting it out."""
+"""Score of a path of a supernet on a minibatch of held-out images, without cutting it out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from weaknas.spaces import Genotypes
 from weaknas.training.data import Dataset
 from weaknas.training.devices import autocast, choose_precision
 from weaknas.training.distributed import Workers
+from weaknas.training.metrics import MeanMetric, get_metric
 from weaknas.training.protocol import Protocol
 from weaknas.training.sources import open_source
-from weaknas.training.transforms import Normalize
+from weaknas.training.transforms import make_normalization
 
 
 class Judge:
     """Rewards of a sampler: each architecture is judged on one minibatch.
+
+    By the metric of the protocol, or of the task where that is no mean over a batch: accuracy
+    of images, minus the logarithm of the perplexity of texts.
 
     Images are those of the validation split, which is held out of the training images.
     Batch norms normalise by the minibatch, as their statistics are a mixture over
@@ -50,14 +54,17 @@ class Judge:
         self._count = len(dataset.validation)
         self._size = min(protocol.batch_size, self._count)
         self._source = open_source(dataset.validation, device, loaders=loaders)
-        self._normalize = Normalize(dataset.mean, dataset.std)
+        self._normalize = make_normalization(dataset)
+        metric = get_metric(protocol.metric, dataset.task)
+        fallback = get_metric("auto", dataset.task)
+        self._metric = metric if isinstance(metric, MeanMetric) else fallback
         self._device, self._team = device, team
         self._dtype = choose_precision(protocol.precision, device)
 
-    def accuracies(
+    def scores(
         self, network: Any, genotypes: Genotypes, rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
-        """Return the accuracy of each genotype, a fraction on a minibatch of its own.
+        """Return the score of each genotype on a minibatch of its own; accuracy is a fraction.
 
         Parameters
         ----------
@@ -75,14 +82,14 @@ class Judge:
         parts = [
             rng.choice(self._count, self._size, replace=False)[share] for _ in range(len(genotypes))
         ]
-        correct = torch.zeros(len(genotypes), dtype=torch.int64, device=self._device)
+        totals = []
         batches = self._source.batches(parts, rng)
         with normalizing_by_batches(network), autocast(self._device, self._dtype):
-            for place, (pixels, labels) in enumerate(batches):
+            for place, (inputs, labels) in enumerate(batches):
                 network.activate(genotypes[place])
-                guessed = network(self._normalize(pixels)).argmax(1)
-                correct[place] = (guessed == labels).sum()
-        return np.asarray(self._team.total(correct).cpu().numpy() / self._size)
+                totals.append(self._metric.totals(labels, network(self._normalize(inputs))))
+        sums = self._team.total(torch.stack(totals)).tolist()
+        return np.array([self._metric.score(self._metric.finish(*pair)) for pair in sums])
 
 
 @contextmanager

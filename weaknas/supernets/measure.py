@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaknas.training.data import Dataset, ImageFiles, Images, Split, stratified
+from weaknas.training.data import Dataset, ImageFiles, Images, Samples, Split, representative
 from weaknas.training.devices import choose_precision
 from weaknas.training.sources import open_source
-from weaknas.training.transforms import Normalize
+from weaknas.training.transforms import make_normalization
 
 _BATCH = 500
 
@@ -31,6 +31,8 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
         Images as the network takes them.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
     modes = {module: module.training for module in network.modules()}
     momenta = [norm.momentum for norm in norms]
     network.eval()
@@ -77,27 +79,29 @@ class Calibration:
         size: int | None = None,
         loaders: int | None = None,
     ) -> None:
-        rows = np.sort(stratified(dataset.train.labels)[:images])
+        rows = np.sort(representative(dataset.train)[:images])
         taken = in_memory(dataset.train.take(rows), size, loaders)
-        self._pixels = torch.from_numpy(taken.pixels).to(device)
-        self._normalize = Normalize(dataset.mean, dataset.std)
+        self._inputs = torch.from_numpy(taken.inputs).to(device)
+        self._normalize = make_normalization(dataset)
         self._device, self._dtype = device, choose_precision(precision, device)
 
     def __call__(self, network: nn.Module) -> None:
         """Recalibrate a network that is on the device."""
         # Parts that differ by one image at most: a small last one would weigh too much.
-        parts = self._pixels.tensor_split(max(1, -(-len(self._pixels) // _BATCH)))
+        parts = self._inputs.tensor_split(max(1, -(-len(self._inputs) // _BATCH)))
         low = self._dtype is not torch.float32
         with torch.autocast(self._device.type, self._dtype, low):
             recalibrate(network, map(self._normalize, parts))
 
 
-def in_memory(split: Split, size: int | None = None, loaders: int | None = None) -> Images:
+def in_memory(
+    split: Split, size: int | None = None, loaders: int | None = None
+) -> Images | Samples:
     """Return the images of a split decoded, and scaled where they have another size.
 
     Parameters
     ----------
-    split : Images or ImageFiles
+    split : Images, ImageFiles or Samples
     size : int, optional
         Height and width; default: as they are.
     loaders : int, optional
@@ -109,6 +113,8 @@ def in_memory(split: Split, size: int | None = None, loaders: int | None = None)
         parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
         decoded = [pixels for pixels, _ in source.batches(parts, np.random.default_rng(0))]
         return Images(torch.cat(decoded).numpy(), split.labels)
+    if isinstance(split, Samples):
+        return split
     if size is None or split.pixels.shape[2:] == (size, size):
         return Images(np.ascontiguousarray(split.pixels), split.labels)
     scaled = functional.interpolate(

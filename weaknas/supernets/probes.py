@@ -54,13 +54,16 @@ class Probes:
             self.genotypes = dict(zip(names, drawn, strict=True))
         options: dict[str, Any] = {"precision": protocol.precision, "loaders": loaders}
         self._calibrate = Calibration(dataset, device, images=_CALIBRATION, **options)
-        self._examination = Examination(dataset.validation, dataset, device, **options)
+        self._examination = Examination(
+            dataset.validation, dataset, device, metric=protocol.metric, **options
+        )
+        self.metric = self._examination.metric.name
 
     def look(self, network: Any) -> dict[str, float]:
-        """Return the validation accuracy of each, cut out of a supernet and recalibrated."""
-        accuracies = {}
+        """Return the metric of each on the validation split, cut out and recalibrated."""
+        values = {}
         for name, genotype in self.genotypes.items():
             alone = network.extract(genotype).eval()
             self._calibrate(alone)
-            accuracies[name] = self._examination.accuracy(alone)
-        return accuracies
+            values[name] = self._examination.value(alone)
+        return values

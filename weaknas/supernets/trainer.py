@@ -26,12 +26,13 @@ from weaknas.supernets.schedule import SAMPLED, Phase, make_phases, phase_of
 from weaknas.supernets.scoring import Scoring
 from weaknas.training.batches import training_parts
 from weaknas.training.checkpoints import Checkpoint
-from weaknas.training.data import Dataset
+from weaknas.training.data import Dataset, check_inputs
 from weaknas.training.descent import Descent
 from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
 from weaknas.training.distributed import Workers, workers
+from weaknas.training.losses import make_loss
 from weaknas.training.optimization import learning_rate
-from weaknas.training.protocol import Protocol
+from weaknas.training.protocol import Protocol, get_protocol
 from weaknas.training.trainer import ONE_AT_A_TIME
 from weaknas.training.transforms import open_training
 
@@ -47,7 +48,14 @@ DEFAULT = Protocol(
     channels_last=True,
 )
 _CALIBRATION = 2000  # images that the favorites of a sampler are recalibrated on
+#: The same for a text.
+TEXT = replace(get_protocol("text"), epochs=20, settings=())
 _WITHOUT = {"ema": 0.0, "drop_path": 0.0, "auxiliary": 0.0, "compile": False}
+
+
+def default_for(space: SearchSpace) -> Protocol:
+    """Return how a supernet of a space is trained unless something else is said."""
+    return TEXT if space.reads == "tokens" else DEFAULT
 
 
 @dataclass
@@ -59,19 +67,21 @@ class SupernetTraining:
     network : Module
         The supernet, on the device.
     probes : dict of str to list of float
-        Validation accuracy, a fraction, of some architectures after each epoch, with
-        batch norms recalibrated: the largest and the smallest, or a few at random.
+        Validation accuracy, a fraction, or another metric of some architectures after each
+        epoch, with batch norms recalibrated: the largest and the smallest, or a few at random.
     losses : list of float
         Mean training loss of each epoch.
     rewards : list of float
-        Of each epoch with lessons of the sampler: the mean accuracy of what it drew for them, on
-        minibatches of held-out images.
+        Of each epoch with lessons of the sampler: the mean score of what it drew for them, on
+        minibatches of held-out images: accuracy, of texts minus the logarithm of perplexity.
     seconds : float
         Of all epochs, those before an interruption included.
     status : str
         ``"ok"`` or ``"diverged"``: the loss is no number.
     sampler : Sampler, optional
         As it is after the training.
+    metric : str
+        Of the probes.
     """
 
     network: nn.Module
@@ -81,6 +91,7 @@ class SupernetTraining:
     seconds: float = 0.0
     status: str = "ok"
     sampler: Sampler | None = None
+    metric: str = "accuracy"
 
 
 class SupernetTrainer:
@@ -97,8 +108,9 @@ class SupernetTrainer:
     dataset : Dataset
         The validation split is only looked at, or what a sampler learns from; the test
         split not even that.
-    protocol : Protocol
-        Without running averages, auxiliary heads, drop path and compilation.
+    protocol : Protocol, optional
+        Without running averages, auxiliary heads, drop path and compilation; default:
+        `DEFAULT`, or `TEXT` of networks that read tokens.
     method, random
         See `weaknas.supernets.make_phases`.
     sampler : Sampler, optional
@@ -127,7 +139,7 @@ class SupernetTrainer:
         self,
         space: SearchSpace,
         dataset: Dataset,
-        protocol: Protocol = DEFAULT,
+        protocol: Protocol | None = None,
         *,
         method: str | None = None,
         random: int = 2,
@@ -139,6 +151,8 @@ class SupernetTrainer:
         loaders: int | None = None,
         skeleton: Mapping[str, Any] | None = None,
     ) -> None:
+        protocol = default_for(space) if protocol is None else protocol
+        check_inputs(space, dataset)
         for name, off in _WITHOUT.items():
             if getattr(protocol, name) != off:
                 raise InputError(f"supernets are trained without {name} of the protocol")
@@ -202,8 +216,8 @@ class SupernetTrainer:
         Returns
         -------
         list of dict
-            ``architecture``, its text, and ``accuracy`` on the validation split, a
-            fraction; empty where the sampler has learnt nothing.
+            ``architecture``, its text, and the metric on the validation split by its name,
+            ``accuracy`` as a fraction; empty where the sampler has learnt nothing.
         """
         sampler = training.sampler
         if sampler is None or not sampler.lessons.size or not training.rewards:
@@ -214,14 +228,18 @@ class SupernetTrainer:
             training.network,
             self.dataset,
             calibration=_CALIBRATION,
+            metric=self.protocol.metric,
             device=str(self.device),
             precision=self.protocol.precision,
             loaders=self.loaders,
         )
-        accuracies = scoring.accuracies(genotypes, self.dataset.validation)
-        order = np.argsort(-accuracies, kind="stable")
+        values = scoring.values(genotypes, self.dataset.validation)
+        order = np.argsort([-scoring.metric.score(value) for value in values], kind="stable")
         return [
-            {"architecture": self.space.format(genotypes[i]), "accuracy": float(accuracies[i])}
+            {
+                "architecture": self.space.format(genotypes[i]),
+                scoring.metric.name: float(values[i]),
+            }
             for i in order.tolist()
         ]
 
@@ -241,6 +259,7 @@ class _State:
         self.forward = team.wrap(network, self.device)
         self.descent = Descent(network, self.protocol, self.device)
         self.teacher: nn.Module | None = None
+        self.loss = make_loss(self.protocol, data.task)
         self.images, self.augment = open_training(data, self.device, self.protocol, trainer.loaders)
         self.training = SupernetTraining(network)
         self.sampler = copy.deepcopy(trainer.sampler)
@@ -252,6 +271,7 @@ class _State:
             self.probes = Probes(
                 self.space, data, self.device, trainer.seed, self.protocol, trainer.loaders
             )
+            self.training.metric = self.probes.metric
         if trainer.checkpoint is not None:
             saved = trainer.checkpoint.load()
             if saved is not None:
@@ -279,8 +299,8 @@ class _State:
         if not math.isfinite(loss):
             training.status = "diverged"
         elif self.team.is_first:
-            for name, accuracy in self.probes.look(self.network).items():
-                training.probes.setdefault(name, []).append(accuracy)
+            for name, value in self.probes.look(self.network).items():
+                training.probes.setdefault(name, []).append(value)
         training.seconds += time.perf_counter() - begin
         if self.trainer.checkpoint is not None and self.team.is_first:
             self.trainer.checkpoint.save(self._saved())
@@ -292,7 +312,7 @@ class _State:
             return
         for _ in range(lessons):
             drawn = self.sampler.audition()
-            rewards = self.judge.accuracies(self.network, drawn, self.judging)
+            rewards = self.judge.scores(self.network, drawn, self.judging)
             self.sampler.learn(drawn, rewards)
             self.rewards += rewards.tolist()
 
@@ -355,8 +375,7 @@ class _State:
     def _loss(self, phase: Phase, logits: Tensor, targets: Tensor, soft: Tensor | None) -> Tensor:
         if soft is not None and phase.teacher == "largest":
             return functional.cross_entropy(logits, soft)
-        smoothing = self.protocol.label_smoothing
-        loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        loss = self.loss(logits, targets)
         return loss if soft is None else loss + functional.cross_entropy(logits, soft)
 
     # -- what is kept on the disk ---------------------------------------------------------

@@ -24,7 +24,7 @@ class SpaceCase:
         seed: int,
         reference: Reference | None,
         symmetric_neighbors: bool | None,
-        shape: tuple[int, int, int] = (3, 32, 32),
+        shape: tuple[int, ...] = (3, 32, 32),
     ) -> None:
         self.space, self.seed, self.reference = space, seed, reference
         self._symmetric = symmetric_neighbors

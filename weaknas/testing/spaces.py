@@ -22,7 +22,7 @@ def check_space(
     seed: int = 0,
     reference: Reference | None = None,
     symmetric_neighbors: bool | None = None,
-    shape: tuple[int, int, int] = (3, 32, 32),
+    shape: tuple[int, ...] = (3, 32, 32),
 ) -> None:
     """Check every promise of a search space.
 
@@ -63,7 +63,7 @@ def space_checks(
     seed: int = 0,
     reference: Reference | None = None,
     symmetric_neighbors: bool | None = None,
-    shape: tuple[int, int, int] = (3, 32, 32),
+    shape: tuple[int, ...] = (3, 32, 32),
 ) -> list[Check]:
     """Return the checks of `check_space` one by one, for ``pytest.mark.parametrize``.
 

@@ -17,36 +17,38 @@ def write_card(facts: Mapping[str, Any]) -> str:
         As `weaknas.training.final.train_final` returns them.
     """
     dataset, changed = facts["data"], _switches(facts["protocol"])
-    held_out = facts["validation_accuracy"]
+    metric = str(facts.get("metric", "accuracy"))  # a card of 0.1 does not say
+    held_out = facts[key_of("validation", metric)]
+    images = "images" if len(facts["shape"]) == 3 else "samples"
     lines = [
         f"# {facts['space']} on {facts['dataset']}",
         "",
-        "An image classifier whose architecture was chosen by weaknas.",
+        f"{_kind(facts)} whose architecture was chosen by weaknas.",
         "",
         f"- Architecture: `{facts['architecture']}`",
-        f"- Input: {' x '.join(map(str, facts['shape']))} (channels, height, width), pixels"
-        f" from 0 to 1 less {_numbers(facts['mean'])}, divided by {_numbers(facts['std'])}",
-        f"- Output: logits of {facts['classes']} classes: {', '.join(facts['class_names'][:20])}"
+        f"- Input: {_input(facts)}",
+        f"- Output: {_output(facts)}: {', '.join(facts['class_names'][:20])}"
         + (", ..." if facts["classes"] > 20 else ""),
-        f"- Size: {facts['params']:,} parameters, {facts['macs']:,} multiply-adds an image",
+        f"- Size: {facts['params']:,} parameters, {facts['macs']:,} multiply-adds for one"
+        f" {images[:-1]}",
         "",
         "## Results",
         "",
         "| measure | value |",
         "|---|---|",
-        f"| accuracy on {dataset['test']:,} test images | {facts['test_accuracy']:.4f} |",
-        f"| accuracy on {dataset['validation']:,} validation images |"
+        f"| {metric} on {dataset['test']:,} test {images} | {facts[key_of('test', metric)]:.4f} |",
+        f"| {metric} on {dataset['validation']:,} validation {images} |"
         f" {'trained on' if held_out is None else f'{held_out:.4f}'} |",
         f"| training loss of the last epoch | {facts['loss']:.4f} |",
-        f"| latency of one image on {facts['device']} | {1000 * facts['latency']:.2f} ms |",
+        f"| latency of one {images[:-1]} on {facts['device']} | {1000 * facts['latency']:.2f} ms |",
         f"| time of the training | {facts['seconds']:.0f} s |",
         "",
-        "The test images were used once, for this number: not for training, nor for the choice of"
-        " the architecture or of an epoch.",
+        f"The test {images} were used once, for this number: not for training, nor for the choice"
+        " of the architecture or of an epoch.",
         "",
         "## Training",
         "",
-        f"{dataset['train']:,} images, {facts['epochs']} epochs, seed {facts['seed']},"
+        f"{dataset['train']:,} {images}, {facts['epochs']} epochs, seed {facts['seed']},"
         f" {facts['precision']}, {facts['processes']} process(es).",
         "",
         "| switch | value |",
@@ -62,6 +64,33 @@ def write_card(facts: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def key_of(split: str, metric: str) -> str:
+    """Return what the value of a metric on a split is called among the facts."""
+    return f"{split}_{metric.replace('-', '_')}"
+
+
+def _kind(facts: Mapping[str, Any]) -> str:
+    if "task" in facts:
+        return {"regression": "A regression", "language": "A language model"}[facts["task"]]
+    return "An image classifier" if len(facts["shape"]) == 3 else "A classifier"
+
+
+def _input(facts: Mapping[str, Any]) -> str:
+    size = " x ".join(map(str, facts["shape"]))
+    if not facts["mean"]:
+        return f"numbers of {size} tokens"
+    what = f"less {_numbers(facts['mean'])}, divided by {_numbers(facts['std'])}"
+    if len(facts["shape"]) == 3:
+        return f"{size} (channels, height, width), pixels from 0 to 1 {what}"
+    return f"{size} numbers {what}"
+
+
+def _output(facts: Mapping[str, Any]) -> str:
+    if facts.get("task") == "regression":
+        return f"{facts['classes']} value(s)"
+    return f"logits of {facts['classes']} classes"
 
 
 def _switches(protocol: Mapping[str, Any]) -> dict[str, Any]:

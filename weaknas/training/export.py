@@ -28,9 +28,11 @@ CARD = "card.json"
 
 def export(
     network: nn.Module,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     folder: Path,
     metadata: Mapping[str, str] | None,
+    *,
+    tokens: bool = False,
 ) -> dict[str, str]:
     """Write a network in every form that the installed packages allow.
 
@@ -43,6 +45,8 @@ def export(
     metadata : mapping of str to str, optional
         Goes into the file of weights; None: an untrained network, whose weights have no
         file of their own.
+    tokens : bool
+        Whether it reads tokens, whole numbers.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def export(
         write_atomically(folder / WEIGHTS, lambda path: _write_bytes(path, weights))
         files["weights"] = WEIGHTS
     # Two images, for torch takes a size of 1 as fixed.
-    images = torch.zeros(2, *shape)
+    images = torch.zeros(2, *shape, dtype=torch.int64 if tokens else torch.float32)
     batch = {0: torch.export.Dim("batch")}
     program = torch.export.export(plain, (images,), dynamic_shapes=(batch,))
     write_atomically(folder / PROGRAM, lambda path: _save_program(program, path))
@@ -147,7 +151,7 @@ class Built:
 
     network: nn.Module
     architecture: Architecture
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     skeleton: Mapping[str, Any]
 
@@ -166,7 +170,7 @@ class Built:
 def build(
     space: SearchSpace,
     architecture: Architecture,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     classes: int,
     skeleton: Mapping[str, Any],
 ) -> Built:
@@ -187,13 +191,13 @@ def build_carded(space: SearchSpace, card: Mapping[str, Any], folder: Path) -> B
     """
     try:
         text, classes, skeleton = card["architecture"], card["classes"], dict(card["skeleton"])
-        channels, height, width = card["shape"]
-        for name, number in (("classes", classes), *(("shape", size) for size in card["shape"])):
+        shape = tuple(card["shape"])
+        for name, number in (("classes", classes), *(("shape", size) for size in shape)):
             check_whole(name, number, most=MOST_AT_ONCE)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / CARD} is damaged ({error})") from error
     try:
-        return build(space, space.architecture(text), (channels, height, width), classes, skeleton)
+        return build(space, space.architecture(text), shape, classes, skeleton)
     except InputError as error:
         raise InputError(f"{folder / CARD} is not of the space {space.name!r}: {error}") from error
 

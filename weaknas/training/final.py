@@ -14,9 +14,9 @@ import torch
 from weaknas.errors import InputError, optional_import
 from weaknas.files import lock, plain, prepare_folder, write_atomically, write_json
 from weaknas.spaces import ArchitectureLike, SearchSpace
-from weaknas.training.card import write_card
+from weaknas.training.card import key_of, write_card
 from weaknas.training.checkpoints import Checkpoint
-from weaknas.training.data import Dataset
+from weaknas.training.data import Dataset, check_inputs
 from weaknas.training.devices import choose_precision
 from weaknas.training.distributed import is_first_process, workers
 from weaknas.training.export import CARD, export, read_card
@@ -75,6 +75,7 @@ def train_final(
         training diverges.
     """
     data = dataset.merged() if include_validation else dataset
+    check_inputs(space, dataset)
     chosen = space.architecture(architecture)
     identity = plain(
         {
@@ -118,7 +119,8 @@ def train_final(
             )
         facts = identity | {
             "label": label or space.name,
-            "validation_accuracy": None if include_validation else training.accuracy,
+            "metric": training.metric,
+            key_of("validation", training.metric): None if include_validation else training.value,
             "processes": team.count,
         }
         if team.is_first:
@@ -147,15 +149,21 @@ def _read_done(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
 def _measure(training: Training, trainer: Trainer) -> dict[str, Any]:
     data, device, protocol = trainer.dataset, trainer.device, trainer.protocol
     test = Examination(
-        data.test, data, device, precision=protocol.precision, loaders=trainer.loaders
+        data.test,
+        data,
+        device,
+        metric=protocol.metric,
+        precision=protocol.precision,
+        loaders=trainer.loaders,
     )
     precision = str(choose_precision(protocol.precision, device)).removeprefix("torch.")
     return {
-        "test_accuracy": test.accuracy(training.network),
+        key_of("test", training.metric): test.value(training.network),
         "loss": training.losses[-1],
         "curve": training.curve,
         "epochs": len(training.losses),
-        **costs(training.network, data.shape, device, trainer.threads),
+        **costs(training.network, data.shape, device, trainer.threads, tokens=data.has_tokens),
+        **({} if data.task == "classification" else {"task": data.task}),
         "seconds": sum(training.seconds),
         "device": _name_of(device),
         "precision": precision,
@@ -176,8 +184,8 @@ def _measure(training: Training, trainer: Trainer) -> dict[str, Any]:
 
 def _write(training: Training, facts: dict[str, Any], output: Path) -> None:
     named = {name: str(facts[name]) for name in ("space", "architecture", "dataset")}
-    shape = facts["shape"]
-    files = export(training.network, (shape[0], shape[1], shape[2]), output, named)
+    tokens = facts.get("task") == "language"
+    files = export(training.network, tuple(facts["shape"]), output, named, tokens=tokens)
     facts["files"] = files
     text = write_card(facts)
     write_atomically(output / "README.md", lambda path: _write_text(path, text))

@@ -141,7 +141,7 @@ def measure_networks(
     repeats: int = 20,
     threads: int | None = None,
     classes: int = 10,
-    shape: tuple[int, int, int] = (3, 32, 32),
+    shape: tuple[int, ...] = (3, 32, 32),
     keep: Callable[[Timings], None] | None = None,
 ) -> Timings:
     """Measure whole networks on this device, each in several rounds over all of them.
@@ -194,9 +194,9 @@ def measure_networks(
 def _images(
     space: SearchSpace,
     genotype: npt.NDArray[np.integer],
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     classes: int,
-) -> tuple[tuple[int, int, int], int]:
+) -> tuple[tuple[int, ...], int]:
     if not isinstance(space, KnowsImages):
         return shape, classes
     size = int(space.decode(genotype)["r"][0])

@@ -10,29 +10,33 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from weaknas.training.batches import evaluation_parts
 from weaknas.training.data import Dataset, Split
 from weaknas.training.devices import arithmetic, autocast, choose_precision
 from weaknas.training.distributed import ALONE, Workers
+from weaknas.training.metrics import ACCURACY, MeanMetric, Metric, get_metric
 from weaknas.training.sources import open_source
-from weaknas.training.transforms import Normalize
+from weaknas.training.transforms import make_normalization
 
 _BATCH = 512
+_TOKENS = 4096  # of a batch of a text: a number for each type of the vocabulary is kept of each
 
 
 class Examination:
-    """The images of a split, to count how many a network classifies correctly.
+    """The images or samples of a split, to measure how well a network does on them.
 
     Parameters
     ----------
-    split : Images or ImageFiles
+    split : Images, ImageFiles or Samples
         E.g. ``dataset.test``.
     dataset : Dataset
-        It normalises the images.
+        It normalises the inputs.
     device : torch.device
+    metric : str, Metric, MeanMetric or callable
+        See `weaknas.training.metrics.get_metric`; default: that of the task.
     precision : str
         As in `Protocol`.
     loaders : int, optional
@@ -45,37 +49,63 @@ class Examination:
         dataset: Dataset,
         device: torch.device,
         *,
+        metric: object = "auto",
         precision: str = "auto",
         loaders: int | None = None,
     ) -> None:
         self._count = len(split)
+        self.metric = get_metric(metric, dataset.task)
         self._source = open_source(split, device, loaders=loaders)
-        self._normalize = Normalize(dataset.mean, dataset.std)
+        self._normalize = make_normalization(dataset)
         self._device, self._dtype = device, choose_precision(precision, device)
+        self._batch = _TOKENS // dataset.shape[0] + 1 if dataset.has_tokens else _BATCH
 
-    def accuracy(self, network: nn.Module, workers: Workers = ALONE) -> float:
-        """Return the fraction of images that are classified correctly.
+    def value(self, network: nn.Module, workers: Workers = ALONE) -> float:
+        """Return the value of the metric; NaN where outputs of the network are no numbers.
 
         Parameters
         ----------
         network : Module
             On the device.
         workers : Workers
-            Each process takes a share of the images.
+            Each process takes a share of the inputs, unless the metric needs all at once.
         """
-        correct = torch.zeros((), dtype=torch.int64, device=self._device)
-        parts = evaluation_parts(self._count, _BATCH, workers)
+        if isinstance(self.metric, Metric):
+            return self._at_once(self.metric, network)
+        return self._mean(self.metric, network, workers)
+
+    def accuracy(self, network: nn.Module, workers: Workers = ALONE) -> float:
+        """Return the fraction of labels that have the largest output, whatever the metric is."""
+        return self._mean(ACCURACY, network, workers)
+
+    def _mean(self, metric: MeanMetric, network: nn.Module, workers: Workers) -> float:
+        totals = [metric.totals(*batch) for batch in self._outputs(network, workers)]
+        total, count = workers.total(torch.stack(totals).sum(0)).tolist()
+        return metric.finish(total, count)
+
+    def _at_once(self, metric: Metric, network: nn.Module) -> float:
+        """Return the value of a metric that is no mean: each process looks at everything."""
+        found = [
+            (labels, outputs.float() if labels.is_floating_point() else outputs.float().softmax(1))
+            for labels, outputs in self._outputs(network, ALONE)
+        ]
+        labels, outputs = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+        return metric.value(labels, outputs)
+
+    def _outputs(self, network: nn.Module, workers: Workers) -> Iterator[tuple[Tensor, Tensor]]:
+        parts = evaluation_parts(self._count, self._batch, workers)
         with evaluating(network), autocast(self._device, self._dtype):
-            for pixels, labels in self._source.batches(parts, np.random.default_rng(0)):
-                correct += (network(self._normalize(pixels)).argmax(1) == labels).sum()
-        return int(workers.total(correct).item()) / self._count
+            for inputs, labels in self._source.batches(parts, np.random.default_rng(0)):
+                yield labels, network(self._normalize(inputs))
 
 
 def costs(
     network: nn.Module,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     device: torch.device,
     threads: int | None = None,
+    *,
+    tokens: bool = False,
 ) -> dict[str, float]:
     """Return ``params``, ``macs`` and the measured ``latency`` of one image, in seconds.
 
@@ -84,16 +114,18 @@ def costs(
     network : Module
         On the device.
     shape : tuple of int
-        Of an image.
+        Of an image or a sample.
     device : torch.device
     threads : int, optional
         Of the CPU while the time is measured; default: as torch is set.
+    tokens : bool
+        Whether it reads tokens, whole numbers.
     """
     with arithmetic(False, threads):
-        seconds = latency(network, shape, device)
+        seconds = latency(network, shape, device, tokens=tokens)
     return {
         "params": count_parameters(network),
-        "macs": count_macs(network, shape),
+        "macs": count_macs(network, shape, tokens=tokens),
         "latency": seconds,
     }
 
@@ -103,7 +135,7 @@ def count_parameters(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
-def count_macs(network: nn.Module, shape: tuple[int, int, int]) -> int:
+def count_macs(network: nn.Module, shape: tuple[int, ...], *, tokens: bool = False) -> int:
     """Return the multiply-adds of one image, counted by torch without computing them.
 
     Half of what ``torch.utils.flop_counter`` counts: convolutions and products of
@@ -111,32 +143,35 @@ def count_macs(network: nn.Module, shape: tuple[int, int, int]) -> int:
     """
     copied = copy.deepcopy(network).to("meta")
     with evaluating(copied), FlopCounterMode(display=False) as counter:
-        copied(torch.empty(1, *shape, device="meta"))
+        copied(torch.empty(1, *shape, dtype=_input_type(tokens), device="meta"))
     return int(counter.get_total_flops()) // 2
 
 
 def latency(
     network: nn.Module,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     device: torch.device,
     *,
     batch_size: int = 1,
     repeats: int = 20,
+    tokens: bool = False,
 ) -> float:
     """Return the median time in seconds that a batch takes, data on the device already."""
-    return float(np.median(times(network, shape, device, batch_size=batch_size, repeats=repeats)))
+    seconds = times(network, shape, device, batch_size=batch_size, repeats=repeats, tokens=tokens)
+    return float(np.median(seconds))
 
 
 def times(
     network: nn.Module,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     device: torch.device,
     *,
     batch_size: int = 1,
     repeats: int = 20,
+    tokens: bool = False,
 ) -> npt.NDArray[np.float64]:
     """Return the seconds of each of several batches, shape (repeats,), after five unmeasured."""
-    images = torch.zeros(batch_size, *shape, device=device)
+    images = torch.zeros(batch_size, *shape, dtype=_input_type(tokens), device=device)
     seconds = []
     with evaluating(network):
         for _ in range(repeats + 5):
@@ -146,6 +181,10 @@ def times(
             _synchronize(device)
             seconds.append(time.perf_counter() - begin)
     return np.array(seconds[5:])
+
+
+def _input_type(tokens: bool) -> torch.dtype:
+    return torch.int64 if tokens else torch.float32
 
 
 @contextmanager

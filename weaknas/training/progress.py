@@ -22,7 +22,7 @@ def report_epochs(epochs: int, prefix: str = "") -> Callable[[Training], None]:
     def report(training: Training) -> None:
         print(
             f"{prefix}epoch {len(training.losses)}/{epochs}, loss {training.losses[-1]:.4f},"
-            f" validation accuracy {training.accuracy:.4f}, {training.seconds[-1]:.1f} s",
+            f" validation {training.metric} {training.value:.4f}, {training.seconds[-1]:.1f} s",
             file=sys.stderr,
             flush=True,
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, runtime_checkable
+from typing import Protocol as Contract
 
+from weaknas.components import HasName
 from weaknas.errors import MOST_AT_ONCE, InputError, check_number, check_whole, unknown
+from weaknas.spaces import SearchSpace
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("cosine", "step", "constant")
@@ -15,12 +18,31 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POLICIES = ("none", "autoaugment", "randaugment", "trivialaugment")
 _SKELETON = "skeleton."
 _LARGEST = 1e38  # of numbers of 32 bits
+_ANYTHING = ("loss", "metric")
+_OF_IMAGES = (
+    "flip",
+    "crop",
+    "cutout",
+    "erasing",
+    "mixup",
+    "cutmix",
+    "auto_augment",
+)
 _ALLOWED = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
     "auto_augment": POLICIES,
 }
+
+
+@runtime_checkable
+class Named(Contract):
+    """What has a name of its own, e.g. a `weaknas.training.metrics.Metric`."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +122,13 @@ class Protocol:
     settings : mapping, optional
         Further settings of the space's skeleton, e.g. ``{"stem": "imagenet"}``; as options
         ``skeleton.stem=imagenet``. Kept as sorted pairs.
+    loss : str or callable
+        ``"cross-entropy"``, ``"mse"``, ``"mae"``, ``"huber"``, ``module:function``, or a function
+        of outputs and labels, tensors; ``"auto"`` is the mean squared error for a regression,
+        else cross-entropy.
+    metric : str or callable
+        What networks are compared by, see `weaknas.training.metrics.get_metric`; ``"auto"``
+        is accuracy, the mean squared error of a regression, perplexity of a text.
     channels_last, compile : bool
         Memory layout and torch.compile; both change speed and rounding only.
     deterministic : bool
@@ -140,6 +169,8 @@ class Protocol:
     drop_path: float = 0.0
     auxiliary: float = 0.0
     precision: str = "auto"
+    loss: str | Callable[..., Any] = "auto"
+    metric: str | Callable[..., Any] | Named = "auto"
     channels_last: bool = False
     compile: bool = False
     deterministic: bool = False
@@ -186,13 +217,33 @@ class Protocol:
 
     def describe(self) -> dict[str, Any]:
         """Return all switches as plain JSON types."""
-        switches = asdict(self)
+        switches = {field.name: vars(self)[field.name] for field in fields(self)}
         settings = dict(switches.pop("settings"))
+        # As they were before there was a choice: trainings of then go on.
+        for name in ("loss", "metric"):
+            value = switches.pop(name)
+            if value != "auto":
+                switches[name] = value if isinstance(value, str) else _name(value)
         return switches | ({"settings": settings} if settings else {})
+
+    def image_switches(self) -> list[str]:
+        """Return the switches that are on and make sense for images alone."""
+        plain = Protocol()
+        return [name for name in _OF_IMAGES if vars(self)[name] != vars(plain)[name]]
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, Named):
+        return value.name
+    return (value if isinstance(value, HasName) else type(value)).__qualname__
 
 
 def _check(name: str, kind: str, value: Any) -> None:
     if name == "settings":
+        return
+    if name in _ANYTHING:
+        if not (isinstance(value, str | Named) or callable(value)):
+            raise InputError(f"{name} must be a name or a function, not {value!r}")
         return
     if name in _ALLOWED:
         if value not in _ALLOWED[name]:
@@ -239,10 +290,27 @@ PRESETS: Mapping[str, Protocol] = MappingProxyType(
             drop_path=0.2,
             auxiliary=0.4,
         ),
+        # Seconds to a minute on one core for a text of 100,000 tokens.
+        "text": Protocol(
+            epochs=8,
+            settings={"width": 64},
+            batch_size=32,
+            optimizer="adamw",
+            learning_rate=4e-3,
+            weight_decay=0.01,
+            decay_all=False,
+            warmup=0.5,
+            gradient_clipping=1.0,
+        ),
         # Seconds on one core for small images; told apart are good and bad cells.
         "small": Protocol(epochs=8, channels=6, cells=1, batch_size=64, decay_all=False),
     }
 )
+
+
+def default_protocol(space: SearchSpace) -> str:
+    """Return the name of the protocol of networks of a space unless one is named."""
+    return "text" if space.reads == "tokens" else "small"
 
 
 def get_protocol(name: str = "small", **options: Any) -> Protocol:

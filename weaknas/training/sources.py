@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from weaknas.training.batches import Rows, Source
-from weaknas.training.data import ImageFiles, Images, Split
+from weaknas.training.data import ImageFiles, Images, Samples, Split
 from weaknas.training.file_batches import FromFiles
 
 
 class OnDevice:
-    """All images on the device, where they are gathered: fastest, for small images."""
+    """All images or samples on the device, where they are gathered: fastest, for small ones."""
 
-    def __init__(self, split: Images, device: torch.device) -> None:
-        self._pixels = torch.from_numpy(np.ascontiguousarray(split.pixels)).to(device)
+    def __init__(self, split: Images | Samples, device: torch.device) -> None:
+        self._inputs = torch.from_numpy(np.ascontiguousarray(split.inputs)).to(device)
         self._labels = torch.from_numpy(split.labels).to(device)
 
     def batches(
@@ -25,16 +25,16 @@ class OnDevice:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Gather each part."""
         for part in parts:
-            rows = torch.from_numpy(part).to(self._pixels.device)
-            yield self._pixels[rows], self._labels[rows]
+            rows = torch.from_numpy(part).to(self._inputs.device)
+            yield self._inputs[rows], self._labels[rows]
 
 
 def open_source(split: Split, device: torch.device, *, loaders: int | None = None) -> Source:
-    """Return where the images of a split come from, as they are; of files the middle.
+    """Return where the inputs of a split come from, as they are; of image files the middle.
 
     Parameters
     ----------
-    split : Images or ImageFiles
+    split : Images, ImageFiles or Samples
     device : torch.device
     loaders : int, optional
         Processes that decode files; default: one a core, at most 8.

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from weaknas.errors import InputError
@@ -23,12 +22,13 @@ from weaknas.training.data import Dataset
 from weaknas.training.descent import Descent
 from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
 from weaknas.training.distributed import Workers, workers
+from weaknas.training.losses import make_loss
 from weaknas.training.measure import Examination
 from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol
 from weaknas.training.transforms import open_training
 
-#: Validation accuracies so far, one an epoch, to whether training ends now.
+#: Scores on the validation split so far, one an epoch, to whether training ends now.
 Stop: TypeAlias = Callable[[list[float]], bool]
 
 # Modules draw from the global generator of torch, which the threads of a process share.
@@ -44,13 +44,16 @@ class Training:
     network : Module
         On the device, with the weights of the last epoch, or their running average.
     curve : list of float
-        Accuracy, a fraction, on the validation split after each epoch.
+        The metric on the validation split after each epoch; accuracy is a fraction.
     losses : list of float
         Mean training loss of each epoch.
     seconds : list of float
         Of each epoch, its evaluation included.
     status : str
-        ``"ok"``; ``"stopped"`` by the caller; ``"diverged"``: the loss is no number.
+        ``"ok"``; ``"stopped"`` by the caller; ``"diverged"``: the loss is no number, or what
+        is measured is none.
+    metric : str
+        What it is called.
     """
 
     network: nn.Module
@@ -58,10 +61,11 @@ class Training:
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     status: str = "ok"
+    metric: str = "accuracy"
 
     @property
-    def accuracy(self) -> float:
-        """Validation accuracy after the last epoch; NaN where there is none."""
+    def value(self) -> float:
+        """What the last epoch brought on the validation split; NaN where there is nothing."""
         return self.curve[-1] if self.curve and self.status != "diverged" else math.nan
 
 
@@ -126,7 +130,8 @@ class Trainer:
             End after the epoch of this number, of a schedule that is as long as the
             protocol says; default: the whole.
         stop : callable, optional
-            Is given the learning curve after each epoch and ends the training by True.
+            Is given the scores after each epoch, larger being better, and ends the training
+            by True; the score of accuracy is accuracy.
         progress : callable, optional
             Is called with what there is after each epoch.
         """
@@ -156,9 +161,11 @@ class _State:
             data.validation,
             data,
             self.device,
+            metric=self.protocol.metric,
             precision=self.protocol.precision,
             loaders=trainer.loaders,
         )
+        self.loss = make_loss(self.protocol, data.task)
         self._build()
         if trainer.checkpoint is not None:
             saved = trainer.checkpoint.load()
@@ -188,7 +195,7 @@ class _State:
         self.average = (
             AveragedModel(network, multi_avg_fn=average, use_buffers=True) if protocol.ema else None
         )
-        self.training = Training(network)
+        self.training = Training(network, metric=self.examination.metric.name)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -209,8 +216,11 @@ class _State:
             training.status = "diverged"
         else:
             self.team.share_statistics(self.evaluated)
-            training.curve.append(self.examination.accuracy(self.evaluated, self.team))
-        wanted = stop is not None and training.status == "ok" and stop(list(training.curve))
+            training.curve.append(self.examination.value(self.evaluated, self.team))
+            if not math.isfinite(training.curve[-1]):
+                training.status = "diverged"
+        scores = map(self.examination.metric.score, training.curve)
+        wanted = stop is not None and training.status == "ok" and stop(list(scores))
         if self.team.agree(wanted, self.device):
             training.status = "stopped"
         training.seconds.append(time.perf_counter() - begin)
@@ -248,15 +258,13 @@ class _State:
         return float(seen[0] / seen[1])
 
     def _loss(self, outputs: Tensor | tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
-        smoothing, weight = self.protocol.label_smoothing, self.protocol.auxiliary
+        weight = self.protocol.auxiliary
         if isinstance(outputs, Tensor):
             if weight:
                 raise InputError("the protocol has auxiliary, but the network has no such head")
-            return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+            return self.loss(outputs, targets)
         logits, others = outputs
-        loss = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
-        extra = functional.cross_entropy(others, targets, label_smoothing=smoothing)
-        return loss + weight * extra
+        return self.loss(logits, targets) + weight * self.loss(others, targets)
 
     # -- what is kept on the disk ---------------------------------------------------------
 

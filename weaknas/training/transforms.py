@@ -15,20 +15,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weaknas.errors import optional_import
+from weaknas.errors import InputError, optional_import
 from weaknas.training.batches import Source, send
-from weaknas.training.data import Dataset, ImageFiles
+from weaknas.training.data import Dataset, ImageFiles, Samples
 from weaknas.training.file_batches import FromFiles
 from weaknas.training.protocol import Protocol
 from weaknas.training.sources import OnDevice
 
 Rng: TypeAlias = np.random.Generator
+#: Inputs as a split has them to those of a network.
+Normalization: TypeAlias = Callable[[Tensor], Tensor]
 
 
 def open_training(
     dataset: Dataset, device: torch.device, protocol: Protocol, loaders: int | None = None
-) -> tuple[Source, Augment]:
-    """Return where a training's images come from, and what augments them.
+) -> tuple[Source, Augment | Plain]:
+    """Return where a training's images or samples come from, and what makes batches of them.
 
     A policy works on one image at a time. Of files the processes that decode them do
     that too: it would hold up a GPU.
@@ -46,14 +48,36 @@ def open_training(
     MissingDependencyError
         When the images are files and Pillow is not installed, or torchvision is not and
         there is a policy.
+    InputError
+        When the protocol augments images and there are none.
     """
     split = dataset.train
+    if isinstance(split, Samples):
+        switches = protocol.image_switches()
+        if switches:
+            raise InputError(
+                f"{switches[0]} of the protocol is for images, which {dataset.name!r} has none of"
+            )
+        return OnDevice(split, device), Plain(make_normalization(dataset))
     if not isinstance(split, ImageFiles):
         return OnDevice(split, device), Augment(protocol, dataset.mean, dataset.std)
     policy = make_policy(protocol.auto_augment)
     source = FromFiles(split, device, loaders, augmented=True, policy=policy)
     others = replace(protocol, auto_augment="none")
     return source, Augment(others, dataset.mean, dataset.std)
+
+
+class Plain:
+    """Samples to what a network is given, nothing changed at random."""
+
+    def __init__(self, normalize: Normalization) -> None:
+        self._normalize = normalize
+
+    def batch(
+        self, inputs: Tensor, labels: Tensor, classes: int, rng: Rng
+    ) -> tuple[Tensor, Tensor]:
+        """Return inputs and labels of a step."""
+        return self._normalize(inputs), labels
 
 
 class Augment:
@@ -111,12 +135,38 @@ class Augment:
         return images, targets
 
 
-class Normalize:
-    """Bytes to numbers with mean 0 and deviation 1."""
+def make_normalization(dataset: Dataset) -> Normalization:
+    """Return what makes of a split's inputs those of a network; tokens stay as they are."""
+    if dataset.has_tokens:
+        return _unchanged
+    if isinstance(dataset.train, Samples):
+        return Normalize(dataset.mean, dataset.std, 1, len(dataset.shape) - 1)
+    return Normalize(dataset.mean, dataset.std)
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        self._mean = torch.tensor(mean).view(-1, 1, 1) * 255
-        self._scale = 1 / (torch.tensor(std).view(-1, 1, 1) * 255)
+
+def _unchanged(tokens: Tensor) -> Tensor:
+    return tokens
+
+
+class Normalize:
+    """Bytes, or other numbers, to numbers with mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    mean, std : sequence of float
+        Of each channel.
+    scale : float
+        What `mean` and `std` are fractions of.
+    axes : int
+        How many follow that of the channels.
+    """
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], scale: float = 255, axes: int = 2
+    ) -> None:
+        shape = (-1, *[1] * axes)
+        self._mean = torch.tensor(mean).view(shape) * scale
+        self._scale = 1 / (torch.tensor(std).view(shape) * scale)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Return the numbers of a batch of bytes, as float32."""

@@ -3,6 +3,9 @@
 Whatever a data set has no official split for is held out of its training images, each
 class alike, by a rule that is the same for ever (`stratified`). The test split is for
 one number at the end. One file a data set; imports nothing else of training.
+
+Beside images there are texts, cut into windows of tokens, and samples of numbers with classes
+or values, `Samples`.
 """
 
 from __future__ import annotations
@@ -14,20 +17,35 @@ from typing import Any
 
 from weaknas import registry
 from weaknas.errors import InputError, check_whole, unknown
-from weaknas.training.data._base import Dataset, ImageFiles, Images, Split, from_arrays, stratified
+from weaknas.spaces import SearchSpace
+from weaknas.training.data._base import (
+    Dataset,
+    ImageFiles,
+    Images,
+    Split,
+    from_arrays,
+    representative,
+    stratified,
+)
+from weaknas.training.data._samples import IGNORED, TASKS, Samples, windows
 
 #: Names that `load_dataset` knows, beside those of plug-ins and ``module:function``.
 DATASETS = registry.DATASETS.builtin
 
 __all__ = [
     "DATASETS",
+    "IGNORED",
+    "TASKS",
     "Dataset",
     "ImageFiles",
     "Images",
+    "Samples",
     "Split",
     "from_arrays",
     "load_dataset",
+    "representative",
     "stratified",
+    "windows",
 ]
 
 
@@ -49,6 +67,27 @@ def check_dataset(dataset: object) -> str | Dataset:
     if dataset not in DATASETS:
         _reader(dataset)
     return dataset
+
+
+def check_inputs(space: SearchSpace, dataset: Dataset) -> None:
+    """Refuse a data set that the networks of a space cannot read.
+
+    Raises
+    ------
+    InputError
+        When one has tokens and the other reads none.
+    """
+    wants_tokens = space.reads == "tokens"
+    if wants_tokens and not dataset.has_tokens:
+        raise InputError(
+            f"the networks of {space.name!r} read tokens, which {dataset.name!r} has none of;"
+            " data sets that have: pydoc, pydoc-characters, text, text-characters"
+        )
+    if dataset.has_tokens and space.reads == "images":
+        raise InputError(
+            f"the networks of {space.name!r} read images, and {dataset.name!r} is a text; spaces"
+            " for it: recurrent, transformer"
+        )
 
 
 def load_dataset(

@@ -35,7 +35,7 @@ def to_pixels(value: Any) -> Pixels:
     InputError
         When it is no such array, or could be meant in two ways.
     """
-    array = _channels_first(_to_array("pixels", value))
+    array = _channels_first(to_array("pixels", value))
     if array.dtype == np.uint8:
         return array
     low, high = (array.min(), array.max()) if array.size else (0, 0)
@@ -63,7 +63,7 @@ def to_labels(value: Any) -> Labels:
     InputError
         When it is no such array, or a number is below 0.
     """
-    array = _to_array("labels", value)
+    array = to_array("labels", value)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
@@ -88,7 +88,7 @@ def check_pairs(images: int, labels: int) -> None:
         raise InputError(f"{images} images have {labels} labels, where each has one")
 
 
-def _to_array(what: str, value: Any) -> npt.NDArray[Any]:
+def to_array(what: str, value: Any) -> npt.NDArray[Any]:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -12,8 +12,9 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_whole
+from weaknas.errors import InputError, check_whole, unknown
 from weaknas.training.data._arrays import Labels, Pixels, check_pairs, to_labels, to_pixels
+from weaknas.training.data._samples import TASKS, Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,11 @@ class Images:
         object.__setattr__(self, "pixels", to_pixels(self.pixels))
         object.__setattr__(self, "labels", to_labels(self.labels))
         check_pairs(len(self.pixels), len(self.labels))
+
+    @property
+    def inputs(self) -> Pixels:
+        """What a network is given, before it is normalised: the pixels."""
+        return self.pixels
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -125,12 +131,12 @@ class ImageFiles:
         return digest.hexdigest()
 
 
-Split: TypeAlias = Images | ImageFiles
+Split: TypeAlias = Images | ImageFiles | Samples
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with labels in three splits.
+    """Images with labels, or other samples, in three splits.
 
     A search trains on `train` and compares on `validation`. `test` is for one number
     at the end, of the network that was chosen.
@@ -138,17 +144,23 @@ class Dataset:
     Parameters
     ----------
     name : str
-    train, validation, test : Images or ImageFiles
+    train, validation, test : Images, ImageFiles or Samples
     class_names : tuple of str
+        Of a regression the names of the values, of texts the types of the vocabulary.
     shape : tuple of int
-        Channels, height and width.
+        Channels, height and width of an image; the shape of a sample.
     mean, std : tuple of float
-        A channel each, of pixels between 0 and 1 of the training images.
+        A channel each, of pixels between 0 and 1 of the training images; of samples for
+        each place of their first axis; of tokens none.
+    task : {"classification", "regression", "language"}
+        What is asked of a network.
+    about : mapping
+        Of where the data come from, as plain JSON types; kept with all results.
 
     Raises
     ------
     InputError
-        When a split has no images, or images of another shape or without a class.
+        When a split is empty, or has images of another shape or without a class.
     """
 
     name: str
@@ -156,31 +168,42 @@ class Dataset:
     validation: Split
     test: Split
     class_names: tuple[str, ...]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    task: str = "classification"
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise unknown("task", self.task, TASKS)
         splits = {"training": self.train, "validation": self.validation, "test": self.test}
         for name, split in splits.items():
-            _check_split(f"{self.name}: the {name} split", split, len(self.class_names))
+            what = f"{self.name}: the {name} split"
+            _check_split(what, split, len(self.class_names), self.task)
             if split.shape != self.shape:
                 raise InputError(
-                    f"{self.name}: the {name} split has images of shape {split.shape}, where"
-                    f" {self.shape} is expected"
+                    f"{what} has {_noun(split)} of shape {split.shape}, where {self.shape} is"
+                    " expected"
                 )
+        channels = 0 if self.has_tokens else self.shape[0]
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != self.shape[0] or not np.isfinite(values).all():
+            if len(values) != channels or not np.isfinite(values).all():
                 raise InputError(
                     f"{self.name}: {name} is {values}, where a number for each of"
-                    f" {self.shape[0]} channels is expected"
+                    f" {channels} channels is expected"
                 )
-        if min(self.std) <= 0:
+        if min(self.std, default=1) <= 0:
             raise InputError(f"{self.name}: std must be above 0, not {self.std}")
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether networks read tokens, whole numbers, rather than images or numbers."""
+        return self.task == "language"
+
+    @property
     def classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, of the values of a regression, or of the types of a text."""
         return len(self.class_names)
 
     def merged(self) -> Dataset:
@@ -192,7 +215,7 @@ class Dataset:
         return replace(self, train=self.train.joined(self.validation))  # type: ignore[arg-type]
 
     def part(self, fraction: float) -> Dataset:
-        """Return the data set with a fraction of the training images, each class alike.
+        """Return the data set with a fraction of the training split, each class alike.
 
         Smaller parts lie within larger ones.
 
@@ -206,7 +229,7 @@ class Dataset:
         if fraction == 1:
             return self
         count = max(1, round(fraction * len(self.train)))
-        return replace(self, train=self.train.take(np.sort(stratified(self.train.labels)[:count])))
+        return replace(self, train=self.train.take(np.sort(representative(self.train)[:count])))
 
     def describe(self) -> dict[str, Any]:
         """Return what distinguishes this data set from another, as plain JSON types."""
@@ -217,25 +240,28 @@ class Dataset:
             "shape": list(self.shape),
             **{name: len(split) for name, split in splits.items()},
             "checksum": self.train.checksum + self.validation.checksum,
+            **({} if self.task == "classification" else {"task": self.task}),
+            **({"about": dict(self.about)} if self.about else {}),
         }
 
 
 def from_arrays(
     name: str,
-    train: Images,
-    test: Images,
+    train: Images | Samples,
+    test: Images | Samples,
     class_names: Sequence[str],
-    validation: int | Images,
+    validation: int | Images | Samples,
 ) -> Dataset:
-    """Return a data set of images in memory.
+    """Return a data set of images or other samples in memory.
 
     Parameters
     ----------
     name : str
-    train, test : Images
+    train, test : Images or Samples
     class_names : sequence of str
-    validation : int or Images
-        A number of images is held out of the training images, each class alike.
+        Of a regression the names of the values, of texts the types of the vocabulary.
+    validation : int, Images or Samples
+        A number of images or samples is held out of the training split, each class alike.
 
     Raises
     ------
@@ -245,29 +271,48 @@ def from_arrays(
     """
     if isinstance(class_names, str) or not isinstance(class_names, Iterable):
         raise InputError(f"class_names are a text for each class, not {class_names!r}")
-    if not isinstance(train, Images):
-        raise InputError(f"the training split is Images(pixels, labels), not {_kind(train)}")
+    if not isinstance(train, Images | Samples):
+        raise InputError(
+            "the training split is Images(pixels, labels) or Samples(inputs, labels), not"
+            f" {_kind(train)}"
+        )
     names = tuple(map(str, class_names))
-    if not isinstance(validation, Images):
+    task = train.task if isinstance(train, Samples) else "classification"
+    if not isinstance(validation, Images | Samples):
         check_whole("validation", validation)
-        _check_split(f"{name}: the training split", train, len(names))
-        rest, held = hold_out(train.labels, validation)
+        _check_split(f"{name}: the training split", train, len(names), task)
+        rest, held = _hold_out(representative(train), validation, _noun(train))
         train, validation = train.take(rest), train.take(held)
-    _check_split(f"{name}: the training split", train, len(names))
-    mean, std = _moments(train.pixels)
-    return Dataset(name, train, validation, test, names, train.shape, mean, std)
+    _check_split(f"{name}: the training split", train, len(names), task)
+    mean, std = _moments(train.pixels) if isinstance(train, Images) else _moments_of(train)
+    return Dataset(name, train, validation, test, names, train.shape, mean, std, task)
 
 
-def _check_split(what: str, split: Split, classes: int) -> None:
-    if not isinstance(split, Images | ImageFiles):
-        raise InputError(f"{what} is Images(pixels, labels), not {_kind(split)}")
+def _check_split(what: str, split: Split, classes: int, task: str) -> None:
+    if not isinstance(split, Images | ImageFiles | Samples):
+        raise InputError(
+            f"{what} is Images(pixels, labels) or Samples(inputs, labels), not {_kind(split)}"
+        )
     if not len(split):
-        raise InputError(f"{what} has no images")
-    highest = int(split.labels.max())
+        raise InputError(f"{what} has no {_noun(split)}")
+    asked = split.task if isinstance(split, Samples) else "classification"
+    if asked != task:
+        raise InputError(f"{what} asks for {asked}, where the data set is for {task}")
+    if task == "regression":
+        if split.labels.shape[1] != classes:
+            raise InputError(
+                f"{what} has {split.labels.shape[1]} value(s) a sample, where {classes} are named"
+            )
+        return
+    highest = split.outputs - 1 if isinstance(split, Samples) else int(split.labels.max())
     if highest >= classes:
         raise InputError(
             f"{what}: the label {highest} is not among the {classes} classes, 0 to {classes - 1}"
         )
+
+
+def _noun(split: Split) -> str:
+    return "samples" if isinstance(split, Samples) else "images"
 
 
 def _kind(value: object) -> str:
@@ -282,15 +327,30 @@ def hold_out(labels: Labels, count: int) -> tuple[npt.NDArray[np.int64], npt.NDA
     InputError
         When nothing would be held out or nothing would stay.
     """
-    if not 0 < count < len(labels):
+    return _hold_out(stratified(labels), count, "images")
+
+
+def _hold_out(
+    order: npt.NDArray[np.int64], count: int, noun: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    if not 0 < count < len(order):
         raise InputError(
-            f"{count} validation images cannot be held out of {len(labels)} training images"
+            f"{count} validation {noun} cannot be held out of {len(order)} training {noun}"
         )
-    order = stratified(labels)
     return np.sort(order[count:]), np.sort(order[:count])
 
 
-def stratified(labels: Labels) -> npt.NDArray[np.int64]:
+def representative(split: Split) -> npt.NDArray[np.int64]:
+    """Return an order of the rows of which every beginning has the classes in proportion.
+
+    Where there are no classes it is a random one, the same for ever.
+    """
+    if isinstance(split, Samples) and split.task != "classification":
+        return stratified(np.zeros(len(split), dtype=np.int64))
+    return stratified(split.labels)
+
+
+def stratified(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return an order of the rows of which every beginning has the classes in proportion.
 
     Within a class the order is that of a hash of the row (the finalizer of SplitMix64,
@@ -320,3 +380,14 @@ def _moments(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
         means.append(mean)
         deviations.append(variance**0.5 or 1.0)
     return tuple(means), tuple(deviations)
+
+
+def _moments_of(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each place of the first axis of samples; of tokens none."""
+    if samples.task == "language":
+        return (), ()
+    axes = (0, *range(2, samples.inputs.ndim))
+    mean = samples.inputs.mean(axis=axes, dtype=np.float64)
+    std = samples.inputs.std(axis=axes, dtype=np.float64)
+    std[std == 0] = 1.0
+    return tuple(mean.tolist()), tuple(std.tolist())

@@ -47,7 +47,7 @@ _ALLOW: AllowList = {
 
 
 def read_batch(
-    content: bytes, name: str, labels: Sequence[str], shape: tuple[int, int, int]
+    content: bytes, name: str, labels: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[Pixels, Labels]:
     """Read one batch without running anything that the pickle asks for.
 
