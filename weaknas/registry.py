@@ -147,6 +147,8 @@ SPACES = Registry(
         "nasbench101": "weaknas.spaces.nasbench101:NASBench101",
         "nasbench201": "weaknas.spaces.nasbench201:NASBench201",
         "nats-size": "weaknas.spaces.nats_size:NATSSize",
+        "recurrent": "weaknas.spaces.recurrent:Recurrent",
+        "transformer": "weaknas.spaces.transformer:Transformer",
     },
 )
 

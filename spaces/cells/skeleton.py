@@ -34,6 +34,13 @@ class Skeleton:
     shape: tuple[int, ...] = (3, 32, 32)
 
     def __post_init__(self) -> None:
+        self._check_shape()
+        for field in fields(self):
+            value = vars(self)[field.name]
+            if str(field.type).startswith("int") and not is_positive(value):
+                raise InputError(f"{field.name} is {value!r}, not a positive whole number")
+
+    def _check_shape(self) -> None:
         if not (
             isinstance(self.shape, tuple | list)
             and len(self.shape) == 3
@@ -43,10 +50,6 @@ class Skeleton:
                 f"the shape {self.shape!r} is not (channels, height, width), three positive"
                 " whole numbers"
             )
-        for field in fields(self):
-            value = vars(self)[field.name]
-            if str(field.type).startswith("int") and not is_positive(value):
-                raise InputError(f"{field.name} is {value!r}, not a positive whole number")
 
     @classmethod
     def read(cls, classes: int, shape: tuple[int, ...], options: Mapping[str, Any]) -> Self:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 #: Spaces of this package that have one.
-WITH_SUPERNETS = ("mobilenetv3", "nasbench201")
+WITH_SUPERNETS = ("mobilenetv3", "nasbench201", "recurrent")
 
 
 def build_supernet(space: SearchSpace, dataset: Dataset, **skeleton: Any) -> Module:
