@@ -15,7 +15,7 @@ from weaknas.spaces import Genotypes
 from weaknas.training.data import Dataset
 from weaknas.training.devices import autocast, choose_precision
 from weaknas.training.distributed import Workers
-from weaknas.training.metrics import MeanMetric, get_metric
+from weaknas.training.metrics import OWN, MeanMetric, get_metric
 from weaknas.training.protocol import Protocol
 from weaknas.training.sources import open_source
 from weaknas.training.transforms import make_normalization
@@ -56,8 +56,7 @@ class Judge:
         self._source = open_source(dataset.validation, device, loaders=loaders)
         self._normalize = make_normalization(dataset)
         metric = get_metric(protocol.metric, dataset.task)
-        fallback = get_metric("auto", dataset.task)
-        self._metric = metric if isinstance(metric, MeanMetric) else fallback
+        self._metric = metric if isinstance(metric, MeanMetric) else OWN[dataset.task]
         self._device, self._team = device, team
         self._dtype = choose_precision(protocol.precision, device)
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 #: Labels and outputs of a whole split to a number.
 Measure: TypeAlias = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
 
-#: The metric of each task unless something else is said.
-DEFAULTS = {"classification": "accuracy", "regression": "mse", "language": "perplexity"}
-
 
 @dataclass(frozen=True, eq=False)
 class Metric:
@@ -207,6 +204,9 @@ BALANCED_ACCURACY = Metric("balanced-accuracy", _balanced_accuracy, tasks=_CLASS
 F1 = Metric("f1", _f1, tasks=_CLASSES)
 AUC = Metric("auc", _auc, tasks=_CLASSES)
 
+#: The metric of each task unless something else is said.
+OWN = {"classification": ACCURACY, "regression": MSE, "language": PERPLEXITY}
+
 
 def get_metric(value: object = "auto", task: str = "classification") -> AnyMetric:
     """Return a metric for a task.
@@ -224,7 +224,7 @@ def get_metric(value: object = "auto", task: str = "classification") -> AnyMetri
     InputError
         When the name is unknown, or the metric is not for this task.
     """
-    name = DEFAULTS[task] if value == "auto" else value
+    name = OWN[task] if value == "auto" else value
     found: Any = name
     if isinstance(name, str):
         if registry.is_own(name):
@@ -242,7 +242,7 @@ def get_metric(value: object = "auto", task: str = "classification") -> AnyMetri
         called = found if isinstance(found, HasName) else type(found)
         found = Metric(called.__qualname__, found)
     if task not in found.tasks:
-        fitting = [other for other in DEFAULTS if other in found.tasks]
+        fitting = [other for other in OWN if other in found.tasks]
         raise InputError(
             f"the metric {found.name!r} is for {' and '.join(fitting)}, and the data set is for"
             f" {task}"
