@@ -109,8 +109,11 @@ def choose_rivals(
     """Choose what to train next among architectures whose scores are jointly normal.
 
     Top-two Thompson sampling (Russo 2020, algorithm 3): the best one of a draw of all
-    scores, or with a chance of one half the best one of a later draw that has another.
-    An architecture is so trained as often as it may be the best, and its closest rival.
+    scores, and the best one of a later draw that has another. Which of the two is trained
+    is information-directed (You et al., COLT 2023, arXiv:2205.12086): in proportion to
+    the variances of their scores, for a Gaussian the optimal share. An architecture is so
+    trained as often as it may be the best, and its closest rivals; one that is known well
+    is left to what it is compared with.
 
     Parameters
     ----------
@@ -124,14 +127,18 @@ def choose_rivals(
     Returns
     -------
     list of int
-        n indices, -1 where what was drawn cannot be trained or the best has no rival.
+        n indices, -1 where the best has no rival or what was chosen cannot be trained.
     """
     values, vectors = np.linalg.eigh(covariance)
+    variance = np.diag(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     draws = rng.standard_normal((n * _DRAWS, len(mean))) @ root.T
     chosen = []
     for winners in np.argmax(mean + draws, axis=1).reshape(n, _DRAWS):
-        others = winners[winners != winners[0]]
-        choice = winners[0] if rng.random() < 0.5 else others[0] if len(others) else -1
-        chosen.append(int(choice) if choice >= 0 and is_open[choice] else -1)
+        best, others = winners[0], winners[winners != winners[0]]
+        choice = -1
+        if len(others):
+            share = variance[best] / (variance[best] + variance[others[0]])
+            choice = int(best if rng.random() < share else others[0])
+        chosen.append(choice if choice >= 0 and is_open[choice] else -1)
     return chosen
