@@ -17,11 +17,11 @@ STRATEGIES = ("lstm-controller", "lstm-controller:reward=raw", "reinforce", "ran
 def main() -> None:
     """Run the comparison and write its table."""
     options = parser(__doc__ or "")
-    options.add_argument("--runs", type=int, default=10)
+    options.add_argument("--runs", type=int, default=5)
     options.add_argument("--budget", type=int, default=300)
     arguments = options.parse_args()
     if arguments.quick:
-        arguments.runs, arguments.budget = 2, 15
+        arguments.runs, arguments.budget = 2, 12
     summary, _ = run(
         arguments,
         "compare-controllers",
