@@ -21,7 +21,7 @@ def main() -> None:
     options.add_argument("--budget", type=int, default=300)
     arguments = options.parse_args()
     if arguments.quick:
-        arguments.runs, arguments.budget = 2, 12
+        arguments.runs, arguments.budget = 2, 6
     summary, _ = run(
         arguments,
         "compare-controllers",

@@ -70,7 +70,7 @@ class Study:
         if method == "enas":
             return ENAS(NASBench201(), seed=seed, lessons=self.lessons)
         # As published, and earlier where there are few epochs.
-        first = {"store_from": min(5, self.epochs // 4), "replay_from": min(10, self.epochs // 2)}
+        first = {"store_from": min(5, self.epochs // 2), "replay_from": min(10, self.epochs // 2)}
         return MemoryENAS(NASBench201(), seed=seed, lessons=self.lessons, **first)
 
     def _train(self, method: str, seed: int) -> SupernetTraining:
@@ -235,8 +235,8 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=200, help="of each controller")
     arguments = options.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.epochs = 1, 4
-        arguments.lessons, arguments.draws = 1, 20
+        arguments.seeds, arguments.epochs = 1, 2
+        arguments.lessons, arguments.draws = 1, 10
     name = "controllers-quick" if arguments.quick else "controllers"
     study = Study(arguments.work / name, arguments.epochs, arguments.lessons, arguments.draws)
     seeds = [arguments.seed + number for number in range(arguments.seeds)]

@@ -35,7 +35,6 @@ PUBLISHED = {
 SEEDS = (0, 1)
 #: Cells in each of the three stages.
 DEPTHS = {"shallow": 1, "deep": 2}
-_TABLE_CELLS = 300
 _RESAMPLES = 2000
 
 
@@ -95,10 +94,10 @@ def agreement(first: Floats, second: Floats) -> dict[str, Any]:
     }
 
 
-def table_agreement(cells: npt.NDArray[np.integer]) -> dict[str, Any]:
+def table_agreement(cells: npt.NDArray[np.integer], count: int) -> dict[str, Any]:
     """Return how two trainings of the table agree, of these cells and of many."""
     table = weaknas.get_benchmark("nasbench201", dataset=TABLE, labels="one-seed")
-    many = table.space.sample(_TABLE_CELLS, np.random.default_rng(0))
+    many = table.space.sample(count, np.random.default_rng(0))
 
     def scores(genotypes: npt.NDArray[np.integer], seed: int) -> Floats:
         architectures = table.space.architectures(genotypes)
@@ -106,7 +105,7 @@ def table_agreement(cells: npt.NDArray[np.integer]) -> dict[str, Any]:
 
     return {
         "these_cells": agreement(scores(cells, 0), scores(cells, 1)),
-        f"{_TABLE_CELLS}_random_cells": kendall_tau(scores(many, 0), scores(many, 1)),
+        f"{count}_random_cells": kendall_tau(scores(many, 0), scores(many, 1)),
     }
 
 
@@ -115,9 +114,10 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--cells", type=int, default=16)
     options.add_argument("--epochs", type=int, default=3)
+    options.add_argument("--table-cells", type=int, default=300, help="random ones, of the table")
     arguments = options.parse_args()
     if arguments.quick:
-        arguments.cells, arguments.epochs = 3, 1
+        arguments.cells, arguments.epochs, arguments.table_cells = 2, 1, 20
     name = "depth-and-seed-quick" if arguments.quick else "depth-and-seed"
     study = Study(arguments.work / name, arguments.epochs)
     space, cells = NASBench201(), draw(arguments.cells, arguments.seed)
@@ -147,7 +147,7 @@ def main() -> None:
             f"{label:18} tau {found['kendall_tau']:.2f} [{low:.2f}, {high:.2f}],"
             f" change {100 * found['mean_change']:.2f} points"
         )
-    result["table"] = table_agreement(cells)
+    result["table"] = table_agreement(cells, arguments.table_cells)
     print(f"table, two seeds: tau {result['table']['these_cells']['kendall_tau']:.2f}")
     for label, numbers in PUBLISHED.items():
         print(f"published, {label}: {numbers['text']} in the text, {numbers['files']} by its files")
