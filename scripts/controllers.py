@@ -127,7 +127,7 @@ def score(network: Any, genotypes: npt.NDArray[np.integer], seed: int) -> Floats
     whole = replace(DEFAULT, batch_size=len(data.validation))
     judge = Judge(data, torch.device("cpu"), whole, ALONE)
     rows, places = np.unique(genotypes, axis=0, return_inverse=True)
-    found = judge.accuracies(network, rows, np.random.default_rng(seed))
+    found = judge.scores(network, rows, np.random.default_rng(seed))
     return np.asarray(found[places.reshape(-1)])
 
 
