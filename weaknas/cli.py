@@ -65,6 +65,13 @@ _COMMANDS = {
         " same space, `--evaluator supernet:checkpoint=runs/supernet/supernet.pt` and perhaps"
         ' `--constraint "macs<=2e6"`',
     ),
+    "derive": (
+        "derive:derive",
+        "Choose an architecture out of a supernet of weighted sums.",
+        "`weaknas derive runs/darts/supernet.pt --by perturbation`, after"
+        " `weaknas train-supernet nasbench201 --method darts --network channels=8:cells=1"
+        " --alpha-rate 0.01 --output runs/darts`",
+    ),
     "export": (
         "export:export",
         "Write an architecture for timm, ONNX and torch.export.",

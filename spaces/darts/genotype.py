@@ -10,6 +10,8 @@ from weaknas.errors import InputError
 #: One cell: (operation, predecessor) of both inputs of each node, in order.
 Cell: TypeAlias = list[tuple[str, int]]
 
+#: Kinds of cells.
+CELLS = ("normal", "reduce")
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 _CONCATENATED = [2, 3, 4, 5]
 _LONGEST = 5000

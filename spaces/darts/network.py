@@ -22,10 +22,7 @@ class Cell(nn.Module):
 
     def __init__(self, pairs: Pairs, place: Place) -> None:
         super().__init__()
-        align = FactorizedReduction if place.after_reduction else _pointwise
-        self.preprocess = nn.ModuleList(
-            [align(place.before, place.channels), _pointwise(place.inputs, place.channels)]
-        )
+        self.preprocess = preprocessing(place)
         self.sources = [source for _, source in pairs]
         self.operations = nn.ModuleList(
             operation(name, place.channels, 2 if place.reduces and source < 2 else 1)
@@ -52,6 +49,14 @@ class Cell(nn.Module):
             if len(values) % 2 == 0:
                 states.append(values[-2] + value)
         return torch.cat(states[2:], dim=1)
+
+
+def preprocessing(place: Place) -> nn.ModuleList:
+    """Return the layers that bring both inputs of a cell to its channels and one size."""
+    align = FactorizedReduction if place.after_reduction else _pointwise
+    return nn.ModuleList(
+        [align(place.before, place.channels), _pointwise(place.inputs, place.channels)]
+    )
 
 
 def _pointwise(inputs: int, outputs: int) -> nn.Module:

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces._base import distinct
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.cells.space import CellSpace
 from weaknas.spaces.darts import counts
-from weaknas.spaces.darts.genotype import Cell, format_cells, parse_cells
+from weaknas.spaces.darts.genotype import CELLS, Cell, format_cells, parse_cells
 from weaknas.spaces.darts.skeleton import DARTSSkeleton
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.rows import Fingerprints, Genotypes
 
 if TYPE_CHECKING:
     from torch.nn import Module
+
+    from weaknas.spaces.darts.mixed import MixedCells
 
 #: Operations that a genotype can have, by the name of the set.
 OPERATIONS = {
@@ -49,7 +51,6 @@ OPERATIONS = {
         "sep_conv_7x7",
     ),
 }
-CELLS = ("normal", "reduce")
 _NODES = 4
 _SHAPE = (len(CELLS), _NODES, 2, 2)  # cell, node, input, (predecessor, operation)
 _SOURCES = _NODES + 2
@@ -329,6 +330,29 @@ class DARTS(CellSpace[DARTSSkeleton]):
 
         normal, reduction = self.to_cells(genotype)
         return Network(normal, reduction, skeleton)
+
+    def mixed_supernet(
+        self, *, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), **skeleton: Any
+    ) -> MixedCells:
+        """Return a network of all cells at once, whose edges are weighted sums, untrained.
+
+        Parameters
+        ----------
+        classes, shape, **skeleton
+            As for `network`; there is no auxiliary head.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        settings = self.skeleton.read(classes, shape, skeleton)
+        if settings.auxiliary:
+            raise InputError("auxiliary is true; mixed supernets have no auxiliary head")
+        optional_import("torch", "train")
+        from weaknas.spaces.darts.mixed import MixedCells
+
+        return MixedCells(self, self.operations, settings)
 
     def to_cells(self, genotype: npt.NDArray[np.integer]) -> list[Cell]:
         """Return (operation, predecessor) pairs of both cells of a genotype, shape (32,)."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from weaknas.errors import InputError
 from weaknas.files import read_csv
-from weaknas.spaces.darts.space import CELLS, DARTS
+from weaknas.spaces.darts.genotype import CELLS
+from weaknas.spaces.darts.space import DARTS
 from weaknas.spaces.files.tables import Columns
 
 _ACCURACIES = {"test_acc_best": "best_test_accuracy", "test_acc_epoch600": "test_accuracy"}

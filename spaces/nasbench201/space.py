@@ -19,6 +19,7 @@ from weaknas.spaces.rows import Genotypes
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from weaknas.spaces.nasbench201.mixed import MixedCells
     from weaknas.spaces.nasbench201.supernet import Supernet
 
 # Genotype columns after the inner nodes 1 and 2 have changed places; the edge
@@ -143,3 +144,24 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
         from weaknas.spaces.nasbench201.supernet import Supernet
 
         return Supernet(self, settings)
+
+    def mixed_supernet(
+        self, *, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), **skeleton: Any
+    ) -> MixedCells:
+        """Return a network of all cells at once, whose edges are weighted sums, untrained.
+
+        Parameters
+        ----------
+        classes, shape, **skeleton
+            As for `network`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used or torch is not installed.
+        """
+        settings = self.skeleton.read(classes, shape, skeleton)
+        optional_import("torch", "train")
+        from weaknas.spaces.nasbench201.mixed import MixedCells
+
+        return MixedCells(self, settings)

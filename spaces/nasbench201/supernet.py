@@ -85,9 +85,7 @@ class Supernet(nn.Module):
         with torch.device("meta"):
             network = Network(genotype, self.skeleton)
         shared = self.network.state_dict()
-        state = {
-            name: shared[_shared_name(name, genotype)].clone() for name in network.state_dict()
-        }
+        state = {name: shared[shared_name(name, genotype)].clone() for name in network.state_dict()}
         network.load_state_dict(state, assign=True)
         return network.train(self.training)
 
@@ -112,7 +110,7 @@ class Supernet(nn.Module):
         )
 
 
-def _shared_name(name: str, genotype: Sequence[int]) -> str:
+def shared_name(name: str, genotype: Sequence[int]) -> str:
     """Name in the shared network of what is called ``3.edges.1.1.weight`` in a single one."""
     layer, _, rest = name.partition(".edges.")
     if not rest:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from weaknas.commands._numbers import Count, Jobs, Seed
+from weaknas.commands._numbers import Count, Jobs, Positive, Seed
 from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
-from weaknas.errors import InputError, optional_import
+from weaknas.errors import InputError, optional_import, unknown
 from weaknas.files import lock, prepare_folder, write_json
 from weaknas.registry import get_space, get_strategy, parse_space
-from weaknas.supernets import SAMPLED
+from weaknas.supernets import METHODS, SAMPLED
+from weaknas.supernets.mixed import MIXED_METHODS
 from weaknas.training import load_dataset
 
 if TYPE_CHECKING:
     from weaknas.spaces import SearchSpace
+    from weaknas.supernets.mixed.trainer import MixedTrainer
     from weaknas.supernets.samplers import Sampler
-    from weaknas.supernets.trainer import SupernetTraining
+    from weaknas.supernets.trainer import SupernetTrainer, SupernetTraining
 
 
 @Parameter(name="*")
@@ -39,12 +41,15 @@ class Options:
     epochs: Count | None = None
     "Passes over the training images, of all phases together."
     method: str | None = None
-    "`sandwich`, `shrinking` or `single-path`; default: `sandwich` where choices are ordered."
+    "`sandwich`, `shrinking`, `single-path`; default: `sandwich` where choices are ordered."
     " Single paths that a sampler draws: `enas`, `memory`, `manas`, `manas-ls`, `weaknas`."
+    " Sums of operations: `darts`, `darts-2`, `blank`, `p-darts`, `stacnas`."
     sampler: str = ""
     "Settings of the sampler, e.g. `lessons=10:draws=20`."
     random: Jobs = 2
     "Random architectures in each step of the sandwich rule."
+    alpha_rate: Positive | None = None
+    "Learning rate of the weights of operations, with `darts` and its like; default: as published."
     protocol: str = ""
     "Switches of the training protocol, e.g. `learning-rate=0.05:batch-size=256`."
     network: str = ""
@@ -71,29 +76,10 @@ def train_supernet(space: str, /, *, options: Options) -> None:
     """
     optional_import("torch", "train")
     from weaknas.supernets.files import save_supernet
-    from weaknas.supernets.trainer import SupernetTrainer, default_for
     from weaknas.training.checkpoints import Checkpoint
     from weaknas.training.distributed import is_first_process
 
-    name, setting = parse_space(space)
-    searched = get_space(name, **setting)
-    usual, switches = default_for(searched), _settings(options.protocol)
-    if options.epochs is not None:
-        switches["epochs"] = options.epochs
-        switches.setdefault("warmup", min(usual.warmup, options.epochs))
-    protocol = usual.with_options(switches)
-    trainer = SupernetTrainer(
-        searched,
-        load_dataset(options.dataset, options.data),
-        protocol,
-        method=options.method,
-        random=options.random,
-        sampler=_sampler(options, searched, protocol.epochs),
-        seed=options.seed,
-        device=options.device,
-        threads=options.threads,
-        skeleton=_settings(options.network),
-    )
+    trainer = _build(space, options)
     output = prepare_folder(options.output)
     identity = trainer.describe()
     trainer.checkpoint = Checkpoint(output / "checkpoint.pt", identity)
@@ -102,7 +88,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
         training = trainer.run(progress=_report(trainer.protocol.epochs))
         if not is_first_process():
             return
-        about = {"dataset": options.dataset, "skeleton": trainer.skeleton, "training": identity}
+        about = {"space": space, "dataset": options.dataset, **trainer.about()}
         save_supernet(path, training.network, about)
         facts: dict[str, Any] = {
             "space": space,
@@ -112,9 +98,8 @@ def train_supernet(space: str, /, *, options: Options) -> None:
             "metric": training.metric,
             "probes": training.probes,
             "losses": training.losses,
-            "rewards": training.rewards,
-            "favorites": trainer.judge_favorites(training),
             "seconds": round(training.seconds, 1),
+            **_findings(trainer, training),
             "output": str(options.output / path.name),
         }
         write_json(output / "training.json", facts | {"training": identity})
@@ -124,7 +109,7 @@ def train_supernet(space: str, /, *, options: Options) -> None:
         print(f"{options.output / path.name}: {training.status}, {training.seconds:.0f} s")
         for probe, curve in training.probes.items():
             print(f"  validation {training.metric} of {probe}: {curve[-1]:.4f}")
-        for favorite in facts["favorites"]:
+        for favorite in facts.get("favorites", []):
             print(f"  of the favorite {favorite['architecture']}: {favorite[training.metric]:.4f}")
 
 
@@ -134,13 +119,65 @@ def _sampler(options: Options, space: SearchSpace, epochs: int) -> Sampler | Non
 
     method, settings = options.method, _settings(options.sampler)
     if method not in SAMPLED:
-        if settings:
-            raise InputError(f"--sampler is for the methods {', '.join(SAMPLED)}")
         return None
     strategy = get_strategy("weaknas", space, seed=options.seed) if method == "weaknas" else None
     return make_sampler(
         method, space, epochs=epochs, seed=options.seed, strategy=strategy, **settings
     )
+
+
+def _build(space: str, options: Options) -> SupernetTrainer | MixedTrainer:
+    """Return the trainer of the method, with the protocol that is its own unless it is set."""
+    from weaknas.supernets.mixed.trainer import MixedTrainer, default_protocol
+    from weaknas.supernets.trainer import SupernetTrainer, default_for
+
+    method = options.method
+    if method not in (None, *METHODS, *MIXED_METHODS):
+        raise unknown("way to train a supernet", method, (*METHODS, *MIXED_METHODS))
+    if options.alpha_rate is not None and method not in MIXED_METHODS:
+        raise InputError(f"--alpha-rate is for the methods {', '.join(MIXED_METHODS)}")
+    if options.sampler and method not in SAMPLED:
+        raise InputError(f"--sampler is for the methods {', '.join(SAMPLED)}")
+    name, setting = parse_space(space)
+    chosen, dataset = get_space(name, **setting), load_dataset(options.dataset, options.data)
+    is_mixed = method is not None and method in MIXED_METHODS
+    usual = default_protocol(str(method)) if is_mixed else default_for(chosen)
+    switches = _settings(options.protocol)
+    if options.epochs is not None:
+        switches["epochs"] = options.epochs
+        switches.setdefault("warmup", min(usual.warmup, options.epochs))
+    protocol = usual.with_options(switches)
+    common: dict[str, Any] = {
+        "seed": options.seed,
+        "device": options.device,
+        "threads": options.threads,
+        "skeleton": _settings(options.network),
+    }
+    if method is not None and is_mixed:
+        rate = options.alpha_rate
+        return MixedTrainer(chosen, dataset, protocol, method=method, alpha_rate=rate, **common)
+    return SupernetTrainer(
+        chosen,
+        dataset,
+        protocol,
+        method=method,
+        random=options.random,
+        sampler=_sampler(options, chosen, protocol.epochs),
+        **common,
+    )
+
+
+def _findings(
+    trainer: SupernetTrainer | MixedTrainer, training: SupernetTraining
+) -> dict[str, Any]:
+    """Return what a training has found besides weights."""
+    from weaknas.supernets.mixed.trainer import MixedTraining
+    from weaknas.supernets.trainer import SupernetTrainer
+
+    if isinstance(training, MixedTraining):
+        return {"derived": training.derived}
+    assert isinstance(trainer, SupernetTrainer)
+    return {"rewards": training.rewards, "favorites": trainer.judge_favorites(training)}
 
 
 def _settings(text: str) -> dict[str, Any]:

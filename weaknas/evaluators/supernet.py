@@ -41,8 +41,8 @@ class SupernetEvaluator:
     space : SearchSpace
         With a supernet; where the resolution is a choice, images are scaled to it.
     checkpoint : path
-        What ``weaknas train-supernet`` wrote, or a state dict, e.g. the published
-        ``ofa_mbv3_d234_e346_k357_w1.2``.
+        What ``weaknas train-supernet`` wrote, of single paths or mixed, or a state dict,
+        e.g. the published ``ofa_mbv3_d234_e346_k357_w1.2``.
     dataset : str or Dataset, optional
         See `weaknas.training.load_dataset`; default: what the supernet was trained on,
         where the file says so.
@@ -106,6 +106,7 @@ class SupernetEvaluator:
         self.path, self.validation = path, validation
         about = read_about(self.checkpoint)
         self.skeleton = about.get("skeleton", {}) | skeleton
+        self._is_mixed = "mixed" in about
         named = about.get("dataset") if dataset is None else dataset
         if named is None:
             raise InputError(
@@ -135,7 +136,9 @@ class SupernetEvaluator:
         from weaknas.supernets.scoring import Scoring
 
         if self._opened is None:
-            network: Any = build_supernet(self.space, self.dataset, **self.skeleton)
+            network: Any = build_supernet(
+                self.space, self.dataset, mixed=self._is_mixed, **self.skeleton
+            )
             network.load_checkpoint(self.checkpoint)
             self._opened = Scoring(
                 network,

@@ -11,20 +11,25 @@ from weaknas.training.data import Dataset, check_inputs
 if TYPE_CHECKING:
     from torch.nn import Module
 
-#: Spaces of this package that have one.
+#: Spaces of this package that have one, of single paths and of weighted sums.
 WITH_SUPERNETS = ("mobilenetv3", "nasbench201", "recurrent")
+WITH_MIXED_SUPERNETS = ("darts", "nasbench201")
 
 
-def build_supernet(space: SearchSpace, dataset: Dataset, **skeleton: Any) -> Module:
+def build_supernet(
+    space: SearchSpace, dataset: Dataset, *, mixed: bool = False, **skeleton: Any
+) -> Module:
     """Return an untrained supernet for the images and classes of a data set.
 
-    It has `activate`, which lets it run one architecture, and `extract`, which returns
-    a copy of one as a module of its own.
+    It has `extract`, which returns a copy of one architecture as a module of its own, and,
+    unless it is mixed, `activate`, which lets it run one.
 
     Parameters
     ----------
     space : SearchSpace
     dataset : Dataset
+    mixed : bool
+        Return the one whose edges are weighted sums of operations.
     **skeleton
         Further options of the supernet of the space.
 
@@ -33,10 +38,11 @@ def build_supernet(space: SearchSpace, dataset: Dataset, **skeleton: Any) -> Mod
     InputError
         When the space has none, or is for other images, or an option cannot be used.
     """
-    build = getattr(space, "supernet", None)
+    build = getattr(space, "mixed_supernet" if mixed else "supernet", None)
     if build is None:
+        kind, those = "mixed " * mixed, WITH_MIXED_SUPERNETS if mixed else WITH_SUPERNETS
         raise InputError(
-            f"the space {space.name!r} has no supernet; these have: {', '.join(WITH_SUPERNETS)}"
+            f"the space {space.name!r} has no {kind}supernet; these have: {', '.join(those)}"
         )
     check_inputs(space, dataset)
     for what, there in (("classes", dataset.classes), ("channels", dataset.shape[0])):

@@ -153,9 +153,7 @@ class SupernetTrainer:
     ) -> None:
         protocol = default_for(space) if protocol is None else protocol
         check_inputs(space, dataset)
-        for name, off in _WITHOUT.items():
-            if getattr(protocol, name) != off:
-                raise InputError(f"supernets are trained without {name} of the protocol")
+        check_protocol(protocol)
         self.space, self.dataset, self.protocol, self.seed = space, dataset, protocol, seed
         self.phases = make_phases(space, protocol.epochs, method, random)
         if sampler is None and method in SAMPLED:
@@ -175,6 +173,10 @@ class SupernetTrainer:
             "seed": self.seed,
             **({"sampler": settings} if (settings := self.sampler.describe()) else {}),
         }
+
+    def about(self) -> dict[str, Any]:
+        """Return what is kept beside the weights, as plain JSON types."""
+        return {"skeleton": self.skeleton, "training": self.describe()}
 
     def run(
         self,
@@ -242,6 +244,19 @@ class SupernetTrainer:
             }
             for i in order.tolist()
         ]
+
+
+def check_protocol(protocol: Protocol) -> None:
+    """Refuse the switches that supernets do not know.
+
+    Raises
+    ------
+    InputError
+        When one of them is on.
+    """
+    for name, off in _WITHOUT.items():
+        if getattr(protocol, name) != off:
+            raise InputError(f"supernets are trained without {name} of the protocol")
 
 
 class _State:

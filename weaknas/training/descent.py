@@ -57,6 +57,11 @@ class Descent:
         self._scaler.step(self._optimizer)
         self._scaler.update()
 
+    def velocity(self, weight: Tensor) -> Tensor:
+        """Return the momentum of a weight under SGD, of its shape; zeros before the first step."""
+        velocity: Tensor | None = self._optimizer.state[weight].get("momentum_buffer")
+        return torch.zeros_like(weight) if velocity is None else velocity
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
