@@ -16,6 +16,7 @@ from weaknas.spaces.architecture import Architecture, ArchitectureLike
 from weaknas.spaces.choices import Cell, ChoiceSpace, PerArchitecture
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.limits import ConstrainedSpace, Costs, PricedSpace, SubsetSpace
+from weaknas.spaces.product import ProductSpace
 from weaknas.spaces.rows import Fingerprints, Genotypes
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "GraphBatch",
     "PerArchitecture",
     "PricedSpace",
+    "ProductSpace",
     "SearchSpace",
     "SubsetSpace",
     "distinct",

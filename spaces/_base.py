@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -336,6 +336,18 @@ class SearchSpace(ABC):
         raise InputError(
             f"the space {self.name!r} has no networks to train: it does not override `network`"
         )
+
+    def training_options(self, architecture: ArchitectureLike) -> Mapping[str, Any]:
+        """Return the switches of the training protocol that an architecture decides.
+
+        None, unless a space is of more than networks: of augmentations, learning rates.
+        Names and values are those of `weaknas.training.Protocol`, before which they go.
+
+        Parameters
+        ----------
+        architecture : Architecture, str or one genotype
+        """
+        return {}
 
     # -- architectures, for people ------------------------------------------------
 

@@ -141,12 +141,15 @@ def load_own(name: str) -> Any:
 SPACES = Registry(
     "space",
     {
+        "activation": "weaknas.spaces.activation:ActivationSpace",
+        "augmentation": "weaknas.spaces.augmentation:AugmentationSpace",
         "darts": "weaknas.spaces.darts:DARTS",
         "graph": "weaknas.spaces.graph:GraphNetworks",
         "mobilenetv3": "weaknas.spaces.mobilenetv3:MobileNetV3",
         "nasbench101": "weaknas.spaces.nasbench101:NASBench101",
         "nasbench201": "weaknas.spaces.nasbench201:NASBench201",
         "nats-size": "weaknas.spaces.nats_size:NATSSize",
+        "randaugment": "weaknas.spaces.augmentation:RandAugmentSpace",
         "recurrent": "weaknas.spaces.recurrent:Recurrent",
         "transformer": "weaknas.spaces.transformer:Transformer",
     },
@@ -338,6 +341,7 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     """Return a search space by name, or the one that a TOML file describes.
 
     ``module:attribute`` is a space of your own, or a builder with marks, which is traced.
+    ``nasbench201+augmentation`` is a `ProductSpace`; an option goes to the parts that take it.
 
     Raises
     ------
@@ -347,10 +351,35 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     space: SearchSpace
     if is_space_file(name):
         space = _import("weaknas.spaces.choices.toml:read_space")(name, **options)
+    elif is_product(name):
+        space = _product(name, options)
     elif is_own(name):
         space = _own_space(name, options)
     else:
         space = SPACES.build(name, **options)
+    return space
+
+
+def is_product(name: str) -> bool:
+    """Tell whether a name stands for several spaces that are searched as one."""
+    return "+" in name and not is_space_file(name)
+
+
+def _product(name: str, options: dict[str, Any]) -> SearchSpace:
+    names = [part.strip() for part in name.split("+")]
+    taken: dict[str, list[str]] = {part: [] for part in names}
+    for part in names:
+        if not is_own(part) and not is_space_file(part):
+            taken[part] = list(inspect.signature(SPACES.load(part)).parameters)
+    known = [option for found in taken.values() for option in found]
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of the space {name!r}:", option, known)
+    parts = [
+        get_space(part, **{option: options[option] for option in taken[part] if option in options})
+        for part in names
+    ]
+    space: SearchSpace = _import("weaknas.spaces.product:ProductSpace")(parts)
     return space
 
 

@@ -119,6 +119,10 @@ class PartOfSpace(SearchSpace):
         """Return the network of an architecture, as in the whole space."""
         return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
 
+    def training_options(self, architecture: ArchitectureLike) -> Mapping[str, Any]:
+        """Return what an architecture decides of its training, as in the whole space."""
+        return self.whole.training_options(architecture)
+
     @property
     def has_quick_costs(self) -> bool:
         """Whether the whole space tells costs quickly."""

@@ -128,8 +128,8 @@ def test_spaces_without_networks_say_so():
 
 def test_spaces_with_networks():
     having = [name for name in weaknas.list_spaces() if weaknas.get_space(name).has_networks]
-    images = ["darts", "mobilenetv3", "nasbench101", "nasbench201"]
-    assert having == [*images, "recurrent", "transformer"]
+    layers = ["darts", "mobilenetv3", "nasbench101", "nasbench201", "recurrent", "transformer"]
+    assert having == sorted([*layers, "activation", "augmentation", "randaugment"])
 
 
 def test_parts_of_a_space_have_its_networks(torch):

@@ -201,6 +201,7 @@ class TrainEvaluator:
             When the fidelity is none of `fidelities`, or the data cannot be read.
         """
         protocol, epochs = self._plan(fidelity)
+        protocol = protocol.with_options(self.space.training_options(architecture))
         own_seed = int(np.random.SeedSequence([seed, 0]).generate_state(1)[0])
         outcome = self._outcome(architecture, protocol, own_seed, epochs)
         cost = outcome.cost(epochs)

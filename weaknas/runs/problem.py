@@ -20,6 +20,7 @@ from weaknas.registry import (
     get_evaluator,
     get_space,
     is_own,
+    is_product,
     is_space_file,
     load_own,
     parse_space,
@@ -101,7 +102,7 @@ def build_problem(
         all constraints; the message then has the range that can be had.
     """
     name, setting = parse_space(space)
-    if name not in SPACES.names() and not is_space_file(name) and not is_own(name):
+    if not (name in SPACES.names() or is_space_file(name) or is_own(name) or is_product(name)):
         raise unknown("space", name, SPACES.names())
     models = _read_models(measured, name, setting)
     given = {} if dataset is None else {"dataset": dataset}

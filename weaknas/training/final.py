@@ -49,6 +49,7 @@ def train_final(
     architecture : Architecture, str or one genotype
     dataset : Dataset
     protocol : Protocol
+        Before its switches go those that the architecture decides.
     seed : int
     include_validation : bool
         Train on the validation images, too; there is no validation accuracy then.
@@ -77,6 +78,7 @@ def train_final(
     data = dataset.merged() if include_validation else dataset
     check_inputs(space, dataset)
     chosen = space.architecture(architecture)
+    protocol = protocol.with_options(space.training_options(chosen))
     identity = plain(
         {
             "space": space.name,

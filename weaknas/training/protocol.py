@@ -11,6 +11,7 @@ from typing import Protocol as Contract
 from weaknas.components import HasName
 from weaknas.errors import MOST_AT_ONCE, InputError, check_number, check_whole, unknown
 from weaknas.spaces import SearchSpace
+from weaknas.spaces.augmentation.policy import IDENTITY, read_policy
 
 OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("cosine", "step", "constant")
@@ -32,7 +33,6 @@ _ALLOWED = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
-    "auto_augment": POLICIES,
 }
 
 
@@ -107,9 +107,12 @@ class Protocol:
     cutmix : float
         Parameter alpha of Yun et al., ICCV 2019, arXiv:1905.04899. With mixup, each batch
         draws one of the two.
-    auto_augment : {"none", "autoaugment", "randaugment", "trivialaugment"}
+    auto_augment : {"none", "autoaugment", "randaugment", "trivialaugment"} or str
         Cubuk et al., CVPR 2019, arXiv:1805.09501, the CIFAR-10 policy; Cubuk et al., 2020,
-        arXiv:1909.13719; Müller and Hutter, ICCV 2021, arXiv:2103.10158. Needs torchvision.
+        arXiv:1909.13719; Müller and Hutter, ICCV 2021, arXiv:2103.10158. These need
+        torchvision. Or a policy of our own operations, on whole batches, such as
+        ``rotate(0.8,4)+invert(0.1)|shear-x(0.5,9)`` or ``randaugment(2,9)``, see
+        `weaknas.spaces.augmentation.read_policy`.
     drop_path : float
         Probability, at the end of training, that a path of the network is dropped; rises
         linearly from zero (Zoph et al., CVPR 2018, arXiv:1707.07012).
@@ -238,6 +241,13 @@ def _name(value: Any) -> str:
     return (value if isinstance(value, HasName) else type(value)).__qualname__
 
 
+def _check_policy(name: str, value: Any) -> None:
+    if not isinstance(value, str) or (value.isalnum() and value not in (*POLICIES, IDENTITY)):
+        raise unknown(name, value, (*POLICIES, "operation(probability,magnitude)"))
+    if value not in POLICIES:
+        read_policy(value)
+
+
 def _check(name: str, kind: str, value: Any) -> None:
     if name == "settings":
         return
@@ -245,7 +255,9 @@ def _check(name: str, kind: str, value: Any) -> None:
         if not (isinstance(value, str | Named) or callable(value)):
             raise InputError(f"{name} must be a name or a function, not {value!r}")
         return
-    if name in _ALLOWED:
+    if name == "auto_augment":
+        _check_policy(name, value)
+    elif name in _ALLOWED:
         if value not in _ALLOWED[name]:
             raise unknown(name, value, _ALLOWED[name])
     elif kind == "bool":

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from weaknas.errors import InputError, optional_import
+from weaknas.spaces.augmentation.policy import read_policy
 from weaknas.training.batches import Source, send
 from weaknas.training.data import Dataset, ImageFiles, Samples
 from weaknas.training.file_batches import FromFiles
-from weaknas.training.protocol import Protocol
+from weaknas.training.policies import PolicyTransform
+from weaknas.training.protocol import POLICIES, Protocol
 from weaknas.training.sources import OnDevice
 
 Rng: TypeAlias = np.random.Generator
@@ -32,8 +34,8 @@ def open_training(
 ) -> tuple[Source, Augment | Plain]:
     """Return where a training's images or samples come from, and what makes batches of them.
 
-    A policy works on one image at a time. Of files the processes that decode them do
-    that too: it would hold up a GPU.
+    A policy of torchvision works on one image at a time. Of files the processes that decode
+    them do that too: it would hold up a GPU.
 
     Parameters
     ----------
@@ -59,6 +61,9 @@ def open_training(
                 f"{switches[0]} of the protocol is for images, which {dataset.name!r} has none of"
             )
         return OnDevice(split, device), Plain(make_normalization(dataset))
+    if _own_policy(protocol.auto_augment) is not None and isinstance(split, ImageFiles):
+        source = FromFiles(split, device, loaders, augmented=True)
+        return source, Augment(protocol, dataset.mean, dataset.std)
     if not isinstance(split, ImageFiles):
         return OnDevice(split, device), Augment(protocol, dataset.mean, dataset.std)
     policy = make_policy(protocol.auto_augment)
@@ -93,7 +98,8 @@ class Augment:
     def __init__(self, protocol: Protocol, mean: Sequence[float], std: Sequence[float]) -> None:
         self.protocol = protocol
         self.normalize = Normalize(mean, std)
-        self._policy = make_policy(protocol.auto_augment)
+        self._own = _own_policy(protocol.auto_augment)
+        self._policy = None if self._own else make_policy(protocol.auto_augment)
 
     def __call__(self, pixels: Tensor, rng: Rng) -> Tensor:
         """Augment a batch.
@@ -112,6 +118,8 @@ class Augment:
             pixels = random_crop(pixels, protocol.crop, rng)
         if protocol.flip:
             pixels = random_flip(pixels, rng)
+        if self._own is not None:
+            pixels = self._own(pixels, rng)
         if self._policy is not None:
             pixels = torch.stack([self._policy(image) for image in pixels])
         images = self.normalize(pixels)
@@ -254,6 +262,10 @@ def _paste(images: Tensor, others: Tensor, share: float, rng: Rng) -> tuple[Tens
     mixed = images.clone()
     mixed[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
     return mixed, 1 - (bottom - top) * (right - left) / (height * width)
+
+
+def _own_policy(name: str) -> PolicyTransform | None:
+    return None if name in POLICIES else PolicyTransform(read_policy(name))
 
 
 def make_policy(name: str) -> Callable[[Tensor], Tensor] | None:
