@@ -101,6 +101,13 @@ class SearchSpace(ABC):
         rows = np.asarray(genotypes)
         return np.asarray(((rows >= 0) & (rows < self.cardinalities)).all(axis=1))
 
+    def confirm(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes, shape (n, d), that are about to be trained may be.
+
+        All of them may, but where membership is only predicted, and looked into now.
+        """
+        return np.ones(len(genotypes), dtype=bool)
+
     @property
     def shared_choices(self) -> list[npt.NDArray[np.int64]]:
         """Columns of decisions that have the same choices, each two of them or more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.limits.constraints import Constraint, parse_constraints
 from weaknas.spaces.limits.feasible import Chains, Limits, approach, feasible_range
 from weaknas.spaces.limits.part import PartOfSpace
+from weaknas.spaces.limits.uncertain import MeasurableCost
 from weaknas.spaces.rows import Genotypes
 
 _PROBE = 4096  # architectures that tell how rare it is to be inside
@@ -30,6 +32,12 @@ class ConstrainedSpace(PartOfSpace):
     rejection, where at least one in 200 of the whole space is inside; below that
     by Markov chains, which come close to it (see `weaknas.spaces.limits.feasible`).
 
+    A limit with a confidence asks for a margin, and in the margin are the best. A cost
+    that can be measured in seconds needs none: of such costs the space holds what is
+    predicted to be within the limits, and `confirm` measures what is about to be trained
+    where a limit does not hold with its confidence; without a confidence, all of it. The
+    cost learns from every measurement, and so what is inside changes as a search goes on.
+
     Parameters
     ----------
     whole : SearchSpace
@@ -38,8 +46,9 @@ class ConstrainedSpace(PartOfSpace):
         canonical form of an architecture.
     costs : mapping of str to callable, optional
         Costs beside those that the space itself has, from genotypes, shape
-        (n, d), to numbers, shape (n,). `costs` lists them too, so that what
-        limits an architecture is also known to encoders.
+        (n, d), to numbers, shape (n,); those that can be measured are
+        `weaknas.spaces.limits.uncertain.MeasurableCost`. `costs` lists them too, so that
+        what limits an architecture is also known to encoders.
 
     Raises
     ------
@@ -64,7 +73,13 @@ class ConstrainedSpace(PartOfSpace):
         self.constraints = parse_constraints(constraints)
         rng = np.random.default_rng(0)
         probe = whole.enumerate() if whole.is_listable else whole.sample(_PROBE, rng)
-        self._limits = Limits(whole, self.constraints, self.costs(), probe)
+        known = self.costs()
+        self._limits = Limits(whole, [_relaxed(c, known) for c in self.constraints], known, probe)
+        self._measurable = [
+            (limit.bind(cost), cost)
+            for limit in self.constraints
+            if isinstance(cost := known[limit.cost], MeasurableCost)
+        ]
         #: All members of a space that is listed, else some.
         self._members: Genotypes = probe[self._limits.distance(probe) == 0]
         self._share = len(self._members) / len(probe)
@@ -97,6 +112,19 @@ class ConstrainedSpace(PartOfSpace):
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes fulfil the constraints."""
         return np.asarray(self.violation(genotypes) == 0)
+
+    def confirm(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes, (n, d), may be trained; measure those of which it is in doubt."""
+        rows = self.canonicalize(genotypes)
+        confirmed = self.whole.confirm(rows)
+        for limit, cost in self._measurable:
+            confidence = limit.constraint.confidence
+            left = np.flatnonzero(confirmed & self.contains(rows))
+            doubtful = limit.probability(rows[left]) < (confidence or np.inf)
+            cost.measure(rows[left[doubtful]])
+            confirmed[:] = False
+            confirmed[left] = limit.probability(rows[left]) >= (confidence or 1.0)
+        return confirmed
 
     def violation(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """Return how far genotypes, shape (n, d), are from fulfilling the constraints.
@@ -161,3 +189,9 @@ class ConstrainedSpace(PartOfSpace):
             f"no architecture of the space {self.name!r} fulfils {text}: there,"
             f" {', '.join(ranges)}{caveat}{together}"
         )
+
+
+def _relaxed(limit: Constraint, costs: Mapping[str, CostFunction]) -> Constraint:
+    """Return a limit that holds for what is predicted, where the rest can be measured."""
+    measurable = isinstance(costs.get(limit.cost), MeasurableCost)
+    return replace(limit, confidence=None) if measurable else limit

@@ -74,6 +74,10 @@ class PartOfSpace(SearchSpace):
         """Return the ids in the whole space."""
         return self.whole.canonical_ids(genotypes)
 
+    def confirm(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+        """Tell which genotypes, shape (n, d), the whole space lets be trained."""
+        return self.whole.confirm(genotypes)
+
     @property
     def shared_choices(self) -> list[npt.NDArray[np.int64]]:
         """Those of the whole space."""

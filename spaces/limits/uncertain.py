@@ -29,3 +29,11 @@ class UncertainCost(Protocol):
         self, genotypes: npt.NDArray[np.integer], low: float = 0.0, high: float = np.inf
     ) -> npt.NDArray[np.float64]:
         """Return how probable it is that a measurement is within bounds, shape (n,)."""
+
+
+@runtime_checkable
+class MeasurableCost(UncertainCost, Protocol):
+    """A cost that can be measured of an architecture, in much less time than a training."""
+
+    def measure(self, genotypes: npt.NDArray[np.integer], /) -> None:
+        """Measure genotypes, (n, d), of which no measurement is known; learn from them."""

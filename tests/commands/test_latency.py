@@ -103,6 +103,32 @@ def test_a_limit_with_a_confidence_is_searched_and_verified(capsys, tmp_path: Pa
     assert len(learnt["measurements"]["values"]) == 4 + len(facts["verified"])
 
 
+@pytest.mark.slow
+def test_with_a_plain_limit_whatever_is_trained_is_measured(capsys, tmp_path: Path) -> None:
+    """A run that goes on finds its measurements, and makes the same trials of them."""
+    space, model, folder = (
+        MobileNetV3(0.1, 16, classes=10, channels=1),
+        tmp_path / "m.json",
+        tmp_path / "run",
+    )
+    rows = space.sample(4, np.random.default_rng(0))
+    how = {"device": "cpu", "batch_size": 1, "repeats": 1, "threads": 1}
+    write_model(model, CostModel(space, setting=how).fit(rows, 1 + np.arange(4.0)))
+    search = ["search", SMALL, "--evaluator", "zero-cost", "--json", "--verify"]
+    search += ["--measured", str(model), "--constraint", "latency<=100s", "--output", str(folder)]
+    code, _, err = run(capsys, *search, "--budget", "3")
+    assert code == 0, err
+    first = (folder / "latency.csv").read_text().splitlines()
+    assert len(first) == 1 + 3
+    code, out, err = run(capsys, *search, "--budget", "5")
+    assert code == 0, err
+    kept = (folder / "latency.csv").read_text().splitlines()
+    assert len(kept) == 1 + 5
+    assert set(first) < set(kept)
+    facts = json.loads(out.splitlines()[-1])
+    assert facts["predicted"][0]["low"] == facts["predicted"][0]["high"] > 0
+
+
 def test_models_of_several_devices_are_several_costs(capsys, tmp_path: Path) -> None:
     space = MobileNetV3(0.1, 16, classes=10, channels=1)
     rows = space.sample(12, np.random.default_rng(0))
@@ -120,7 +146,8 @@ def test_models_of_several_devices_are_several_costs(capsys, tmp_path: Path) -> 
     assert facts["objectives"] == ["latency_phone", "latency_board"]
     code, _, err = run(capsys, *search, "--measured", files[0], "--measured", files[0])
     assert (code, "a second model of the cost 'latency_phone'" in err) == (2, True), err
-    code, _, err = run(capsys, *search, "--measured", files[0], "--verify")
+    kept = ["--verify", "--output", str(tmp_path / "run")]
+    code, _, err = run(capsys, *search, "--measured", files[0], *kept)
     assert (code, "no model of this search was measured on this device" in err) == (2, True), err
     other = ["search", "nasbench201", "--measured", files[0], "--budget", "4"]
     code, _, err = run(capsys, *other)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from cyclopts import Parameter
 from weaknas.commands._execution import Execution
 from weaknas.commands._numbers import Count, Positive, Runs, Seed
 from weaknas.commands._shared import build_strategy, print_json, takes
-from weaknas.commands._verify import models_to_verify, verify
+from weaknas.commands._verify import check_verifiable, measured_in, verify
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
 from weaknas.evaluators import KeepsFiles, TrainsWinner
@@ -81,7 +82,7 @@ class Options:
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
     verify: Annotated[bool, Parameter(negative="")] = False
-    "Measure the first contenders here, and write models that know it into the run folder."
+    "Measure here, before it is trained, what a limit may not hold of, and the first contenders."
     output: Path | None = None
     "Run folder; a run in it is continued, also a finished one where the budget is larger."
     retry_failed: Annotated[bool, Parameter(negative="")] = False
@@ -100,6 +101,12 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         option of it, a TOML file that describes one, or `module:name` of your own: a space,
         or what builds a network with `weaknas.choose` in it.
     """
+    place = None if options.output is None else options.output.absolute()
+    measuring = {}
+    if options.verify:
+        if place is None:
+            raise InputError("--verify needs --output DIR, where what it measures is kept")
+        measuring["measure"] = partial(measured_in, place)
     problem = build_problem(
         space,
         options.evaluator,
@@ -110,16 +117,14 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         measured=options.measured,
         objectives=options.objective,
         metric=options.metric,
+        **measuring,
     )
     if options.verify:
-        models_to_verify(problem.space)
-        if options.output is None:
-            raise InputError("--verify needs --output DIR, where what it measures is kept")
+        check_verifiable(problem.space)
     if options.output is not None and isinstance(problem.evaluator, KeepsFiles):
         problem.evaluator.keep_in(options.output)
     parts = _parts(options, problem.space)
     strategy = build_strategy(options.strategy, problem.space, options.seed, parts)
-    place = None if options.output is None else options.output.absolute()
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
         result = run(

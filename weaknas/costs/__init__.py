@@ -5,7 +5,8 @@ and knows no search: a model is a cost function as those of a space are.
 """
 
 from weaknas.costs.files import read_model, write_model
+from weaknas.costs.measured import MeasuredCost
 from weaknas.costs.model import CostModel
 from weaknas.costs.sources import Sources
 
-__all__ = ["CostModel", "Sources", "read_model", "write_model"]
+__all__ = ["CostModel", "MeasuredCost", "Sources", "read_model", "write_model"]

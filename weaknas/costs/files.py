@@ -56,7 +56,7 @@ def write_measurements(
 
 
 def read_measurements(
-    path: Path, space: SearchSpace, name: str, unit: str
+    path: Path, space: SearchSpace, name: str, unit: str, least: int = 3
 ) -> tuple[Genotypes, Floats]:
     """Read what was measured of architectures.
 
@@ -71,6 +71,8 @@ def read_measurements(
         Of the column of measurements.
     unit : str
         That values are returned in.
+    least : int
+        How many measurements there must be.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def read_measurements(
     ------
     InputError
         When the file cannot be read, an architecture is not of the space, a measurement is
-        missing or not positive, there are fewer than three, or units seem to be mixed.
+        missing or not positive, there are too few, or units seem to be mixed.
     """
     columns = read_csv(path)
     if name not in columns:
@@ -92,7 +94,7 @@ def read_measurements(
     missing = np.flatnonzero(np.isnan(values))
     if len(missing):
         raise InputError(f"{path}: row {missing[0] + 2} has no {name}")
-    check_measurements(f"{path}: {name}", values)
+    check_measurements(f"{path}: {name}", values, least)
     if _UNIT in columns:
         pairs = zip(values, columns[_UNIT], strict=True)
         return genotypes, np.array([convert(value, own, unit) for value, own in pairs])

@@ -20,7 +20,7 @@ class PredictedCost:
     cost : str
     unit : str
     median, low, high : float
-        With the ends of the central interval of 90 %.
+        With the ends of the central interval of 90 %; all the same where it was measured.
     limits : dict of str to float
         Of each limit on this cost, the probability that it holds.
     """
@@ -33,10 +33,11 @@ class PredictedCost:
     limits: dict[str, float]
 
     def __str__(self) -> str:
-        text = (
-            f"{self.median:.4g} {self.unit}, with {100 * _CONFIDENCE:g} % between {self.low:.4g}"
-            f" and {self.high:.4g}"
-        )
+        text = f"{self.median:.4g} {self.unit}, "
+        if self.low == self.high:
+            text += "measured"
+        else:
+            text += f"with {100 * _CONFIDENCE:g} % between {self.low:.4g} and {self.high:.4g}"
         held = [f"{limit} holds with probability {p:.3f}" for limit, p in self.limits.items()]
         return "; ".join([text, *held])
 

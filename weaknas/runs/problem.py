@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weaknas.components import parse_reference
+from weaknas.costs import CostModel
 from weaknas.costs.files import read_model
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import Evaluator, TabularBenchmark, as_evaluator
@@ -68,6 +69,7 @@ def build_problem(
     objectives: Sequence[str] = (),
     measured: Sequence[Path] = (),
     metric: str | None = None,
+    measure: Callable[[CostModel], CostFunction] = lambda model: model,
 ) -> Problem:
     """Return the problem that texts name.
 
@@ -94,6 +96,8 @@ def build_problem(
         Models of costs, as ``weaknas latency`` writes them: each is a cost by its name.
     metric : str, optional
         What an evaluator that trains measures, see `weaknas.training.metrics.get_metric`.
+    measure : callable
+        From such a model to the cost: itself, or one that is measured where it is in doubt.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def build_problem(
     name, setting = parse_space(space)
     if not (name in SPACES.names() or is_space_file(name) or is_own(name) or is_product(name)):
         raise unknown("space", name, SPACES.names())
-    models = _read_models(measured, name, setting)
+    models = _read_models(measured, name, setting, measure)
     given = {} if dataset is None else {"dataset": dataset}
     judge, options = parse_reference(evaluator)
     for label, of_file in ((space, setting), (evaluator, options if judge == TABLE else {})):
@@ -173,7 +177,10 @@ def _own_evaluator(name: str, space: SearchSpace, options: dict[str, Any]) -> Ev
 
 
 def _read_models(
-    paths: Sequence[Path], space: str, setting: dict[str, Any]
+    paths: Sequence[Path],
+    space: str,
+    setting: dict[str, Any],
+    measure: Callable[[CostModel], CostFunction],
 ) -> dict[str, CostFunction]:
     """Return the models of costs by the names of the costs."""
     models: dict[str, CostFunction] = {}
@@ -184,5 +191,5 @@ def _read_models(
                 f"{path}: a second model of the cost {model.name!r}; costs on several devices have"
                 " names of their own"
             )
-        models[model.name] = model
+        models[model.name] = measure(model)
     return models

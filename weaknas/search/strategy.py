@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -243,6 +244,9 @@ class WeakNAS(Strategy):
         """Gather what is known now; tell whether the predictor was not fitted to it yet."""
         told = (len(self.history.labels[1]), len(self.history), self._pending.copy())
         if told == self._fitted_to:
+            # Only what was proposed and refused by the space can be new.
+            seen = np.fromiter(self._seen, dtype=np.int64)
+            self._evidence = replace(self._evidence, seen=seen)
             return False
         self._labels = Labels.read(self.history, self._transform, self._exhausted(self._successful))
         proposed = self.history.told + len(self.pending_fingerprints)

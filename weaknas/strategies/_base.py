@@ -23,6 +23,7 @@ from weaknas.strategies._contenders import (
     rank_contenders,
 )
 
+_MOST_REFUSALS = 1000  # rounds of proposals that turn out to be outside the space
 _LEAST = 1e-100  # far from where squares, and sums of them, overflow or vanish
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -341,16 +342,30 @@ class Strategy(ABC):
         count = self.round_size if n is None else n
         if count < 1:
             raise InputError(f"ask for at least 1 architecture, not {count}")
-        rows = self._admit(self._propose(count))[:count]
-        codes = self.space.fingerprint(rows).tolist()
-        self._seen.update(codes)
-        if len(rows) < count:
-            filled = self._fill(count - len(rows))
-            rows = np.vstack([rows, filled])
-            codes += self.space.fingerprint(filled).tolist()
-            self._seen.update(codes)
-        self._await(rows, codes, self.round_fidelity)
+        rows = self._confirmed(self._next(count))
+        for _ in range(_MOST_REFUSALS):
+            # What is missing now was refused: the strategy itself had enough.
+            if len(rows) == count or not len(more := self._next(count - len(rows))):
+                break
+            rows = np.vstack([rows, self._confirmed(more)])
+        self._await(rows, self.space.fingerprint(rows).tolist(), self.round_fidelity)
         return self.space.architectures(rows)
+
+    def _next(self, n: int) -> Genotypes:
+        """Return up to n architectures that are asked for, filled up where `_propose` has fewer."""
+        rows = self._admit(self._propose(n))[:n]
+        self._seen.update(self.space.fingerprint(rows).tolist())
+        if len(rows) < n:
+            filled = self._fill(n - len(rows))
+            self._seen.update(self.space.fingerprint(filled).tolist())
+            rows = np.vstack([rows, filled])
+        return rows
+
+    def _confirmed(self, rows: Genotypes) -> Genotypes:
+        """Leave out what turns out to be outside the space, unless it is trained already."""
+        known = np.isin(self.space.fingerprint(rows), self.history.fingerprints)
+        known[~known] = self.space.confirm(rows[~known])
+        return rows[known]
 
     @_one_at_a_time
     def expect(self, architectures: Sequence[ArchitectureLike], fidelity: Fidelity = None) -> None:

@@ -155,6 +155,7 @@ class Hyperband(Strategy):
             self._brackets += 1
             self._sizes, self._rung = bracket(self.resources, start), 0
             rows = self._pick(self._sizes[0])
+            rows = rows[self.space.confirm(rows)]
             codes = self.space.fingerprint(rows).tolist()
             self._members = dict(zip(codes, rows, strict=True))
             if self._members:
