@@ -18,6 +18,9 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _BOUND = rf"({_NUMBER})\s*([A-Za-z]*)"
 _NAME, _CONFIDENCE = r"([A-Za-z_]\w*)", rf"(?:\s*@\s*({_NUMBER})\s*%)?"
 _ONE = re.compile(rf"{_NAME}\s*(<=|>=)\s*{_BOUND}{_CONFIDENCE}")
+_LIST = re.compile(
+    rf"{_NAME}\s*<=\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*([A-Za-z]*)({_CONFIDENCE})"
+)
 _WINDOW = re.compile(rf"{_BOUND}\s*<=\s*{_NAME}\s*<=\s*{_BOUND}{_CONFIDENCE}")
 Values = npt.NDArray[np.float64]
 _FORM = (
@@ -168,6 +171,24 @@ def parse_constraint(text: str) -> Constraint:
 
 def _share(percent: str | None) -> float | None:
     return None if percent is None else float(percent) / 100
+
+
+def split_limits(text: str) -> list[str]:
+    """Return the limits of a list, the loosest first; a single one as it is.
+
+    Examples
+    --------
+    >>> split_limits("latency<=15,20,25ms @95%")
+    ['latency<=25ms @95%', 'latency<=20ms @95%', 'latency<=15ms @95%']
+    >>> split_limits("macs<=600e6")
+    ['macs<=600e6']
+    """
+    match = _LIST.fullmatch(text.strip())
+    if match is None:
+        return [text]
+    name, bounds, unit, end = match.group(1, 2, 3, 4)
+    loosest_first = sorted(map(str.strip, bounds.split(",")), key=float, reverse=True)
+    return [f"{name}<={bound}{unit}{end}" for bound in loosest_first]
 
 
 def parse_constraints(

@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +27,9 @@ from weaknas.runs.front import Front
 from weaknas.runs.predicted import predict_costs
 from weaknas.runs.problem import TABLE, Problem, build_problem
 from weaknas.runs.runner import Result, run
+from weaknas.runs.within import BestWithin, best_within
 from weaknas.spaces import SearchSpace
+from weaknas.spaces.limits.constraints import parse_constraint, split_limits
 from weaknas.strategies import Contender
 
 
@@ -63,7 +65,7 @@ class Options:
     evaluator: str = TABLE
     "`tabular`, one of `weaknas list evaluators`, or `module:function`; `:key=value` sets options."
     constraint: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
-    "A limit on a cost, `macs<=600e6`, `latency<=25ms @95%`; repeat it for several."
+    "A limit on a cost, `macs<=600e6`, `latency<=25ms @95%`, `latency<=15,20,25`; or several."
     measured: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A model of a cost, as `weaknas latency --measure` writes it; repeat it for several devices."
     objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
@@ -101,6 +103,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         option of it, a TOML file that describes one, or `module:name` of your own: a space,
         or what builds a network with `weaknas.choose` in it.
     """
+    options, limits = _limits(options)
     place = None if options.output is None else options.output.absolute()
     measuring = {}
     if options.verify:
@@ -150,6 +153,11 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             file=sys.stderr,
         )
     winner = _examine(problem, result, options, place)
+    within = []
+    if limits:
+        everybody = strategy.contenders(len(strategy.history))
+        within = best_within(problem.space, everybody, limits)
+        winner["limits"] = [item.to_dict() for item in within]
     if options.json:
         dataset = options.dataset or problem.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}
@@ -158,12 +166,41 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         )
     else:
         _print(result, problem.name)
+        for item in within:
+            print(_within(item))
         for cost in predict_costs(problem.space, result.best.architecture):
             print(f"{cost.cost:>10}  {cost}")
         for row in winner.get("verified", ()):
             print(_verified(row))
         if "winner" in winner:
             print_facts(winner["winner"], _winner_folder(place))
+
+
+def _limits(options: Options) -> tuple[Options, list[str]]:
+    """Return options with the loosest of a list of limits, and the list, or none.
+
+    The cost of the list is an objective then, so that the search looks below each of them.
+    """
+    lists = [split_limits(text) for text in options.constraint]
+    several = [limits for limits in lists if len(limits) > 1]
+    if not several:
+        return options, []
+    if len(several) > 1:
+        raise InputError(
+            f"one cost may have a list of limits, not {len(several)} of them:"
+            f" {', '.join(text for text in options.constraint if ',' in text)}"
+        )
+    cost = parse_constraint(several[0][0]).cost
+    objective = options.objective or (cost,)
+    constraint = tuple(limits[0] for limits in lists)
+    return replace(options, constraint=constraint, objective=objective), several[0]
+
+
+def _within(item: BestWithin) -> str:
+    """Return the best within a limit in one line."""
+    if item.best is None:
+        return f"{item.limit:>10}  nothing that was trained"
+    return f"{item.limit:>10}  {_standing(item.best)}, at {item.cost:.4g}"
 
 
 def _examine(
