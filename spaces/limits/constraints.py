@@ -18,9 +18,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _BOUND = rf"({_NUMBER})\s*([A-Za-z]*)"
 _NAME, _CONFIDENCE = r"([A-Za-z_]\w*)", rf"(?:\s*@\s*({_NUMBER})\s*%)?"
 _ONE = re.compile(rf"{_NAME}\s*(<=|>=)\s*{_BOUND}{_CONFIDENCE}")
-_LIST = re.compile(
-    rf"{_NAME}\s*<=\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*([A-Za-z]*)({_CONFIDENCE})"
-)
+_LIST = re.compile(rf"{_NAME}\s*<=\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*([A-Za-z]*)({_CONFIDENCE})")
 _WINDOW = re.compile(rf"{_BOUND}\s*<=\s*{_NAME}\s*<=\s*{_BOUND}{_CONFIDENCE}")
 Values = npt.NDArray[np.float64]
 _FORM = (

@@ -153,11 +153,9 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             file=sys.stderr,
         )
     winner = _examine(problem, result, options, place)
-    within = []
-    if limits:
-        everybody = strategy.contenders(len(strategy.history))
-        within = best_within(problem.space, everybody, limits)
-        winner["limits"] = [item.to_dict() for item in within]
+    everybody = strategy.contenders(options.budget) if limits else []
+    within = best_within(problem.space, everybody, limits)
+    winner |= {"limits": [item.to_dict() for item in within]} if limits else {}
     if options.json:
         dataset = options.dataset or problem.name.rpartition("/")[2]
         head = {"space": space, "dataset": dataset, "strategy": options.strategy}

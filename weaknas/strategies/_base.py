@@ -342,24 +342,22 @@ class Strategy(ABC):
         count = self.round_size if n is None else n
         if count < 1:
             raise InputError(f"ask for at least 1 architecture, not {count}")
-        rows = self._confirmed(self._next(count))
+        found: list[Genotypes] = []
+        missing = count
         for _ in range(_MOST_REFUSALS):
-            # What is missing now was refused: the strategy itself had enough.
-            if len(rows) == count or not len(more := self._next(count - len(rows))):
+            rows = self._admit(self._propose(missing))[:missing]
+            self._seen.update(self.space.fingerprint(rows).tolist())
+            if len(rows) < missing:
+                filled = self._fill(missing - len(rows))
+                self._seen.update(self.space.fingerprint(filled).tolist())
+                rows = np.vstack([rows, filled])
+            found.append(self._confirmed(rows))
+            missing -= len(found[-1])
+            if missing == 0 or len(found[-1]) == len(rows):  # nothing was refused
                 break
-            rows = np.vstack([rows, self._confirmed(more)])
+        rows = np.vstack(found)
         self._await(rows, self.space.fingerprint(rows).tolist(), self.round_fidelity)
         return self.space.architectures(rows)
-
-    def _next(self, n: int) -> Genotypes:
-        """Return up to n architectures that are asked for, filled up where `_propose` has fewer."""
-        rows = self._admit(self._propose(n))[:n]
-        self._seen.update(self.space.fingerprint(rows).tolist())
-        if len(rows) < n:
-            filled = self._fill(n - len(rows))
-            self._seen.update(self.space.fingerprint(filled).tolist())
-            rows = np.vstack([rows, filled])
-        return rows
 
     def _confirmed(self, rows: Genotypes) -> Genotypes:
         """Leave out what turns out to be outside the space, unless it is trained already."""
