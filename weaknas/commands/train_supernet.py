@@ -41,8 +41,9 @@ class Options:
     epochs: Count | None = None
     "Passes over the training images, of all phases together."
     method: str | None = None
-    "`sandwich`, `shrinking`, `single-path`; default: `sandwich` where choices are ordered."
-    " Single paths that a sampler draws: `enas`, `memory`, `manas`, `manas-ls`, `weaknas`."
+    "`sandwich`, `alphanet`, `attentive`, `shrinking`, `single-path`; default: `sandwich` where"
+    " choices are ordered. Single paths that a sampler draws: `enas`, `memory`, `manas`,"
+    " `manas-ls`, `weaknas`."
     " Sums of operations: `darts`, `darts-2`, `blank`, `p-darts`, `stacnas`."
     sampler: str = ""
     "Settings of the sampler, e.g. `lessons=10:draws=20`."

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from weaknas.errors import InputError, check_whole, unknown
 from weaknas.spaces import Genotypes, SearchSpace
 
-#: Ways to train single paths in which a sampler learns what to draw.
-SAMPLED = ("enas", "memory", "manas", "manas-ls", "weaknas")
-METHODS = ("sandwich", "shrinking", "single-path", *SAMPLED)
+#: Ways to train in which a sampler learns what to draw.
+SAMPLED = ("enas", "memory", "manas", "manas-ls", "weaknas", "attentive")
+METHODS = ("sandwich", "alphanet", "shrinking", "single-path", *SAMPLED)
 #: What architectures learn from besides, or instead of, the labels.
 TEACHERS = ("labels", "largest", "frozen")
 
@@ -33,6 +33,8 @@ class Phase:
         Nobody; the largest architecture in the same step, whose probabilities replace
         the labels for all others (in-place distillation); or the largest as it was when
         the first phase ended, whose probabilities are learnt beside the labels.
+    alpha : bool
+        Those others learn by alpha-divergences, not cross-entropy.
     rate : float
         Times the learning rate of the protocol.
     lowest : tuple of int, optional
@@ -46,6 +48,7 @@ class Phase:
     random: int
     extremes: bool = False
     teacher: str = "labels"
+    alpha: bool = False
     rate: float = 1.0
     lowest: tuple[int, ...] | None = None
     sort: tuple[int, ...] = ()
@@ -77,10 +80,12 @@ def make_phases(
     method : str, optional
         One of `METHODS`.
         The sandwich rule (Yu et al., "BigNAS", ECCV 2020, arXiv:2003.11142, section
-        3.1); progressive shrinking (Cai et al., "Once-for-All", ICLR 2020,
+        3.1), with alpha-divergences as ``"alphanet"`` (Wang et al., ICML 2021,
+        arXiv:2102.07954), with the better ones of a size as ``"attentive"``;
+        progressive shrinking (Cai et al., "Once-for-All", ICLR 2020,
         arXiv:1908.09791, section 3.3), the phases in the published proportions; or
         one random architecture a step (Guo et al., ECCV 2020, arXiv:1904.00420, section
-        3.2), which in the methods of `SAMPLED` a sampler draws instead. Default: the
+        3.2), which in the other methods of `SAMPLED` a sampler draws instead. Default: the
         sandwich rule where choices are ordered, else single paths.
     random : int
         Random architectures in each step of the sandwich rule.
@@ -95,15 +100,16 @@ def make_phases(
     if method not in METHODS:
         raise unknown("way to train a supernet", method, METHODS)
     check_whole("random", random)
-    if method == "single-path" or method in SAMPLED:
+    if method == "single-path" or (method in SAMPLED and method != "attentive"):
         return [Phase(method, _at_least(epochs, 1), 1)]
-    if method == "sandwich":
+    if method in ("sandwich", "alphanet", "attentive"):
         if not space.ordered.all():
             raise InputError(
                 f"the choices of {space.name!r} have no largest and smallest, which the"
                 " sandwich rule trains; use single-path"
             )
-        return [Phase(method, _at_least(epochs, 1), random, extremes=True, teacher="largest")]
+        rule = Phase(method, _at_least(epochs, 1), random, extremes=True, teacher="largest")
+        return [replace(rule, alpha=method == "alphanet")]
     stages = getattr(space, "shrinking_stages", None)
     if stages is None:
         raise InputError(f"the space {space.name!r} does not say how it is shrunk progressively")

@@ -18,6 +18,7 @@ from torch.nn import functional
 from weaknas.errors import InputError
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.supernets.building import build_supernet
+from weaknas.supernets.distillation import alpha_divergence
 from weaknas.supernets.judging import Judge
 from weaknas.supernets.probes import Probes
 from weaknas.supernets.samplers import Sampler, Uniform
@@ -389,6 +390,8 @@ class _State:
 
     def _loss(self, phase: Phase, logits: Tensor, targets: Tensor, soft: Tensor | None) -> Tensor:
         if soft is not None and phase.teacher == "largest":
+            if phase.alpha:
+                return alpha_divergence(logits, soft)
             return functional.cross_entropy(logits, soft)
         loss = self.loss(logits, targets)
         return loss if soft is None else loss + functional.cross_entropy(logits, soft)

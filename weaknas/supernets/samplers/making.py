@@ -10,6 +10,7 @@ from weaknas.errors import InputError, optional_import, unknown
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
 from weaknas.supernets.samplers._base import Sampler
+from weaknas.supernets.samplers.attentive import Attentive
 from weaknas.supernets.samplers.manas import MANAS, LeastSquaresMANAS
 from weaknas.supernets.samplers.searching import Searching
 from weaknas.supernets.schedule import SAMPLED
@@ -30,7 +31,7 @@ def make_sampler(
 
     Parameters
     ----------
-    method : {"enas", "memory", "manas", "manas-ls", "weaknas"}
+    method : {"attentive", "enas", "memory", "manas", "manas-ls", "weaknas"}
     space : SearchSpace
     epochs : int
         Of the training.
@@ -65,6 +66,8 @@ def make_sampler(
 
 
 def _builder(method: str) -> Callable[..., Sampler]:
+    if method == "attentive":
+        return Attentive
     if method == "manas":
         return MANAS
     if method == "manas-ls":
