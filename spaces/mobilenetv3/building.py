@@ -7,8 +7,10 @@ from typing import Any
 
 from weaknas.errors import InputError, unknown
 from weaknas.spaces._base import SearchSpace
+from weaknas.spaces.mobilenetv3.latency import LatencyTable
 from weaknas.spaces.mobilenetv3.network import DROPOUT, Network
 from weaknas.spaces.mobilenetv3.skeleton import Skeleton
+from weaknas.spaces.mobilenetv3.superkernel import SuperkernelNetwork
 from weaknas.spaces.mobilenetv3.supernet import Supernet
 from weaknas.spaces.mobilenetv3.text import Choices
 
@@ -40,6 +42,29 @@ def build_supernet(
     """Return the supernet of a space with these resolutions; see `MobileNetV3.supernet`."""
     skeleton = _skeleton(classes, shape, options)
     return Supernet(space, resolutions, skeleton, options.get("dropout", DROPOUT))
+
+
+def build_superkernel(
+    measured: Skeleton,
+    table: LatencyTable,
+    classes: int,
+    shape: tuple[int, ...],
+    options: Mapping[str, Any],
+    *,
+    weight: float,
+    warmup: int,
+    search_squeeze: bool,
+) -> SuperkernelNetwork:
+    """Return superkernels with the latencies of a table; see `MobileNetV3.superkernel`."""
+    return SuperkernelNetwork(
+        _skeleton(classes, shape, options),
+        measured,
+        table.part_cost(measured),
+        weight=weight,
+        warmup=warmup,
+        search_squeeze=search_squeeze,
+        dropout=options.get("dropout", DROPOUT),
+    )
 
 
 def _skeleton(classes: int, shape: tuple[int, ...], options: Mapping[str, Any]) -> Skeleton:

@@ -164,9 +164,17 @@ class LatencyTable:
         InputError
             When the table lacks a resolution or a block; the message names it.
         """
-        return CostTable({skeleton: self._part_cost(skeleton) for skeleton in skeletons})
+        return CostTable({skeleton: self.part_cost(skeleton) for skeleton in skeletons})
 
-    def _part_cost(self, skeleton: Skeleton) -> PartCost:
+    def part_cost(self, skeleton: Skeleton) -> PartCost:
+        """Return what gives the latency of a part of the networks of one width and resolution.
+
+        Raises
+        ------
+        InputError
+            When the table lacks the resolution or a block; of what is returned, when it
+            is asked for another block that the table lacks.
+        """
         resolution = None if None in self.blocks else skeleton.resolution
         if resolution not in self.blocks:
             raise unknown(f"resolution of {self.name}", resolution, self.blocks)
@@ -182,6 +190,8 @@ class LatencyTable:
 
         def latency(part: Part) -> float:
             key = key_of(part)
+            if key and key not in blocks:
+                raise InputError(f"{self.name} lacks the block {key}")
             return blocks[key] if key else 0.0
 
         return latency

@@ -40,6 +40,7 @@ from weaknas.spaces.rows import Genotypes
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from weaknas.spaces.mobilenetv3.superkernel import Choice, SuperkernelNetwork
     from weaknas.spaces.mobilenetv3.supernet import Supernet
 
 _LAYER_NAMES = [f"{u}.{p}" for u in range(1, UNITS + 1) for p in range(1, LAYERS_PER_UNIT + 1)]
@@ -304,6 +305,67 @@ class MobileNetV3(SearchSpace):
         images = (self.channels, size, size) if shape is None else shape
         options = {"width": self.width, "strides": self.strides, **skeleton}
         return build_supernet(self, self.resolutions, classes or self.classes, images, options)
+
+    def superkernel(
+        self,
+        *,
+        weight: float = 0.0,
+        warmup: int = 0,
+        search_squeeze: bool = False,
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        **skeleton: Any,
+    ) -> SuperkernelNetwork:
+        """Return the network of Single-Path NAS, untrained: its training chooses its blocks.
+
+        Parameters
+        ----------
+        weight : float
+            Of the logarithm of the latency in the loss.
+        warmup : int
+            Steps in which the latency does not count.
+        search_squeeze : bool
+            Choose for each block whether it has squeeze-and-excitation. The latency table
+            must have both; what is chosen is no architecture of this space, then.
+        classes, shape, **skeleton
+            As for `supernet`; latencies are of this space whatever is trained.
+
+        Raises
+        ------
+        InputError
+            When the space has no latency table, the table lacks a block, the resolution
+            is searched, or torch is not installed.
+        """
+        if self.latency_table is None or len(self.skeletons) > 1:
+            raise InputError(
+                "superkernels need a latency table and one resolution:"
+                " MobileNetV3(resolution=224, latency=path)"
+            )
+        optional_import("torch", "train")
+        from weaknas.spaces.mobilenetv3.building import build_superkernel
+
+        (measured,) = self.skeletons
+        images = (self.channels, self.resolutions[0], self.resolutions[0])
+        strides = self.strides if shape is None else strides_for(shape[-1])
+        return build_superkernel(
+            measured,
+            self.latency_table,
+            classes or self.classes,
+            shape or images,
+            {"width": self.width, "strides": strides, **skeleton},
+            weight=weight,
+            warmup=warmup,
+            search_squeeze=search_squeeze,
+        )
+
+    def read_choices(self, chosen: Sequence[Choice]) -> Genotypes:
+        """Return the genotype, shape (d,), of what superkernels choose at the 20 places.
+
+        Whether there is squeeze-and-excitation is no decision of this space.
+        """
+        from weaknas.spaces.mobilenetv3.superkernel import to_choices
+
+        return encode(to_choices(chosen, self.resolutions[0]), self.resolutions)
 
     def shrinking_stages(self) -> list[ShrinkingStage]:
         """Return the stages of once-for-all's progressive shrinking."""

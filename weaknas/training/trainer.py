@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, runtime_checkable
+from typing import Protocol as TypedProtocol
 
 import numpy as np
 import torch
@@ -67,6 +68,14 @@ class Training:
     def value(self) -> float:
         """What the last epoch brought on the validation split; NaN where there is nothing."""
         return self.curve[-1] if self.curve and self.status != "diverged" else math.nan
+
+
+@runtime_checkable
+class Penalized(TypedProtocol):
+    """A network that adds to the loss of its training, e.g. its latency."""
+
+    def penalty(self) -> Tensor:
+        """Return a number with gradients; called after each forward pass."""
 
 
 class Trainer:
@@ -248,6 +257,8 @@ class _State:
             self.descent.begin(learning_rate(protocol, epoch + step / len(parts)))
             with self.descent.autocast():
                 loss = self._loss(self.forward(images), targets)
+                if isinstance(self.network, Penalized):
+                    loss = loss + self.network.penalty()
             self.descent.add(loss)
             self.descent.step()
             if self.average is not None:
