@@ -344,6 +344,20 @@ class SearchSpace(ABC):
             f"the space {self.name!r} has no networks to train: it does not override `network`"
         )
 
+    def inherited_modules(
+        self, parent: ArchitectureLike, child: ArchitectureLike
+    ) -> Mapping[str, str | None]:
+        """Return how modules of a child's network that have moved are called in its parent's.
+
+        None stands for what is new. What is not here has the same name in both, as
+        everything has unless a space says otherwise.
+
+        Parameters
+        ----------
+        parent, child : Architecture, str or one genotype
+        """
+        return {}
+
     def training_options(self, architecture: ArchitectureLike) -> Mapping[str, Any]:
         """Return the switches of the training protocol that an architecture decides.
 

@@ -254,6 +254,13 @@ class ProductSpace(SearchSpace):
                 part.change_network(network, chosen)
         return network
 
+    def inherited_modules(
+        self, parent: ArchitectureLike, child: ArchitectureLike
+    ) -> Mapping[str, str | None]:
+        """Return how moved modules are called in a parent, as in the first part."""
+        old, new = (self.split(self.genotypes([one])[0])[0] for one in (parent, child))
+        return self.parts[0].inherited_modules(old, new)
+
     def training_options(self, architecture: ArchitectureLike) -> Mapping[str, Any]:
         """Return the switches of the training protocol that all parts decide.
 

@@ -238,6 +238,7 @@ EVALUATORS = Registry(
         "ofa-predictor": "weaknas.evaluators:OFAPredictor",
         "supernet": "weaknas.evaluators.supernet:SupernetEvaluator",
         "train": "weaknas.evaluators.train:TrainEvaluator",
+        "train-inherit": "weaknas.evaluators.inheritance:InheritingEvaluator",
         "zero-cost": "weaknas.evaluators.zero_cost:ZeroCostEvaluator",
     },
 )

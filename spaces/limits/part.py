@@ -123,6 +123,12 @@ class PartOfSpace(SearchSpace):
         """Return the network of an architecture, as in the whole space."""
         return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
 
+    def inherited_modules(
+        self, parent: ArchitectureLike, child: ArchitectureLike
+    ) -> Mapping[str, str | None]:
+        """Return how moved modules are called in a parent, as in the whole space."""
+        return self.whole.inherited_modules(parent, child)
+
     def training_options(self, architecture: ArchitectureLike) -> Mapping[str, Any]:
         """Return what an architecture decides of its training, as in the whole space."""
         return self.whole.training_options(architecture)

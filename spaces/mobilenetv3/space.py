@@ -367,6 +367,19 @@ class MobileNetV3(SearchSpace):
 
         return encode(to_choices(chosen, self.resolutions[0]), self.resolutions)
 
+    def inherited_modules(
+        self, parent: ArchitectureLike, child: ArchitectureLike
+    ) -> Mapping[str, str | None]:
+        """Return the blocks of a parent's network for those of a child's, by their places."""
+        old, new = (
+            {f"{layer}": f"blocks.{place}" for place, layer in enumerate(layers, start=1)}
+            for layers in (
+                np.flatnonzero(moves.layers_present(self.genotypes([one]))[0]).tolist()
+                for one in (parent, child)
+            )
+        )
+        return {name: old.get(layer) for layer, name in new.items()}
+
     def shrinking_stages(self) -> list[ShrinkingStage]:
         """Return the stages of once-for-all's progressive shrinking."""
         return shrinking_stages(self.cardinalities)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.data import Dataset, check_dataset, check_inputs, load_dataset
 from weaknas.training.metrics import AnyMetric, get_metric
 from weaknas.training.protocol import Protocol, default_protocol, get_protocol
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 SHORTEN = ("stop", "compress")
 _CURVE = re.compile(r"[^@]+@(\d+)")
@@ -303,6 +306,12 @@ class TrainEvaluator:
         }
         return dict(plain(identity))
 
+    def _build(self, architecture: Architecture, data: Dataset, protocol: Protocol) -> Module:
+        """Return the network as its training begins with it."""
+        return self.space.network(
+            architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
+        )
+
     def _train(
         self,
         architecture: Architecture,
@@ -318,9 +327,7 @@ class TrainEvaluator:
 
         data = self.dataset.part(self.fraction)
         trainer = Trainer(
-            lambda: self.space.network(
-                architecture, classes=data.classes, shape=data.shape, **protocol.skeleton()
-            ),
+            lambda: self._build(architecture, data, protocol),
             data,
             protocol,
             seed=seed,
