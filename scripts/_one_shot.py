@@ -37,6 +37,7 @@ from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.devices import choose_device
 
 CELLS = NASBench201()
+_CALIBRATION = 300  # images that batch norms of a cell that is cut out are recalibrated on
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Setting:
     Parameters
     ----------
     dataset : str
+    images : int, optional
+        Of training and of validation, the first; default: all.
     channels : int
         Of the first stage; a stage has one cell.
     epochs : int
@@ -65,8 +68,9 @@ class Setting:
     """
 
     dataset: str = "digits"
+    images: int | None = None
     channels: int = 4
-    epochs: int = 30
+    epochs: int = 24
     learning_rate: float = 0.1
     alpha_rate: float = 0.01
     tuning: int = 1
@@ -83,6 +87,7 @@ class Setting:
 
 #: What --quick runs instead.
 QUICK = Setting(
+    images=128,
     channels=2,
     epochs=3,
     tuning=0,
@@ -105,7 +110,11 @@ class Study:
     def __init__(self, setting: Setting, folder: Path) -> None:
         digest = hashlib.blake2b(json.dumps(asdict(setting)).encode(), digest_size=4).hexdigest()
         self.setting, self.folder = setting, folder / digest
-        self.data = load_dataset(setting.dataset)
+        data, rows = load_dataset(setting.dataset), np.arange(setting.images or 0)
+        self.data = data
+        if setting.images is not None:
+            train, validation = data.train.take(rows), data.validation.take(rows)
+            self.data = replace(data, train=train, validation=validation)
         self.seconds: dict[str, float] = {}  # of the CPU, of all that was asked for
 
     def once(self, name: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -222,7 +231,12 @@ class Study:
         name = f"{method}-{seed}"
 
         def make() -> dict[str, Any]:
-            judge = SupernetEvaluator(CELLS, checkpoint=self.folder / name / "supernet.pt")
+            judge = SupernetEvaluator(
+                CELLS,
+                checkpoint=self.folder / name / "supernet.pt",
+                dataset=self.data,
+                calibration=_CALIBRATION,
+            )
             return self._search(judge, self.setting.evaluations, seed)
 
         return str(self.once(f"{name}/weaknas", make)["architecture"])
@@ -231,9 +245,7 @@ class Study:
         """Return the cell that WeakNAS finds by trainings of single cells."""
 
         def make() -> dict[str, Any]:
-            judge = TrainEvaluator(
-                CELLS, dataset=self.setting.dataset, epochs=self.setting.training_epochs
-            )
+            judge = TrainEvaluator(CELLS, dataset=self.data, epochs=self.setting.training_epochs)
             return self._search(judge, self.setting.trainings, seed)
 
         return str(self.once(f"trainings-{seed}", make)["architecture"])
