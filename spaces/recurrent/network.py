@@ -73,7 +73,7 @@ class Plan:
             torch.cat([matrices[node - 1] for node in children], dim=1)
             for _, children in self.steps
         ]
-        state = inputs.new_zeros(len(inputs), recurrent.shape[0])
+        state = inputs.new_zeros(inputs.shape[0], recurrent.shape[0])
         states = []
         for products in inputs.unbind(1):
             nodes = {0: highway(state, products + state @ recurrent, "tanh")}

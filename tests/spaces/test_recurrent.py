@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import weaknas
-from weaknas.errors import InputError
+from weaknas.errors import FaultyEvaluator, InputError
 from weaknas.spaces.recurrent import Recurrent
 from weaknas.spaces.recurrent.cell import ACTIVATIONS, split
 from weaknas.testing import space_checks
@@ -225,7 +225,8 @@ def test_training_evaluator_and_wrong_data(torch) -> None:
     evaluation = evaluator.evaluate(SPACE.architecture(TEXT), seed=0)
     assert evaluation.score == -math.log(evaluation.metrics["perplexity"])
     assert evaluation.metrics["macs"] == SPACE.macs([SPACE.parse(TEXT)], 4, (8,), width=64)[0]
-    with pytest.raises(InputError, match="'recurrent' read tokens, which 'digits' has none of"):
-        TrainEvaluator(SPACE, dataset="digits").dataset  # noqa: B018
+    wrong = TrainEvaluator(SPACE, dataset="digits")
+    with pytest.raises(FaultyEvaluator, match="read tokens, which 'digits' has none of"):
+        wrong.evaluate(SPACE.architecture(TEXT), seed=0)
     with pytest.raises(InputError, match="'nasbench201' read images, and 'letters' is a text"):
         TrainEvaluator(weaknas.get_space("nasbench201"), dataset=letters()).dataset  # noqa: B018

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weaknas.components import Described, HasName
-from weaknas.errors import MOST_JOBS, InputError, check_whole, optional_import, unknown
+from weaknas.errors import (
+    MOST_JOBS,
+    FaultyEvaluator,
+    InputError,
+    check_whole,
+    optional_import,
+    unknown,
+)
 from weaknas.evaluators._base import Evaluation
 from weaknas.evaluators._outcome import Outcome
 from weaknas.files import plain, remove_leftovers, temporary_folder, write_json
@@ -201,8 +208,11 @@ class TrainEvaluator:
         Raises
         ------
         InputError
-            When the fidelity is none of `fidelities`, or the data cannot be read.
+            When the fidelity is none of `fidelities`.
+        FaultyEvaluator
+            When the data cannot be read, or the networks or the metric are not for them.
         """
+        self._check_data()
         protocol, epochs = self._plan(fidelity)
         protocol = protocol.with_options(self.space.training_options(architecture))
         own_seed = int(np.random.SeedSequence([seed, 0]).generate_state(1)[0])
@@ -221,6 +231,13 @@ class TrainEvaluator:
         metrics |= {f"{metric.name}@{epoch}": value for epoch, value in enumerate(curve, start=1)}
         message = f"stopped after {len(curve)} epochs" if len(curve) < epochs else ""
         return Evaluation(score, metrics, cost, message=message)
+
+    def _check_data(self) -> None:
+        """Say of what is wrong with data or metric that it is so for all architectures."""
+        try:
+            self.metric  # noqa: B018 it reads the data
+        except InputError as error:
+            raise FaultyEvaluator(str(error)) from error
 
     def train_winner(
         self, architecture: Architecture, seed: int, output: Path | None = None

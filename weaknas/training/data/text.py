@@ -49,18 +49,18 @@ def read_characters(path: str | os.PathLike[str] | None) -> Dataset:
     return _read("characters", path)
 
 
-def read_pydoc() -> Dataset:
+def read_pydoc(*, length: int = LENGTH) -> Dataset:
     """Words of the help topics that come with Python, 114,000 tokens; split 80/10/10.
 
     The text differs between minor versions of Python: its hash and the version are kept
     with all results.
     """
-    return _pydoc("words", "pydoc")
+    return _pydoc("words", "pydoc", length)
 
 
-def read_pydoc_characters() -> Dataset:
+def read_pydoc_characters(*, length: int = LENGTH) -> Dataset:
     """Characters of the help topics that come with Python, 465,000; split 80/10/10."""
-    return _pydoc("characters", "pydoc-characters")
+    return _pydoc("characters", "pydoc-characters", length)
 
 
 def language_data(
@@ -134,7 +134,7 @@ def _read(level: str, path: str | os.PathLike[str] | None) -> Dataset:
     places = candidate_paths(NAME, path)
     for place in places:
         if place.is_file():
-            return _split(name, _decode(place), level)
+            return _split(name, _decode(place), level, LENGTH)
         files = [_find(place, part) for part in _PARTS]
         there = [file for file in files if file is not None]
         if len(there) == len(files):
@@ -161,18 +161,19 @@ def _lines(text: str, level: str) -> list[str]:
     return [token for line in text.splitlines() for token in (*line.split(), END)]
 
 
-def _split(name: str, text: str, level: str, **about: Any) -> Dataset:
+def _split(name: str, text: str, level: str, length: int, **about: Any) -> Dataset:
     tokens = cut(text, level)
     first, second = len(tokens) * 8 // 10, len(tokens) * 9 // 10
     parts = [tokens[:first], tokens[first:second], tokens[second:]]
-    return language_data(name, parts, least=_LEAST, about={"text": _hash(text), **about})
+    about = {"text": _hash(text), **about}
+    return language_data(name, parts, least=_LEAST, length=length, about=about)
 
 
-def _pydoc(level: str, name: str) -> Dataset:
+def _pydoc(level: str, name: str, length: int) -> Dataset:
     from pydoc_data.topics import topics
 
     text = "\n".join(topics[topic] for topic in sorted(topics))
-    return _split(name, text, level, python="{}.{}".format(*sys.version_info[:2]))
+    return _split(name, text, level, length, python="{}.{}".format(*sys.version_info[:2]))
 
 
 def _decode(path: Path) -> str:
