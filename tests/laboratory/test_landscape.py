@@ -7,7 +7,7 @@ import pytest
 
 import weaknas
 from weaknas.errors import InputError
-from weaknas.laboratory.landscape import measures, structure
+from weaknas.laboratory.landscape import measures, sampled, structure, summary
 from weaknas.laboratory.landscape.graph import NeighborGraph
 from weaknas.laboratory.landscape.summary import (
     KEYS,
@@ -335,3 +335,36 @@ def test_a_run_is_read_with_its_repeats(tmp_path):
     assert told["advised"]["strategy"] == "weaknas"
     with pytest.raises(InputError, match="a run in the space 'small', not 'nasbench201'"):
         Trainings.of_run(tmp_path, CELLS)
+
+
+# -- a table too large for its graph ---------------------------------------------------------
+
+
+def test_of_a_large_table_estimates_are_near_what_is_exact(small, monkeypatch):
+    benchmark = a_table()
+    exact = describe_table(benchmark, settings=Settings(steps=5))
+    monkeypatch.setattr(summary, "MOST_LISTED", 10)
+    told = describe_table(benchmark, settings=Settings(steps=5))
+    assert set(KEYS) <= told.keys()
+    assert not told["exact"]
+    assert told["fitness_distance_correlation"] is None
+    for step in range(6):
+        low, high = told["walk"]["ci95"][step]
+        near = told["autocorrelation"][step]
+        assert abs(near - exact["autocorrelation"][step]) <= max(high - low, 1e-12)
+    low, high = told["basins"]["ci95"]
+    assert low <= exact["local_optima"] <= high
+    assert told["basins"]["best_share"] == pytest.approx(exact["basins"]["best_share"], abs=0.15)
+    assert told["neutrality"] == pytest.approx(exact["neutrality"], abs=0.03)
+    assert told["additivity"] == pytest.approx(exact["additivity"], abs=0.05)
+    assert told["best"] == exact["best"]
+
+
+def test_ascents_by_the_space_end_where_those_on_the_graph_do(small):
+    benchmark = a_table()
+    scores = benchmark.true_scores(small.genotypes)
+    ends = small.locate(sampled.climb(benchmark, small.genotypes))
+    basins = measures.climb(small, scores)
+    counts = np.bincount(ends, minlength=len(small))
+    np.testing.assert_array_equal(counts[basins.optima], basins.sizes)
+    assert set(np.flatnonzero(counts)) == set(basins.optima)

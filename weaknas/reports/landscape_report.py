@@ -162,7 +162,7 @@ def _autocorrelation(summary: dict[str, Any]) -> str:
         return ""
     steps = [step for step in (1, 2, 3, 5, 10) if step < len(values)]
     told = ", ".join(f"{values[step]:.2f} after {step}" for step in steps)
-    if not summary["exact"]:
+    if "walk" not in summary:
         return f"{told} (most likely, by decisions)"
     low, high = summary["walk"]["ci95"][1]
     walk = summary["walk"]["autocorrelation"][1]
@@ -177,6 +177,9 @@ def _optima(summary: dict[str, Any]) -> str:
         f"{summary['local_optima']:,}; steepest ascent ends at the best from"
         f" {basins['best_share']:.0%} of the space"
     )
+    if "sampled" in basins:
+        low, high = basins["ci95"]
+        return f"about {text} ({low:,.0f} to {high:,.0f}, of {basins['sampled']:,} drawn)"
     held, alone = summary["structure"]["held"], basins["isolated"]
     if held is not None and held < 1:
         text += (
@@ -204,4 +207,8 @@ def _volume(shares: list[float] | None, peaks: int | None) -> str:
     if not shares:
         return ""
     told = ", ".join(f"{share:.2g} within {d}" for d, share in enumerate(shares) if 0 < d <= 6)
-    return f"share of the space {told} steps of {peaks} peaks"
+    return f"share of the space {told} steps of {_peaks(peaks)}"
+
+
+def _peaks(count: int | None) -> str:
+    return "the peak" if count == 1 else f"one of {count} peaks"

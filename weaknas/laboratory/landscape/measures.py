@@ -102,11 +102,24 @@ def walk(
         met[:, step] = scores[place]
         turn = (rng.random(walks) * degrees[place]).astype(np.int64)
         place = graph.targets[graph.starts[place] + turn]
-    met -= met.mean()
+    return correlate_walks(met, steps)
+
+
+def correlate_walks(met: Floats, steps: int) -> Walks:
+    """Return the autocorrelation of the scores along walks.
+
+    Parameters
+    ----------
+    met : ndarray of float, shape (walks, length)
+    steps : int
+    """
+    walks, length = met.shape
+    met = met - met.mean()
     lagged = [(met[:, : length - s] * met[:, s:]).mean(axis=1) for s in range(steps + 1)]
     moments = np.stack([met.mean(axis=1), *lagged], axis=1)
-    weights = rng.multinomial(walks, np.full(walks, 1 / walks), size=_RESAMPLES) / walks
-    drawn = np.apply_along_axis(_correlate, 1, weights @ moments)
+    resampling = np.random.default_rng(0)
+    times = resampling.multinomial(walks, np.full(walks, 1 / walks), size=_RESAMPLES)
+    drawn = np.apply_along_axis(_correlate, 1, times / walks @ moments)
     interval = np.quantile(drawn, [0.025, 0.975], axis=0)
     return Walks(_correlate(moments.mean(axis=0)), interval, walks, length)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, check_number
 from weaknas.evaluators import TabularBenchmark
-from weaknas.laboratory.landscape import measures, structure
+from weaknas.laboratory.landscape import measures, sampled, structure
 from weaknas.laboratory.landscape.advice import advise
 from weaknas.laboratory.landscape.graph import Floats, Indices, NeighborGraph
 from weaknas.laboratory.landscape.trainings import Trainings
@@ -128,6 +128,9 @@ def describe_table(
 ) -> dict[str, Any]:
     """Return the landscape of a table: of mean scores, isomorphic architectures once.
 
+    Of a table of more than `MOST_LISTED` architectures it is estimated from walks and from
+    architectures drawn at random; distances to the best are then not told.
+
     Parameters
     ----------
     benchmark : TabularBenchmark
@@ -140,14 +143,11 @@ def describe_table(
     Raises
     ------
     InputError
-        When the table has more than `MOST_LISTED` architectures, or lacks a peak.
+        When the table lacks a peak.
     """
     space = benchmark.space
-    if not is_listed(space):
-        raise InputError(
-            f"the table {benchmark.name!r} has {space.size:,} architectures; neighbours are made"
-            f" of up to {MOST_LISTED:,}"
-        )
+    if graph is None and not is_listed(space):
+        return _describe_large(benchmark, peaks, settings)
     graph = graph or NeighborGraph(space)
     scores = benchmark.true_scores(graph.genotypes)
     walks = measures.walk(
@@ -202,6 +202,17 @@ def describe_table(
         },
         "fidelity_correlation": _fidelity_correlation(benchmark, graph),
     }
+    return _finished(told)
+
+
+def _describe_large(
+    benchmark: TabularBenchmark, peaks: npt.NDArray[np.integer] | None, settings: Settings
+) -> dict[str, Any]:
+    told = describe_space(benchmark.space, peaks, settings)
+    rng = np.random.default_rng(settings.seed)
+    told |= sampled.describe(benchmark, rng, settings.steps, settings.noise)
+    best = benchmark.optimum()
+    told["best"] = {"architecture": best.architecture.text, "score": best.score}
     return _finished(told)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from weaknas.errors import InputError
 from weaknas.laboratory.landscape.graph import Floats, Indices
@@ -19,7 +20,7 @@ from weaknas.spaces import Genotypes, SearchSpace
 
 _LEAST = 5  # architectures, below which nothing is told
 _MOST = 300  # architectures whose likelihood is computed; the first of more
-_CORRELATIONS = np.linspace(0.02, 0.98, 49)
+_CORRELATIONS = np.linspace(0.02, 0.98, 25)
 _NOISES = np.array([0.0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8])
 _PENALTIES = 10.0 ** np.arange(-2, 4)
 
@@ -153,11 +154,12 @@ class Trainings:
         if np.ptp(scores) == 0:
             return math.nan
         fits = []
-        for rate in _CORRELATIONS:
-            values, vectors = np.linalg.eigh(rate**apart)
-            for noise in _NOISES:
-                spectrum = (1 - noise) * np.maximum(values, 0) + noise + 1e-8
-                fits.append((_log_likelihood(scores, spectrum, vectors), rate))
+        with threadpool_limits(1):  # faster on matrices of this size
+            for rate in _CORRELATIONS:
+                values, vectors = np.linalg.eigh(rate**apart)
+                for noise in _NOISES:
+                    spectrum = (1 - noise) * np.maximum(values, 0) + noise + 1e-8
+                    fits.append((_log_likelihood(scores, spectrum, vectors), rate))
         return float(max(fits)[1])
 
     def predicted_additivity(self) -> float:

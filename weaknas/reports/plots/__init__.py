@@ -29,6 +29,7 @@ from weaknas.reports.plots.measurements import (
     plot_curves,
     plot_intervals,
     plot_ranking,
+    plot_relation,
 )
 from weaknas.reports.plots.searches import (
     plot_certainty,
@@ -63,6 +64,7 @@ __all__ = [
     "plot_neutrality",
     "plot_ranking",
     "plot_regret",
+    "plot_relation",
     "plot_search",
     "plot_volume",
     "projection",

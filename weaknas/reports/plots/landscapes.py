@@ -28,7 +28,7 @@ def plot_autocorrelation(summary: Mapping[str, Any]) -> Any:
     """
     figure, axes = make_axes(1, width=5.6, height=3.2)
     axis, values = axes[0], summary["autocorrelation"]
-    label = "exact" if summary["exact"] else "most likely, by decisions apart"
+    label = "exact" if summary["exact"] else "estimated"
     axis.plot(range(len(values)), values, color=_BLUE, lw=1.5, marker="o", ms=3.5, label=label)
     if walk := summary.get("walk"):
         low, high = np.array(walk["ci95"], dtype=np.float64).T
@@ -145,7 +145,8 @@ def plot_volume(summary: Mapping[str, Any]) -> Any:
     percent = optional_import("matplotlib.ticker", "plot").PercentFormatter
     axis.yaxis.set_major_formatter(percent(1.0, decimals=0))
     axis.set(ylim=(-0.03, 1.15), ylabel="share of the space")
-    axis.set_xlabel(f"at most so many steps from one of {summary['peaks']} peaks")
+    near = "the peak" if summary["peaks"] == 1 else f"one of {summary['peaks']} peaks"
+    axis.set_xlabel(f"at most so many steps from {near}")
     axis.locator_params(axis="x", integer=True)
     return figure
 

@@ -131,3 +131,24 @@ def plot_ranking(summary: Mapping[str, Any]) -> Any:
         ylabel="Kendall's tau on the unseen",
     )
     return finish(figure)
+
+
+@styled
+def plot_relation(points: Sequence[tuple[str, float, float]], xlabel: str, ylabel: str) -> Any:
+    """Draw one ratio of each table against one of its measures, coloured by group.
+
+    Parameters
+    ----------
+    points : sequence of (group, x, y)
+    xlabel, ylabel : str
+    """
+    figure, axes = make_axes(1, width=6.0, height=3.6)
+    axis = axes[0]
+    groups = list(dict.fromkeys(point[0] for point in points))
+    for number, (group, style) in enumerate(zip(groups, styles(len(groups)), strict=True)):
+        x, y = ([point[side] for point in points if point[0] == group] for side in (1, 2))
+        mark = "os^"[number // len(COLORS) % 3]
+        axis.plot(x, y, mark, color=style["color"], ms=5, alpha=0.8, label=group)
+    axis.axhline(1, color="black", lw=0.8, ls=":")
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    return finish(figure)
