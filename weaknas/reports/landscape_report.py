@@ -131,7 +131,7 @@ def landscape_facts(summary: dict[str, Any]) -> dict[str, str]:
         "additivity": _additivity(summary),
         "noise": _noise(summary["noise"] or {}),
         "neutrality": _number(summary["neutrality"], ".1%", " of neighbours within noise"),
-        "near the peaks": _volume(summary["volume"], summary.get("peaks")),
+        "near the peaks": _volume(summary),
         "advice": summary["advice"] or "",
     }
     return {name or "isomorphs": text for name, text in facts.items() if text}
@@ -203,11 +203,13 @@ def _noise(noise: dict[str, float | None]) -> str:
     return ", ".join(told) and f"standard deviation of a training {', '.join(told)}"
 
 
-def _volume(shares: list[float] | None, peaks: int | None) -> str:
+def _volume(summary: dict[str, Any]) -> str:
+    shares, peaks = summary["volume"], summary.get("peaks")
     if not shares:
         return ""
+    unit = "decisions" if summary["structure"]["architectures"] is None else "steps"
     told = ", ".join(f"{share:.2g} within {d}" for d, share in enumerate(shares) if 0 < d <= 6)
-    return f"share of the space {told} steps of {_peaks(peaks)}"
+    return f"share of the space {told} {unit} of {_peaks(peaks)}"
 
 
 def _peaks(count: int | None) -> str:
