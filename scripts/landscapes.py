@@ -71,7 +71,8 @@ def main() -> None:
         ]
         add_queries(known, arguments, strategy, here)
     rows = list(measure(chosen, known))
-    left = [key(table) for table in chosen if key(table) not in {row["table"] for row in rows}]
+    measured = {row["table"] for row in rows}
+    left = [key(table) for table in tables() if key(table) not in measured]
     judged = {
         "of the table": judge(rows, MEASURES, "measures"),
         f"of {TRAININGS} trainings": judge(rows, TOLD, "told"),
@@ -80,8 +81,9 @@ def main() -> None:
     estimates = [relate_estimates(rows, name) for name in TOLD]
     show(rows, judged, related)
     name = "landscapes-quick" if arguments.quick else "landscapes"
-    save(arguments, name, {"tables": rows, "left_out": left, "advice": judged,
-                           "relations": related, "estimates": estimates})  # fmt: skip
+    save(arguments, name, {"runs_of_others": arguments.runs, "tables": rows, "left_out": left,
+                           "advice": judged, "relations": related,
+                           "estimates": estimates})  # fmt: skip
     if not arguments.quick:
         points = [(row["group"], row["measures"]["correlation_length"], ratio(row)) for row in rows]
         figure = plots.plot_relation(

@@ -200,3 +200,32 @@ def test_a_front_is_drawn_as_steps():
 def test_curves_are_means_over_runs():
     axis = plots.plot_curves({"s": np.array([[4.0, 2.0], [2.0, 1.0]])}, "t", "y").axes[0]
     np.testing.assert_array_equal(lines(axis)["s (2 runs)"], [[1, 3], [2, 1.5]])
+
+
+def test_a_landscape_is_drawn_as_it_is_told():
+    told = {
+        "exact": True,
+        "autocorrelation": [1.0, 0.5, 0.2],
+        "correlation_length": 1.44,
+        "walk": {"ci95": [[1, 1], [0.4, 0.6], [0.1, 0.3]], "walks": 20, "length": 1000},
+        "volume": [0.001, 0.2, 1.0],
+        "peaks": 1,
+        "main_effects": {"layer": 0.1, "width": 0.4, "same": None},
+    }
+    axis = plots.plot_autocorrelation(told).axes[0]
+    np.testing.assert_allclose(lines(axis)["exact"], [[0, 1], [1, 0.5], [2, 0.2]])
+    axis = plots.plot_volume(told).axes[0]
+    assert [text.get_text() for text in axis.texts] == ["0.10%", "20%", "100%"]
+    assert axis.get_xlabel() == "at most so many steps from the peak"
+    bars = plots.plot_effects(told).axes[0].patches
+    assert [bar.get_width() for bar in bars] == [0.0, 0.1, 0.4]
+
+
+def test_a_relation_has_a_mark_a_table():
+    axis = plots.plot_relation([("a", 1.0, 0.5), ("b", 2.0, 2.0), ("a", 3.0, 1.0)], "x", "y").axes[
+        0
+    ]
+    drawn = lines(axis)
+    np.testing.assert_allclose(drawn["a"], [[1, 0.5], [3, 1]])
+    np.testing.assert_allclose(drawn["b"], [[2, 2]])
+    assert axis.get_yscale() == "log"

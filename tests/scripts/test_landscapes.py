@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from weaknas.laboratory.landscape import advice
+
 pytest.importorskip("matplotlib")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,3 +79,13 @@ def test_what_is_left_out_is_judged_by_the_best_and_the_default(script):
     # Above 2.0 nothing is known but that at 1.05 local search is a little better.
     assert judged["a threshold"]["ratio_to_default"] < 1
     assert script.relate(rows, "correlation_length")["tables"] == pytest.approx(1)
+
+
+def test_the_advice_says_what_was_measured():
+    found = json.loads((ROOT / "scripts" / "results" / "landscapes.json").read_text())
+    assert len(found["tables"]) == advice.TABLES
+    for source in found["advice"].values():
+        for rules in source.values():
+            default = rules["always the default"]
+            assert round(default["within_10_percent"] * advice.TABLES) == advice.CLOSE
+            assert all(told["ratio_to_default"] > 0.999 for told in rules.values())

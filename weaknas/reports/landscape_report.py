@@ -37,12 +37,15 @@ def _page(summary: dict[str, Any]) -> Page:
     versions = ", ".join(f"{name} {value}" for name, value in summary["versions"].items())
     facts = {"command": summary["command"], "scores": summary["scores"] or "none"}
     page = Page(f"Landscape of {summary['space']}", facts | {"versions": versions})
-    rows = landscape_facts(summary).items()
-    page.add_table("In short", ("measure", "value"), rows)
+    rows = landscape_facts(summary)
+    advice = rows.pop("advice", "")
+    page.add_table("In short", ("measure", "value"), rows.items())
     page.add_text(
         "Isomorphic architectures count once. Two are neighbours if one decision makes one of the"
         " other."
     )
+    if advice:
+        page.add_text(f"Advice: {advice}")
     if summary["correlation_length"] is not None:
         page.add_figure(
             "Autocorrelation along a random walk",

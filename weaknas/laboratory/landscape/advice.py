@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: As measured by ``scripts/landscapes.py``: tables, and those on which no strategy needed less
+#: than 1 / 1.1 of the queries of the default until the best architecture was queried.
+TABLES, CLOSE = 54, 51
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -31,10 +35,12 @@ class Advice:
 def advise(told: Mapping[str, Any]) -> Advice:
     """Return the advice for a landscape, measured on a table or told by a few trainings.
 
-    It is always the default. ``scripts/landscapes.py`` leaves out each of the tables it knows,
-    learns from the others which strategy correlation length, distance correlation, local
-    optima, neutrality and additivity call for, and compares what the rule would have chosen
-    with the default: no rule was better over all of them.
+    It is always the default. ``scripts/landscapes.py`` leaves out each of 54 tables, learns
+    from the others which strategy correlation length, distance correlation, local optima,
+    neutrality and additivity call for, and compares what the rule would have chosen with the
+    default: no rule was better over all of them, and the default within 10 % of the best of
+    five strategies on 51. Repeats are left to it, too: it makes none where trainings do not
+    differ (see ``scripts/answer.py``).
 
     Parameters
     ----------
@@ -42,8 +48,9 @@ def advise(told: Mapping[str, Any]) -> Advice:
         See `weaknas.laboratory.landscape.summary`.
     """
     text = (
-        "Search with the default, `weaknas`, and leave repeats to it: on the tables on which"
-        " that was measured no rule from these numbers chose better than it."
+        "Search with the default, `weaknas`, and leave repeats to it: it was within 10 % of the"
+        f" best strategy on {CLOSE} of {TABLES} tables, and no rule from numbers like these chose"
+        " better."
     )
     noise, share = (told["noise"] or {}).get("full"), told["neutrality"]
     if noise and share:

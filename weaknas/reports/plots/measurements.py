@@ -150,5 +150,9 @@ def plot_relation(points: Sequence[tuple[str, float, float]], xlabel: str, ylabe
         mark = "os^"[number // len(COLORS) % 3]
         axis.plot(x, y, mark, color=style["color"], ms=5, alpha=0.8, label=group)
     axis.axhline(1, color="black", lw=0.8, ls=":")
+    ticker = optional_import("matplotlib.ticker", "plot")
     axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(ticker.NullLocator())
+    axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     return finish(figure)
