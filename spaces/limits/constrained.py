@@ -20,6 +20,7 @@ from weaknas.spaces.rows import Genotypes
 _PROBE = 4096  # architectures that tell how rare it is to be inside
 _REJECT_ABOVE = 0.005  # this share inside, drawing until enough are is fast enough
 _MEND_STEPS = 100
+_AS_LIKELY_AS_NOT = 0.5
 _MOST_DRAWN = 1 << 16
 
 
@@ -33,10 +34,10 @@ class ConstrainedSpace(PartOfSpace):
     by Markov chains, which come close to it (see `weaknas.spaces.limits.feasible`).
 
     A limit with a confidence asks for a margin, and in the margin are the best. A cost
-    that can be measured in seconds needs none: of such costs the space holds what is
-    predicted to be within the limits, and `confirm` measures what is about to be trained
-    where a limit does not hold with its confidence; without a confidence, all of it. The
-    cost learns from every measurement, and so what is inside changes as a search goes on.
+    that can be measured in seconds needs none: of such costs the space holds what was
+    predicted at first to be within the limits, and `confirm` measures what is about to be
+    trained where a limit does not hold with its confidence; without a confidence, all of it.
+    The cost learns from every measurement: what is unlikely by then is refused unmeasured.
 
     Parameters
     ----------
@@ -74,12 +75,14 @@ class ConstrainedSpace(PartOfSpace):
         rng = np.random.default_rng(0)
         probe = whole.enumerate() if whole.is_listable else whole.sample(_PROBE, rng)
         known = self.costs()
-        self._limits = Limits(whole, [_relaxed(c, known) for c in self.constraints], known, probe)
         self._measurable = [
             (limit.bind(cost), cost)
             for limit in self.constraints
-            if isinstance(cost := known[limit.cost], MeasurableCost)
+            if isinstance(cost := known.get(limit.cost), MeasurableCost)
         ]
+        # What is learnt later would change what is drawn, down to nothing: `confirm` knows it.
+        drawn = known | {limit.constraint.cost: cost.first for limit, cost in self._measurable}
+        self._limits = Limits(whole, [_relaxed(c, known) for c in self.constraints], drawn, probe)
         #: All members of a space that is listed, else some.
         self._members: Genotypes = probe[self._limits.distance(probe) == 0]
         self._share = len(self._members) / len(probe)
@@ -119,10 +122,10 @@ class ConstrainedSpace(PartOfSpace):
         confirmed = self.whole.confirm(rows)
         for limit, cost in self._measurable:
             confidence = limit.constraint.confidence
-            left = np.flatnonzero(confirmed & self.contains(rows))
-            doubtful = limit.probability(rows[left]) < (confidence or np.inf)
+            left = np.flatnonzero(confirmed)
+            chance = limit.probability(rows[left])
+            doubtful = (chance >= _AS_LIKELY_AS_NOT) & (chance < (confidence or np.inf))
             cost.measure(rows[left[doubtful]])
-            confirmed[:] = False
             confirmed[left] = limit.probability(rows[left]) >= (confidence or 1.0)
         return confirmed
 

@@ -35,5 +35,9 @@ class UncertainCost(Protocol):
 class MeasurableCost(UncertainCost, Protocol):
     """A cost that can be measured of an architecture, in much less time than a training."""
 
+    @property
+    def first(self) -> UncertainCost:
+        """What was believed before it was measured here."""
+
     def measure(self, genotypes: npt.NDArray[np.integer], /) -> None:
         """Measure genotypes, (n, d), of which no measurement is known; learn from them."""

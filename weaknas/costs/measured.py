@@ -29,12 +29,17 @@ class MeasuredCost:
     """
 
     def __init__(self, model: CostModel, measure: Measure) -> None:
-        #: What was believed at first, and what is believed now.
-        self.first = self.model = model
+        #: What is believed now.
+        self.model = model
         #: How many architectures were measured here.
         self.count = 0
-        self._measure = measure
+        self._first, self._measure = model, measure
         self._known: dict[int, float] = {}
+
+    @property
+    def first(self) -> CostModel:
+        """What was believed before it was measured here."""
+        return self._first
 
     @property
     def unit(self) -> str:

@@ -23,7 +23,7 @@ from weaknas.strategies._contenders import (
     rank_contenders,
 )
 
-_MOST_REFUSALS = 1000  # rounds of proposals that turn out to be outside the space
+_MOST_REFUSALS = 100  # rounds of proposals that turn out to be outside the space
 _LEAST = 1e-100  # far from where squares, and sums of them, overflow or vanish
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
