@@ -9,7 +9,7 @@ continue where it was cut short:
 
 from __future__ import annotations
 
-from _shared import parser, run, save, start
+from _shared import DATASETS, parser, run, save, start
 
 STRATEGIES = ("lstm-controller", "lstm-controller:reward=raw", "reinforce", "random")
 
@@ -19,6 +19,7 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--budget", type=int, default=300)
+    options.add_argument("--datasets", nargs="+", default=["cifar10"], choices=DATASETS)
     arguments = options.parse_args()
     if arguments.quick:
         arguments.runs, arguments.budget = 2, 6
@@ -26,6 +27,7 @@ def main() -> None:
         arguments,
         "compare-controllers",
         STRATEGIES,
+        datasets=arguments.datasets,
         runs=arguments.runs,
         budget=arguments.budget,
     )
