@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -118,6 +119,11 @@ def test_a_copy_goes_on_alike() -> None:
             assert batch == other
             for each in (one, twin):
                 each.tell(batch, [sum(a.genotype) for a in batch])
+
+
+def test_the_reward_is_described_by_its_name() -> None:
+    rewards = [LSTMController(SPACE, reward=r).describe()["reward"] for r in ("raw", math.tanh)]
+    assert rewards == ["raw", "tanh"]
 
 
 def test_torchs_random_numbers_are_left_alone() -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from weaknas.components import HasName
 from weaknas.errors import check_whole, optional_import, unknown
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.strategies._stepwise import StepwiseStrategy
@@ -119,7 +120,8 @@ class LSTMController(StepwiseStrategy):
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the proposals, as plain JSON types."""
-        reward = self.reward if isinstance(self.reward, str) else "callable"
+        named = self.reward  # the text of a function has its address
+        reward = named.__qualname__ if isinstance(named, HasName) else str(named)
         return super().describe() | self._settings | {"reward": reward, "samples": self.samples}
 
     def _draw(self) -> Genotypes | None:
