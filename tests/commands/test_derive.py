@@ -23,7 +23,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
     return int(stopped.value.code or 0), printed.out, printed.err
 
 
-def test_train_derive_and_search(capsys, tmp_path: Path) -> None:
+def test_train_and_derive(capsys, tmp_path: Path) -> None:
     train = ["train-supernet", "nasbench201", "--method", "darts", *TINY]
     code, out, err = run(capsys, *train, "--output", str(tmp_path), "--json")
     assert code == 0, err
@@ -38,7 +38,21 @@ def test_train_derive_and_search(capsys, tmp_path: Path) -> None:
     assert SPACE.format(SPACE.parse(answer["architecture"])) == answer["architecture"]
     assert [len(decision["accuracies"]) for decision in answer["decisions"]] == [5] * 6
     assert "accuracy without none" in err
-    weaknas = ["derive", checkpoint, "--by", "weaknas", "--evaluations", "3", "--json"]
+
+
+@pytest.mark.slow
+def test_search_with_its_weights(capsys, tmp_path: Path) -> None:
+    train = ["train-supernet", "nasbench201", "--method", "darts", *TINY]
+    assert run(capsys, *train, "--output", str(tmp_path))[0] == 0
+    weaknas = [
+        "derive",
+        str(tmp_path / "supernet.pt"),
+        "--by",
+        "weaknas",
+        "--evaluations",
+        "3",
+        "--json",
+    ]
     code, out, err = run(capsys, *weaknas, "--output", str(tmp_path / "search"))
     assert code == 0, err
     answer = json.loads(out.splitlines()[-1])

@@ -122,10 +122,12 @@ class Learner:
             if moves and self.method.order and not self.method.one_level:
                 self.network.alpha.grad = self._slope(training, next(others), rate)
                 self._alphas.step()
-            loss = training()
+            together = moves and self.method.one_level
+            # Without a gradient of its own the mixture costs less to descend from.
+            loss = training() if together else self._loss(images, targets, fixed=True)
             self.descent.add(loss)
             self.descent.step()
-            if moves and self.method.one_level:
+            if together:
                 self._alphas.step()
             total.append(loss.detach() * len(images))
         return float(torch.stack(total).sum()) / sum(map(len, parts))
@@ -151,12 +153,12 @@ class Learner:
             decay=self.protocol.weight_decay,
         )
 
-    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
+    def _loss(self, images: Tensor, targets: Tensor, *, fixed: bool = False) -> Tensor:
         smoothing = self.protocol.label_smoothing
+        weights = self.network.mixing().detach() if fixed else None
         with self.descent.autocast():
-            return functional.cross_entropy(
-                self.network(images), targets, label_smoothing=smoothing
-            )
+            logits = self.network(images, weights)
+            return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
 
     def _batches(
         self, part: int, rows: list[Rows], rng: np.random.Generator

@@ -16,8 +16,6 @@ from weaknas.supernets.schedule import apportion
 Weights = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-#: What an edge chooses among in a stage; a stage that follows is narrowed by the one before.
-CHOICES = ("all", "strongest", "representatives", "members")
 #: Operations that are alike, the representative of each group first. One that is in no group
 #: is a group of its own (Li et al., "StacNAS", 2019, arXiv:1909.11926).
 GROUPS = (
