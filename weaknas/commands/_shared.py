@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import Any
 
 from weaknas.components import parse_label
 from weaknas.errors import InputError
-from weaknas.laboratory.experiment import parse_strategy
-from weaknas.registry import STRATEGIES
+from weaknas.laboratory.experiment import parse_strategy, takes
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
 
@@ -17,11 +15,6 @@ from weaknas.strategies import Strategy
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object as one line on standard output."""
     print(json.dumps(value), flush=True)
-
-
-def takes(label: str, option: str) -> bool:
-    """Tell whether the strategy of a label has an option."""
-    return option in inspect.signature(STRATEGIES.load(parse_label(label)[0])).parameters
 
 
 def build_strategy(label: str, space: SearchSpace, seed: int, options: dict[str, Any]) -> Strategy:

@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,8 @@ class Options:
     "A limit on a cost, `macs<=600e6`, `latency<=25ms @95%`; repeat it for several."
     measured: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A model of a cost, as `weaknas latency --measure` writes it; repeat it for several devices."
+    objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
+    "A cost to make small beside a large score: runs are compared by hypervolume; up to two."
     seed: Seed = 0
     "Of everything that is random; run k of every strategy sees the same labels."
     labels: str = "one-seed"
@@ -74,13 +77,14 @@ def compare(space: str, /, *, options: Options = Options()) -> None:
     experiment = Experiment(
         space,
         _benchmarks(space, options),
-        {label: parse_strategy(label) for label in _split(options.strategies)},
+        {label: parse_strategy(label, options.objective) for label in _split(options.strategies)},
         options.runs,
         options.budget,
         options.seed,
         options.optimum,  # type: ignore[arg-type]  # checked there
         parse_runs_of(options.runs_of),
         options.budget_cost,
+        options.objective,
     )
     with ComparisonProgress(experiment, options.jobs) as progress:
         summary = run_comparison(
@@ -136,6 +140,7 @@ def _benchmarks(space: str, options: Options) -> dict[str, Any]:
         noise=options.noise,
         constraints=options.constraint,
         measured=options.measured,
+        objectives=options.objective,
     )
     if options.dataset is None:
         return {build().name.rpartition("/")[2]: build}
@@ -230,6 +235,8 @@ def _table(part: dict[str, Any]) -> Any:
     """Return the strategies as a table, by regret where the optimum is known, else by score."""
     from rich.table import Table
 
+    if "hypervolume" in part:
+        return _volume_table(part)
     has_optimum = part["optimum_score"] is not None
     marks = [mark for mark in ("50", "100", "150", "200", "300") if int(mark) < part["budget"]]
     marks = [*(mark for mark in marks if not has_optimum or mark != "200"), str(part["budget"])]
@@ -258,6 +265,40 @@ def _table(part: dict[str, Any]) -> Any:
         table.add_column(name, justify="right", no_wrap=True)
     for item in part["strategies"]:
         table.add_row(*(_by_regret if has_optimum else _by_score)(item, marks))
+    return table
+
+
+def _volume_table(part: dict[str, Any]) -> Any:
+    """Return the strategies as a table by the volume that they dominate after some trainings."""
+    from rich.table import Table
+
+    volume, budget = part["hypervolume"], str(part["budget"])
+    whole = volume["whole"]
+    form, scale = (".2f", 100 / whole) if whole else (".5g", 1.0)
+    marks = [mark for mark in ("25", "50", "100", "150", "200", "300") if int(mark) < int(budget)]
+    corner = ", ".join(f"{name} {value:.5g}" for name, value in volume["reference"].items())
+    table = Table(
+        title=f"{part['space']}/{part['dataset']}, front of score and"
+        f" {' and '.join(volume['objectives'])}, hypervolume"
+        + (" in % of that of the whole space" if whole else ""),
+        caption=f"measured from {corner}; p: of the last volume, Wilcoxon against the first, Holm",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("strategy", overflow="fold")
+    for name in (
+        "runs",
+        *(f"at {mark}" for mark in (*marks, budget)),
+        "95 % interval",
+        "p",
+        "s/run",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for item in part["strategies"]:
+        curve = item["hypervolume_at"]
+        means = [_plain(scale * curve[mark]["mean"], form) for mark in (*marks, budget)]
+        ends = _interval([scale * end for end in curve[budget]["ci95"] if end is not None], form)
+        table.add_row(*_head(item), *means, ends, *_tail(item))
     return table
 
 
@@ -293,9 +334,10 @@ def _tail(item: dict[str, Any]) -> list[str]:
     return [_plain(p_value, ".1g"), f"{item['seconds_per_run']:.2f}"]
 
 
-def _interval(ends: list[float | None], form: str) -> str:
-    low, high = ends
-    return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+def _interval(ends: Sequence[float | None], form: str) -> str:
+    if len(ends) < 2 or None in ends:
+        return "-"
+    return " to ".join(format(end, form) for end in ends)
 
 
 def _plain(value: float | None, form: str) -> str:

@@ -15,12 +15,13 @@ from cyclopts import Parameter
 
 from weaknas.commands._execution import Execution
 from weaknas.commands._numbers import Count, Positive, Runs, Seed
-from weaknas.commands._shared import build_strategy, print_json, takes
+from weaknas.commands._shared import build_strategy, print_json
 from weaknas.commands._verify import check_verifiable, measured_in, verify
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError
 from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
+from weaknas.laboratory.experiment import takes
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.registry import METRICS, get_source
 from weaknas.runs.front import Front

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +17,13 @@ import pyarrow as pa
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import HasTest, KnowsOptimum, Optimum, TabularBenchmark
+from weaknas.laboratory.fronts import describe_volume
 from weaknas.laboratory.statistics import best_so_far
-from weaknas.registry import check_strategy_options, get_strategy
+from weaknas.registry import STRATEGIES, check_strategy_options, get_strategy
 from weaknas.runs.problem import Problem, as_problem
 from weaknas.runs.runner import Budget, run
 from weaknas.runs.trials import Trial
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import Costs, SearchSpace
 from weaknas.strategies import Contender, Strategy
 
 Target: TypeAlias = Literal["validation", "test"]
@@ -75,6 +77,9 @@ class Experiment:
     budget_cost : float, optional
         Seconds of training after which a run ends too, see `weaknas.run`: the
         common measure where strategies train at several fidelities.
+    objectives : sequence of str
+        Costs of the space beside the score: runs are compared by the volume that what they
+        trained dominates. Strategies that search a front must be built with them.
 
     Raises
     ------
@@ -91,6 +96,7 @@ class Experiment:
     optimum: Target = "validation"
     runs_of: Mapping[str, int] = field(default_factory=dict)
     budget_cost: float | None = None
+    objectives: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.benchmarks or not self.strategies:
@@ -128,6 +134,11 @@ class Experiment:
         source = self.benchmarks[dataset]
         return as_problem(source() if callable(source) else source)
 
+    def truth(self, problem: Problem) -> Truth:
+        """Return what a report may know of a problem."""
+        costs = Costs(problem.space, self.objectives) if len(self.objectives) else None
+        return Truth(problem.evaluator, self.optimum, costs)
+
     def describe(self) -> dict[str, Any]:
         """Return the design as plain JSON types, and check that it can be run.
 
@@ -140,7 +151,7 @@ class Experiment:
         datasets, settings = {}, {}
         for dataset in self.benchmarks:
             problem = self.load(dataset)
-            truth = Truth(problem.evaluator, self.optimum)
+            truth = self.truth(problem)
             datasets[dataset] = problem.evaluator.describe() | truth.describe()
             if not truth.is_known:
                 datasets[dataset]["space"] = problem.space.describe()
@@ -178,6 +189,8 @@ class Truth:
     evaluator : Evaluator
         A benchmark with an optimum, or any other, of which nothing is known.
     optimum : {"validation", "test"}
+    costs : Costs, optional
+        The objectives beside the score.
 
     Attributes
     ----------
@@ -193,7 +206,10 @@ class Truth:
         When test results are asked for and there are none.
     """
 
-    def __init__(self, evaluator: Any, optimum: Target = "validation") -> None:
+    def __init__(
+        self, evaluator: Any, optimum: Target = "validation", costs: Costs | None = None
+    ) -> None:
+        self.costs, self._evaluator = costs, evaluator
         self.is_known = isinstance(evaluator, KnowsOptimum)
         if optimum == "test" and not (isinstance(evaluator, HasTest) and evaluator.test):
             name = getattr(evaluator, "name", type(evaluator).__name__)
@@ -203,6 +219,7 @@ class Truth:
             )
         self.optimum: Optimum | None = None
         self.random_score: float | None = None
+        self._target: str | None = None
         if not self.is_known:
             return
         self._benchmark = evaluator
@@ -225,10 +242,12 @@ class Truth:
         return 1.0 - below / len(self._ascending)
 
     def describe(self) -> dict[str, Any]:
-        """Return the optimum and the mean score of a random architecture as JSON types."""
+        """Return optimum, mean score of a random architecture and volume as JSON types."""
+        volume = describe_volume(self.costs, self._evaluator, self._target) if self.costs else None
+        front = {} if volume is None else {"hypervolume": volume}
         if self.optimum is None:
-            return {"optimum": None, "random_score": None}
-        return {
+            return {"optimum": None, "random_score": None, **front}
+        return front | {
             "optimum": {
                 "architecture": self.optimum.architecture.text,
                 "score": self.optimum.score,
@@ -257,10 +276,10 @@ def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth)
     return query_table(constants, list(result.trials), problem.space, truth, result.returned)
 
 
-#: The columns of `query_table`; by the last a run that was cut short is told from one that ended.
+#: The columns of `query_table`; by `is_last` a run that was cut short is told from one that ended.
 QUERIES = pa.schema(
     [
-        pa.field(name, kind, nullable=name in ("fidelity", "probability_best"))
+        pa.field(name, kind, nullable=name in ("fidelity", "probability_best", "costs"))
         for name, kind in (
             ("dataset", pa.string()),
             ("strategy", pa.string()),
@@ -285,6 +304,7 @@ QUERIES = pa.schema(
             ("optimum_returned", pa.bool_()),
             ("probability_best", pa.float64()),
             ("is_last", pa.bool_()),
+            ("costs", pa.list_(pa.float64())),
         )
     ]
 )
@@ -309,8 +329,9 @@ def query_table(
     ``optimum_returned`` (whether it is the optimum), ``probability_best`` (as the search
     saw it, that it is the best of those trained; null where it did not know),
     ``seconds`` (of the strategy in the whole run), ``is_last`` (whether the run ended
-    with it). Where the truth is not known the mean score is the observed one, the score
-    of what is returned the expected one, and ``top`` and ``regret`` are NaN.
+    with it), ``costs`` (those that are objectives beside the score, null without). Where the
+    truth is not known the mean score is the observed one, the score of what is returned the
+    expected one, and ``top`` and ``regret`` are NaN.
     """
     genotypes = np.array([trial.architecture.genotype for trial in trials])
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
@@ -346,6 +367,7 @@ def query_table(
         "optimum_returned": is_best,
         "probability_best": [None if math.isnan(x) else x for x in sure],
         "is_last": numbers == len(trials),
+        "costs": truth.costs(genotypes).tolist() if truth.costs else [None] * len(trials),
     }
     return pa.table(columns, schema=QUERIES)
 
@@ -372,8 +394,19 @@ def returned_after(
     return chosen, expected, sure
 
 
-def parse_strategy(label: str) -> StrategyFactory:
+def takes(label: str, option: str) -> bool:
+    """Tell whether the strategy of a label has an option."""
+    return option in inspect.signature(STRATEGIES.load(parse_label(label)[0])).parameters
+
+
+def parse_strategy(label: str, objectives: Sequence[str] = ()) -> StrategyFactory:
     """Return the strategy of a label such as ``weaknas:preset=paper:batch_size=10``.
+
+    Parameters
+    ----------
+    label : str
+    objectives : sequence of str
+        Costs that it makes small beside a large score, if it can.
 
     Raises
     ------
@@ -382,4 +415,6 @@ def parse_strategy(label: str) -> StrategyFactory:
     """
     name, options = parse_label(label)
     check_strategy_options(name, options)
+    if len(objectives) and takes(label, "objectives"):
+        options["objectives"] = tuple(objectives)
     return partial(get_strategy, name, **options)

@@ -330,6 +330,9 @@ def complete(
 def _read_table(file: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(file, page_checksum_verification=True)
+        for field in schema:
+            if field.nullable and field.name not in table.column_names:  # of an earlier version
+                table = table.append_column(field, pa.nulls(len(table), field.type))
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, KeyError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())

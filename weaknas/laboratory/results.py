@@ -90,7 +90,7 @@ class Worker:
     def _run(self, task: Task) -> pa.Table:
         if task.dataset not in self._loaded:
             problem = self.experiment.load(task.dataset)
-            self._loaded[task.dataset] = problem, Truth(problem.evaluator, self.experiment.optimum)
+            self._loaded[task.dataset] = problem, self.experiment.truth(problem)
         return run_task(self.experiment, task, *self._loaded[task.dataset])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from weaknas.laboratory.fronts import complete_reference, cost_rows, volume_curve
 from weaknas.laboratory.statistics import (
     Floats,
     bootstrap_interval,
@@ -55,6 +56,9 @@ class StrategyRuns:
         1 where that is the optimum, else 0; kept alike.
     is_known : bool
         Whether the optimum is; if not, `regret`, `to_optimum` and `top` are NaN.
+    volume : ndarray of float, shape (runs, budget), optional
+        That the trainings so far dominate, of runs with objectives beside the score; a run that
+        ended early keeps its last value.
     """
 
     strategy: str
@@ -69,6 +73,7 @@ class StrategyRuns:
     best: Floats
     returned: Floats
     is_known: bool = True
+    volume: Floats | None = None
 
     @property
     def last(self) -> Floats:
@@ -79,8 +84,11 @@ class StrategyRuns:
     def loss(self) -> Floats:
         """What runs are tested by, smaller is better, shape (runs,).
 
-        Trainings to the optimum; where it is not known, the negated score at the end.
+        Trainings to the optimum; where it is not known, the negated score at the end; with
+        objectives the negated volume at the end.
         """
+        if self.volume is not None:
+            return np.asarray(-self.volume[:, -1])
         return self.queries if self.is_known else -self.last
 
     @property
@@ -94,8 +102,18 @@ class StrategyRuns:
         return np.where(self.found, self.to_optimum, self.budget)
 
 
-def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> StrategyRuns | None:
-    """Return the runs of one strategy on one data set, None where there are none."""
+def collect(
+    queries: pa.Table,
+    dataset: str,
+    strategy: str,
+    budget: int,
+    reference: Mapping[str, float] | None = None,
+) -> StrategyRuns | None:
+    """Return the runs of one strategy on one data set, None where there are none.
+
+    With objectives, `reference` is from where their volume is measured, see
+    `weaknas.laboratory.fronts.volume_curve`.
+    """
     chosen = pc.and_(pc.equal(queries["dataset"], dataset), pc.equal(queries["strategy"], strategy))
     table = queries.filter(chosen)
     if len(table) == 0:
@@ -116,6 +134,11 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
     }
     starts = np.flatnonzero(column["query"] == 1)
     runs = [slice(*ends) for ends in zip(starts, [*starts[1:], len(table)], strict=True)]
+    volume = None
+    if reference is not None:
+        scores, costs = table["mean_score"].to_numpy(), cost_rows(table)
+        curves = [volume_curve(scores[part], costs[part], reference) for part in runs]
+        volume = _rows(runs, np.concatenate(curves), budget, extend=True)
     hits = [queries_to_optimum(column["is_optimum"][part]) for part in runs]
     return StrategyRuns(
         strategy,
@@ -130,6 +153,7 @@ def collect(queries: pa.Table, dataset: str, strategy: str, budget: int) -> Stra
         _rows(runs, column["returned_score"], budget, extend=True),
         _rows(runs, column["optimum_returned"].astype(np.float64), budget, extend=True),
         not (np.isfinite(column["returned_score"]) & np.isnan(column["regret"])).any(),
+        volume,
     )
 
 
@@ -153,7 +177,9 @@ def summarize(
     ``strategies`` has ``strategy, runs, found_rate, queries_to_optimum {mean, median,
     p90, ci95}, regret_at {"50": {mean, ci95}, ...}, best_at (the same of the
     mean score of what is returned), optimum_returned_at {"50": share, ...},
-    seconds_per_run, relative_improvement, wilcoxon``.
+    seconds_per_run, relative_improvement, wilcoxon``, and with objectives beside the score
+    ``hypervolume_at {"50": {mean, ci95}, ...}``, by which runs are then tested; ``hypervolume``
+    of the data set is as `weaknas.laboratory.fronts.describe_volume` has it.
     A run that did not find the optimum counts as its full budget. Where the optimum
     is not known, what is said by it is None, and runs are tested by the last score.
     For several data sets: ``space, datasets``, a list of these, and ``ranks`` over them.
@@ -185,8 +211,10 @@ def _dataset(
     failures: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     facts, budget = config["datasets"][dataset], config["budget"]
+    volume = read_volume(config, dataset, queries)
+    reference = None if volume is None else volume["reference"]
     collected = {
-        name: None if queries is None else collect(queries, dataset, name, budget)
+        name: None if queries is None else collect(queries, dataset, name, budget, reference)
         for name in config["strategies"]
     }
     found = {name: runs for name, runs in collected.items() if runs is not None}
@@ -209,9 +237,21 @@ def _dataset(
         "optimum": config["optimum"],
         "optimum_score": (facts["optimum"] or {}).get("score"),
         "random_score": facts["random_score"],
+        **({} if volume is None else {"hypervolume": volume}),
         "strategies": list(items.values()),
         "failures": failed,
     }
+
+
+def read_volume(
+    config: Mapping[str, Any], dataset: str, queries: pa.Table | None
+) -> dict[str, Any] | None:
+    """Return from where volumes on a data set are measured; None without objectives."""
+    described = config["datasets"][dataset].get("hypervolume")
+    if described is None:
+        return None
+    own = None if queries is None else queries.filter(pc.equal(queries["dataset"], dataset))
+    return complete_reference(described, own)
 
 
 def _strategy(runs: StrategyRuns, random_score: float | None) -> dict[str, Any]:
@@ -225,6 +265,7 @@ def _strategy(runs: StrategyRuns, random_score: float | None) -> dict[str, Any]:
         "runs": len(runs.runs),
         **_by_optimum(runs),
         "best_at": _at_checkpoints(runs.best),
+        **({} if runs.volume is None else {"hypervolume_at": _at_checkpoints(runs.volume)}),
         "seconds_per_run": _number(runs.seconds.mean()),
         "relative_improvement": _number(improvement),
     }
@@ -282,7 +323,7 @@ def _tests(strategies: list[StrategyRuns]) -> dict[str, dict[str, Any]]:
 def _ranks(datasets: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Rank the strategies that have runs on every data set, by mean queries to the optimum.
 
-    Where it is not known, by the mean of the last score.
+    Where it is not known, by the mean of the last score; with objectives, of the last volume.
     """
     means = [{item["strategy"]: _loss(item) for item in part["strategies"]} for part in datasets]
     names = [name for name in means[0] if all(name in mean for mean in means)]
@@ -297,6 +338,8 @@ def _ranks(datasets: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _loss(item: dict[str, Any]) -> float:
+    if "hypervolume_at" in item:
+        return -float(list(item["hypervolume_at"].values())[-1]["mean"])
     if item["queries_to_optimum"] is not None:
         return float(item["queries_to_optimum"]["mean"])
     last = list(item["best_at"].values())[-1]["mean"]

@@ -85,9 +85,16 @@ def comparison_page(folder: Path) -> Page:
     """Return the page of a comparison, finished or under way."""
     record, queries, summary = read_comparison(folder)
     config = record["experiment"]
+    volumes = {
+        part["dataset"]: part["hypervolume"]
+        for part in by_dataset(summary)
+        if "hypervolume" in part
+    }
+    references = {dataset: volume["reference"] for dataset, volume in volumes.items()}
     collected = {
         dataset: [
-            collect(queries, dataset, name, config["budget"]) for name in config["strategies"]
+            collect(queries, dataset, name, config["budget"], references.get(dataset))
+            for name in config["strategies"]
         ]
         for dataset in config["datasets"]
     }
@@ -98,9 +105,13 @@ def comparison_page(folder: Path) -> Page:
     }
     page = Page(f"Comparison on {config['space']}", _comparison_facts(record))
     for part in by_dataset(summary):
+        if "hypervolume" in part:
+            _add_volume_table(page, part)
         _add_comparison_table(page, part)
     if summary.get("ranks"):
         _add_ranks(page, summary["ranks"])
+    if volumes:
+        _add_volumes(page, panels, volumes)
     _add_curves(page, panels)
     for dataset in panels:
         _add_comparison_map(page, config, queries, dataset)
@@ -164,6 +175,44 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
         )
     for failure in part["failures"]:
         page.add_text(f"{failure['strategy']}, run {failure['run']} failed: {failure['error']}")
+
+
+def _add_volume_table(page: Page, part: dict[str, Any]) -> None:
+    volume = part["hypervolume"]
+    form, scale = (".2f", 100 / volume["whole"]) if volume["whole"] else (".5g", 1.0)
+    marks = [str(mark) for mark in checkpoints(part["budget"])]
+    head = ["strategy", "runs", *(f"hypervolume at {mark}" for mark in marks), "p (Holm)"]
+    rows = []
+    for item in part["strategies"]:
+        cells = [item["strategy"], str(item["runs"])]
+        for mark in marks:
+            mean, ends = item["hypervolume_at"][mark]["mean"], item["hypervolume_at"][mark]["ci95"]
+            scaled = [None if end is None else scale * end for end in ends]
+            cells.append(_with_range({"mean": scale * mean, "ci95": scaled}, form))
+        rows.append([*cells, _form(item.get("wilcoxon", {}).get("p_holm"), ".2g")])
+    page.add_table(
+        f"{part['dataset']}: the front of score and {' and '.join(volume['objectives'])}",
+        head,
+        rows,
+    )
+    corner = ", ".join(f"{name} {value:.5g}" for name, value in volume["reference"].items())
+    unit = " in % of what the whole space dominates," if volume["whole"] else ""
+    page.add_text(
+        f"Hypervolume: what the trainings so far dominate,{unit} measured from {corner}."
+        " Intervals: 95 % bootstrap of the mean. p: Wilcoxon's signed-rank test of the last"
+        " volume against the first strategy, paired by seed; below, too."
+    )
+
+
+def _add_volumes(
+    page: Page, panels: dict[str, list[StrategyRuns]], volumes: dict[str, dict[str, Any]]
+) -> None:
+    page.add_figure(
+        "Hypervolume by trainings",
+        "hypervolume-by-queries",
+        plots.plot_volume(panels, {name: volume["whole"] for name, volume in volumes.items()}),
+        "Mean over runs of the volume that the trainings so far dominate; bands: 95 % bootstrap.",
+    )
 
 
 def _to_optimum(item: dict[str, Any]) -> list[str]:

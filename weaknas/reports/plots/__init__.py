@@ -14,6 +14,7 @@ from weaknas.reports.plots.comparisons import (
     plot_found,
     plot_narrowing,
     plot_regret,
+    plot_volume,
 )
 from weaknas.reports.plots.landscapes import (
     plot_autocorrelation,

@@ -75,6 +75,38 @@ def plot_best(panels: Panels) -> Any:
 
 
 @styled
+def plot_volume(panels: Panels, whole: Mapping[str, float | None]) -> Any:
+    """Draw the mean volume that the trainings so far dominate, with 95 % bands.
+
+    Parameters
+    ----------
+    panels : mapping of str to sequence of StrategyRuns
+        Of runs with objectives beside the score.
+    whole : mapping of str to float or None
+        The volume of the whole space, of which shares are drawn where it is known.
+    """
+    figure, axes = make_axes(len(panels))
+    for axis, (dataset, strategies) in zip(axes, panels.items(), strict=True):
+        unit = (whole[dataset] or 100.0) / 100.0
+        early, last = np.inf, -np.inf
+        for runs, style in zip(strategies, styles(len(strategies)), strict=True):
+            assert runs.volume is not None, "of runs with objectives"
+            curves, grid = runs.volume / unit, np.arange(1, runs.budget + 1)
+            mean = curves.mean(axis=0)
+            early, last = min(early, mean[min(9, runs.budget - 1)]), max(last, mean[-1])
+            axis.plot(grid, mean, label=_label(runs), **style)
+            if len(curves) > 1:
+                low, high = bootstrap_band(curves)
+                axis.fill_between(grid, low, high, color=style["color"], alpha=0.15, lw=0)
+        if early < last:
+            axis.set_ylim(early, last + 0.05 * (last - early))
+        axis.set(title=dataset, xlabel="trainings")
+        axis.set_xlim(left=0)
+    axes[0].set_ylabel("hypervolume (%)" if all(whole.values()) else "hypervolume")
+    return finish(figure)
+
+
+@styled
 def plot_found(panels: Panels) -> Any:
     """Draw the share of runs that have queried the optimum by each number of queries."""
     percent = optional_import("matplotlib.ticker", "plot").PercentFormatter
