@@ -19,6 +19,8 @@ from weaknas.runs.problem import Problem
 from weaknas.search.pareto import hypervolume
 from weaknas.spaces import ChoiceSpace, Costs
 
+pytestmark = pytest.mark.usefixtures("quick_processes")
+
 SPACE = ChoiceSpace(
     {"a": list(range(5)), "b": list(range(4)), "c": list(range(3))},
     name="toy",
@@ -33,6 +35,10 @@ def make_benchmark():
     return TabularBenchmark(
         SPACE, {"genotype": ROWS, "score": MEAN[:, None] + noise}, name="toy/small"
     )
+
+
+def total(architecture):
+    return float(sum(architecture.genotype))
 
 
 def make_experiment(*names, benchmark=make_benchmark, **changes):
@@ -82,9 +88,6 @@ def test_the_report_shows_volumes(tmp_path):
 
 
 def test_without_a_table_the_lowest_score_of_all_runs_is_the_reference():
-    def total(architecture):
-        return float(sum(architecture.genotype))
-
     problem = Problem(SPACE, as_evaluator(total), "toy/small")
     summary = compare(make_experiment("random", "nsga2", benchmark=problem))
     assert summary["hypervolume"]["reference"]["score"] in range(10)
