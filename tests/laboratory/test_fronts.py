@@ -41,6 +41,10 @@ def total(architecture):
     return float(sum(architecture.genotype))
 
 
+def make_problem():
+    return Problem(SPACE, as_evaluator(total), "toy/small")
+
+
 def make_experiment(*names, benchmark=make_benchmark, **changes):
     strategies = {name: parse_strategy(name, ("price",)) for name in names}
     values = {"runs": 2, "budget": 12, "objectives": ("price",)} | changes
@@ -88,8 +92,7 @@ def test_the_report_shows_volumes(tmp_path):
 
 
 def test_without_a_table_the_lowest_score_of_all_runs_is_the_reference():
-    problem = Problem(SPACE, as_evaluator(total), "toy/small")
-    summary = compare(make_experiment("random", "nsga2", benchmark=problem))
+    summary = compare(make_experiment("random", "nsga2", benchmark=make_problem))
     assert summary["hypervolume"]["reference"]["score"] in range(10)
     assert summary["strategies"][0]["hypervolume_at"]["12"]["mean"] > 0
     assert summary["hypervolume"]["whole"] is None

@@ -210,7 +210,7 @@ def _add_volumes(
     page.add_figure(
         "Hypervolume by trainings",
         "hypervolume-by-queries",
-        plots.plot_volume(panels, {name: volume["whole"] for name, volume in volumes.items()}),
+        plots.plot_hypervolume(panels, {name: volume["whole"] for name, volume in volumes.items()}),
         "Mean over runs of the volume that the trainings so far dominate; bands: 95 % bootstrap.",
     )
 

@@ -12,9 +12,9 @@ from weaknas.reports.plots.comparisons import (
     narrowing,
     plot_best,
     plot_found,
+    plot_hypervolume,
     plot_narrowing,
     plot_regret,
-    plot_volume,
 )
 from weaknas.reports.plots.landscapes import (
     plot_autocorrelation,
@@ -59,6 +59,7 @@ __all__ = [
     "plot_effects",
     "plot_found",
     "plot_front",
+    "plot_hypervolume",
     "plot_intervals",
     "plot_map",
     "plot_narrowing",

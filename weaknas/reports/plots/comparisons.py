@@ -75,7 +75,7 @@ def plot_best(panels: Panels) -> Any:
 
 
 @styled
-def plot_volume(panels: Panels, whole: Mapping[str, float | None]) -> Any:
+def plot_hypervolume(panels: Panels, whole: Mapping[str, float | None]) -> Any:
     """Draw the mean volume that the trainings so far dominate, with 95 % bands.
 
     Parameters
