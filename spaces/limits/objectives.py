@@ -11,11 +11,11 @@ import numpy.typing as npt
 from weaknas.errors import InputError, refuse_set, unknown
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.limits.feasible import descend, feasible_range
+from weaknas.spaces.limits.units import MOST_COSTS
 from weaknas.spaces.rows import Genotypes
 
 Floats = npt.NDArray[np.float64]
 
-MOST_COSTS = 2
 _SAMPLE = 2000  # architectures from which the ends of a cost are looked for
 
 

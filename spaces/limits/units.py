@@ -1,10 +1,13 @@
-"""Units of what is measured."""
+"""Units of what is measured, and how many costs may be objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from weaknas.errors import InputError
+
+#: Costs that may be objectives beside the score: more have no exact volume.
+MOST_COSTS = 2
 
 #: What one of each is in the unit of the first, by what they measure.
 UNITS: Mapping[str, Mapping[str, float]] = {

@@ -17,12 +17,12 @@ import pyarrow as pa
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import HasTest, KnowsOptimum, Optimum, TabularBenchmark
-from weaknas.laboratory.fronts import describe_volume
 from weaknas.laboratory.statistics import best_so_far
 from weaknas.registry import STRATEGIES, check_strategy_options, get_strategy
 from weaknas.runs.problem import Problem, as_problem
 from weaknas.runs.runner import Budget, run
 from weaknas.runs.trials import Trial
+from weaknas.search.pareto import hypervolume
 from weaknas.spaces import Costs, SearchSpace
 from weaknas.strategies import Contender, Strategy
 
@@ -209,7 +209,7 @@ class Truth:
     def __init__(
         self, evaluator: Any, optimum: Target = "validation", costs: Costs | None = None
     ) -> None:
-        self.costs, self._evaluator = costs, evaluator
+        self.costs = costs
         self.is_known = isinstance(evaluator, KnowsOptimum)
         if optimum == "test" and not (isinstance(evaluator, HasTest) and evaluator.test):
             name = getattr(evaluator, "name", type(evaluator).__name__)
@@ -219,7 +219,6 @@ class Truth:
             )
         self.optimum: Optimum | None = None
         self.random_score: float | None = None
-        self._target: str | None = None
         if not self.is_known:
             return
         self._benchmark = evaluator
@@ -243,8 +242,7 @@ class Truth:
 
     def describe(self) -> dict[str, Any]:
         """Return optimum, mean score of a random architecture and volume as JSON types."""
-        volume = describe_volume(self.costs, self._evaluator, self._target) if self.costs else None
-        front = {} if volume is None else {"hypervolume": volume}
+        front = {} if self.costs is None else {"hypervolume": self._volume(self.costs)}
         if self.optimum is None:
             return {"optimum": None, "random_score": None, **front}
         return front | {
@@ -255,6 +253,23 @@ class Truth:
             },
             "random_score": self.random_score,
         }
+
+    def _volume(self, costs: Costs) -> dict[str, Any]:
+        """Return from where volumes are measured, and the largest there is.
+
+        ``reference`` is of each objective the largest cost in the space, and ``score``, the
+        lowest mean score of a table; ``whole`` the volume that the space dominates. Without
+        a table both are None, and the lowest score of all runs stands for it.
+        """
+        score = whole = None
+        if self.is_known:
+            genotypes = costs.space.enumerate()
+            scores = self.scores(genotypes)
+            score = float(np.nanmin(scores))
+            whole = hypervolume(scores, costs(genotypes), score, costs.worst)
+        worst = dict(zip(costs.names, costs.worst.tolist(), strict=True))
+        objectives = list(costs.names)
+        return {"objectives": objectives, "reference": {"score": score, **worst}, "whole": whole}
 
 
 def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth) -> pa.Table:

@@ -10,45 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from weaknas.evaluators import KnowsOptimum
-from weaknas.search.pareto import DominatedVolume, hypervolume
-from weaknas.spaces import Costs
+from weaknas.search.pareto import DominatedVolume
 
 Floats = npt.NDArray[np.float64]
 
 
-def describe_volume(costs: Costs, evaluator: Any, target: str | None = None) -> dict[str, Any]:
-    """Return from where volumes are measured, and the largest there is, as JSON types.
-
-    Parameters
-    ----------
-    costs : Costs
-    evaluator : Evaluator
-    target : str, optional
-        By which column of a table architectures are judged; default: its objective.
-
-    Returns
-    -------
-    dict
-        ``objectives``; ``reference``, of each the largest cost in the space, and ``score``,
-        the lowest mean score of a table; ``whole``, the volume that the space dominates.
-        Without a table both are None, and the lowest score of all runs stands for it.
-    """
-    score = whole = None
-    if isinstance(evaluator, KnowsOptimum):
-        genotypes = costs.space.enumerate()
-        scores = evaluator.true_scores(genotypes, target)
-        score = float(np.nanmin(scores))
-        whole = hypervolume(scores, costs(genotypes), score, costs.worst)
-    return {
-        "objectives": list(costs.names),
-        "reference": {"score": score, **dict(zip(costs.names, costs.worst.tolist(), strict=True))},
-        "whole": whole,
-    }
-
-
 def complete_reference(described: Mapping[str, Any], queries: pa.Table | None) -> dict[str, Any]:
-    """Return what `describe_volume` says, with the lowest score of all runs for an unknown one."""
+    """Return what `weaknas.laboratory.experiment.Truth.describe` says, with the lowest score of all runs for an unknown one."""
     reference = dict(described["reference"])
     if reference["score"] is None and queries is not None:
         lowest = np.nanmin(queries["mean_score"].to_numpy(), initial=np.inf)

@@ -179,7 +179,7 @@ def summarize(
     mean score of what is returned), optimum_returned_at {"50": share, ...},
     seconds_per_run, relative_improvement, wilcoxon``, and with objectives beside the score
     ``hypervolume_at {"50": {mean, ci95}, ...}``, by which runs are then tested; ``hypervolume``
-    of the data set is as `weaknas.laboratory.fronts.describe_volume` has it.
+    of the data set is as `weaknas.laboratory.experiment.Truth.describe` has it.
     A run that did not find the optimum counts as its full budget. Where the optimum
     is not known, what is said by it is None, and runs are tested by the last score.
     For several data sets: ``space, datasets``, a list of these, and ``ranks`` over them.

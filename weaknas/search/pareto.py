@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from weaknas.errors import InputError
-from weaknas.spaces.limits.objectives import MOST_COSTS
+from weaknas.spaces.limits.units import MOST_COSTS
 
 Floats = npt.NDArray[np.float64]
 
