@@ -16,7 +16,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def complete_reference(described: Mapping[str, Any], queries: pa.Table | None) -> dict[str, Any]:
-    """Return what `weaknas.laboratory.experiment.Truth.describe` says, with the lowest score of all runs for an unknown one."""
+    """Return what an experiment says of volumes, with the lowest score of all runs if unknown.
+
+    See `weaknas.laboratory.experiment.Truth.describe`.
+    """
     reference = dict(described["reference"])
     if reference["score"] is None and queries is not None:
         lowest = np.nanmin(queries["mean_score"].to_numpy(), initial=np.inf)
