@@ -174,7 +174,7 @@ def _interval(values: Any) -> list[float | None]:
 
 def show(title: str, rows: Sequence[dict[str, Any]], baseline: str) -> dict[str, Any]:
     """Print a comparison and return it."""
-    summary = summarize(rows, baseline)
+    summary = summarize(rows, baseline) if rows else {}
     print(f"{title}: test accuracy in %, {len(rows)} seeds")
     for name, item in summary.items():
         gain = item[f"over {baseline}"]
@@ -190,6 +190,7 @@ def main() -> None:
     """Run the study and print it."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--joint-seeds", type=int, default=5, help="of searches with a cell")
     arguments.add_argument("--budget", type=int, default=12, help="trainings of a search")
     arguments.add_argument("--epochs", type=int, default=5)
     options = arguments.parse_args()
@@ -203,7 +204,8 @@ def main() -> None:
     print(f"activation found: {found}")
     ten = range(options.seed, options.seed + 2 * len(seeds))
     activations = show("activations", [study.activations(found, seed) for seed in ten], "ReLU")
-    together = show("together", [study.together(seed) for seed in seeds], "separate")
+    joint = seeds[: options.joint_seeds]
+    together = show("together", [study.together(seed) for seed in joint], "separate")
     save(
         options,
         "policies",

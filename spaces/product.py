@@ -105,7 +105,7 @@ class ProductSpace(SearchSpace):
     # -- identity ---------------------------------------------------------------------
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
-        """Return the string forms of the parts, joined by `` & ``."""
+        """Return the string forms of the parts, with ``&`` between them."""
         return _SEPARATOR.join(part.format(row) for part, row in self._each(genotype))
 
     def parse(self, text: str) -> Genotypes:

@@ -17,7 +17,7 @@ from weaknas.spaces.mobilenetv3.skeleton import Skeleton
 from weaknas.supernets.single_path_nas import derive, meet_latency
 from weaknas.training import get_protocol, load_dataset
 
-PROTOCOL = get_protocol("small", channels=None, cells=None, epochs=2, batch_size=32)
+PROTOCOL = get_protocol("small", channels=None, cells=None, epochs=2, batch_size=16)
 
 
 @pytest.mark.parametrize("target", [12, 20, 33])
@@ -48,12 +48,12 @@ def test_more_weight_gives_less_latency(tmp_path):
     parts = required_parts(Skeleton(1.0, 64))
     table = LatencyTable({None: {key: count_macs(part) / 1e6 for key, part in parts.items()}})
     space = MobileNetV3(resolution=64, latency=table)
-    data = load_dataset("digits").part(0.3)
+    data = load_dataset("digits", validation=50).part(0.1)
     options = {"warmup": 0.1, "width": 0.25, "device": "cpu", "threads": 1}
     light = derive(space, data, 0.0, PROTOCOL, **options)
-    heavy = derive(space, data, 100.0, PROTOCOL, output=tmp_path, **options)
+    heavy = derive(space, data, 300.0, PROTOCOL, output=tmp_path, **options)
     assert heavy.latency < light.latency
-    again = derive(space, data, 100.0, PROTOCOL, output=tmp_path, **options)
+    again = derive(space, data, 300.0, PROTOCOL, output=tmp_path, **options)
     assert again.architecture == heavy.architecture
     assert again.accuracy == heavy.accuracy
     with pytest.raises(InputError):
