@@ -257,6 +257,48 @@ class SearchSpace(ABC):
         kept = order[np.append(True, (np.diff(pairs, axis=1) != 0).any(axis=0))[: len(order)]]
         return rows[kept], owners[kept]
 
+    # -- growing ------------------------------------------------------------------
+
+    @property
+    def levels(self) -> int:
+        """Number of steps in which the largest architectures grow from the smallest, see `extend`.
+
+        Here of decisions with a choice.
+        """
+        return int((self.cardinalities > 1).sum())
+
+    def smallest(self) -> Genotypes:
+        """Return what growth begins with, shape (m, d); here the first value of each decision.
+
+        Like what it grows to, it need not be canonical, nor an architecture of the space.
+        """
+        return np.zeros((1, self.n_variables), dtype=self.genotype_dtype)
+
+    def extend(self, genotypes: npt.NDArray[np.integer], level: int) -> Genotypes:
+        """Return what grows from genotypes of the level before in one step, each row once.
+
+        Here one more decision leaves its first value for any other.
+
+        Parameters
+        ----------
+        genotypes : ndarray of int, shape (n, d)
+            Of level ``level - 1``, those of level 0 being `smallest`.
+        level : int
+            From 1 to `levels`.
+
+        Returns
+        -------
+        ndarray of int, shape (m, d)
+        """
+        rows = np.asarray(genotypes, dtype=self.genotype_dtype)
+        grown = [np.empty((0, self.n_variables), dtype=self.genotype_dtype)]
+        for column, count in enumerate(self.cardinalities.tolist()):
+            base = rows[rows[:, column] == 0]
+            for value in range(1, count):
+                grown.append(base.copy())
+                grown[-1][:, column] = value
+        return np.unique(np.vstack(grown), axis=0)
+
     # -- graphs -------------------------------------------------------------------
 
     @property

@@ -222,6 +222,7 @@ STRATEGIES = Registry(
         "optuna-gp": "weaknas.strategies.optuna:gp",
         "optuna-nsga2": "weaknas.strategies.optuna:nsga2",
         "optuna-tpe": "weaknas.strategies.optuna:tpe",
+        "progressive": "weaknas.search.progressive:Progressive",
         "random": "weaknas.strategies:RandomSearch",
         "regularized-evolution": "weaknas.strategies:RegularizedEvolution",
         "reinforce": "weaknas.strategies:Reinforce",

@@ -283,6 +283,38 @@ class DARTS(CellSpace[DARTSSkeleton]):
         rows, acyclic = self._renumber(cells)
         return distinct(self, rows[acyclic], other_than=base.ravel())
 
+    # -- growing ------------------------------------------------------------------
+
+    @property
+    def levels(self) -> int:
+        """Number of nodes of both cells."""
+        return len(CELLS) * _NODES
+
+    def smallest(self) -> Genotypes:
+        """Return the cells whose nodes add the two inputs as they are, shape (1, 32)."""
+        cells = np.zeros((1, *_SHAPE), dtype=np.int16)
+        cells[..., 1, 0] = 1
+        cells[..., 1] = self.operations.index("skip_connect")
+        return _rows(cells)
+
+    def extend(self, genotypes: npt.NDArray[np.integer], level: int) -> Genotypes:
+        """Return genotypes with one node more that takes any inputs through any operations.
+
+        The first node of the normal cell, then that of the reduction cell, and so on; the
+        nodes to come add the two inputs of the cell as they are. All architectures
+        grow so, for every inputs and operations of a node are among its extensions.
+        """
+        node, cell = divmod(level - 1, len(CELLS))
+        pairs = _PAIRS[node + 2]
+        operations = np.array(list(product(range(len(self.operations)), repeat=2)))
+        blocks = np.stack(
+            [np.repeat(pairs, len(operations), axis=0), np.tile(operations, (len(pairs), 1))],
+            axis=-1,
+        )
+        cells = np.repeat(_cells(genotypes)[:, None], len(blocks), axis=1)
+        cells[:, :, cell, node] = blocks
+        return np.unique(_rows(cells.reshape(-1, *_SHAPE)), axis=0)
+
     # -- graphs -------------------------------------------------------------------
 
     def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:

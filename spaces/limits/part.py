@@ -84,6 +84,19 @@ class PartOfSpace(SearchSpace):
         return self.whole.shared_choices
 
     @property
+    def levels(self) -> int:
+        """That of the whole space."""
+        return self.whole.levels
+
+    def smallest(self) -> Genotypes:
+        """Return what growth begins with in the whole space."""
+        return self.whole.smallest()
+
+    def extend(self, genotypes: npt.NDArray[np.integer], level: int) -> Genotypes:
+        """Return what grows in the whole space, in this part or not."""
+        return self.whole.extend(genotypes, level)
+
+    @property
     def has_graphs(self) -> bool:
         """Whether the whole space has graphs."""
         return self.whole.has_graphs

@@ -5,6 +5,8 @@ The rows that come out are proposals: not pruned, and not all of them in the spa
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import numpy.typing as npt
 
@@ -68,6 +70,44 @@ def edited(pruned: npt.NDArray[np.integer]) -> Genotypes:
     for vertex in INNER:
         results.extend(_with_vertex(forms[~exists[:, vertex]], exists[~exists[:, vertex]], vertex))
     return np.concatenate(results)
+
+
+def grown(canonical: npt.NDArray[np.integer]) -> Genotypes:
+    """Return one row, shape (26,), after each way to add a vertex right before the output.
+
+    It takes any of the three operations, inputs from any vertices, at least one, and
+    leads to the output; each of its inputs keeps its own edge to the output, if it has
+    one, or gives it up. Every cell grows so from the input and the output: without
+    the last inner vertex of an order, whose inputs get its edge to the output, it is a
+    smaller one with no more edges.
+
+    Parameters
+    ----------
+    canonical : ndarray of int, shape (26,)
+        Its absent vertices are the last ones before the output.
+
+    Returns
+    -------
+    ndarray of int16, shape (m, 26)
+        None where all vertices are there.
+    """
+    vertex = 1 + int((canonical[len(EDGES) :] > 0).sum())
+    if vertex == OUTPUT:
+        return np.empty((0, len(canonical)), dtype=np.int16)
+    results = []
+    # Of each vertex before: no edge to the new one, an edge, or an edge in place of the output's.
+    for links in product((0, 1, 2), repeat=vertex):
+        replaced = [source for source, link in enumerate(links) if link == 2]
+        if not any(links) or any(canonical[COLUMN[source, OUTPUT]] == 0 for source in replaced):
+            continue
+        row = np.array(canonical, dtype=np.int16)
+        row[[COLUMN[source, vertex] for source, link in enumerate(links) if link]] = 1
+        row[[COLUMN[source, OUTPUT] for source in replaced]] = 0
+        row[COLUMN[vertex, OUTPUT]] = 1
+        for kind in range(1, _KINDS + 1):
+            results.append(row.copy())
+            results[-1][len(EDGES) + vertex - 1] = kind
+    return np.array(results)
 
 
 def _other_operations(row: Genotypes) -> Genotypes:

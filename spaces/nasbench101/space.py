@@ -185,6 +185,28 @@ class NASBench101(CellSpace[NASBench101Skeleton]):
         rows = moves.edited(base[0])
         return distinct(self, rows[self.contains(rows)], other_than=base[0])
 
+    # -- growing ----------------------------------------------------------------------
+
+    @property
+    def levels(self) -> int:
+        """Number of inner vertices of the largest cells."""
+        return len(INNER)
+
+    def smallest(self) -> Genotypes:
+        """Return the cell in which the input is the output, shape (1, 26)."""
+        row = np.zeros((1, self.n_variables), dtype=np.int16)
+        row[0, EDGES.index((0, OUTPUT))] = 1
+        return row
+
+    def extend(self, genotypes: npt.NDArray[np.integer], level: int) -> Genotypes:
+        """Return the cells with one vertex more, right before the output, canonical, each once.
+
+        See `moves.grown`; all cells of a level grow from those of the level before.
+        """
+        rows = [moves.grown(row) for row in self.canonicalize(genotypes)]
+        grown = np.vstack([np.empty((0, self.n_variables), dtype=np.int16), *rows])
+        return distinct(self, grown[self.contains(grown)])
+
     # -- graphs and the network -------------------------------------------------------
 
     def graphs(self, genotypes: npt.NDArray[np.integer]) -> GraphBatch:

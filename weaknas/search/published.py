@@ -69,7 +69,7 @@ def bananas(
     initial : int
         Random architectures before the first fit.
     """
-    encoder = get_encoder(_whole("truncated-path", space), space)
+    encoder = get_encoder(whole_encoding("truncated-path", space), space)
     return WeakNAS(
         space,
         repeats="never",
@@ -108,7 +108,7 @@ def brp_nas(
         space,
         repeats="never",
         predictor="pairwise-relation",
-        encoder=_whole("graphs", space),
+        encoder=whole_encoding("graphs", space),
         acquisition="halved-top",
         targets="standard",
         seed=seed,
@@ -135,7 +135,7 @@ def npenas(
     initial : int
         Random architectures before the first fit.
     """
-    encoder = get_encoder(_whole("adjacency", space), space)
+    encoder = get_encoder(whole_encoding("adjacency", space), space)
     return WeakNAS(
         space,
         repeats="never",
@@ -150,7 +150,7 @@ def npenas(
     )
 
 
-def _whole(name: str, space: SearchSpace) -> str:
+def whole_encoding(name: str, space: SearchSpace) -> str:
     """Return an encoding of graphs that says all: one-hot what graphs do not show."""
     if not ENCODERS.load(name).supports(space):
         return "one-hot"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
 from weaknas.components import describe
 from weaknas.encoders import Transformer
@@ -35,6 +34,7 @@ from weaknas.search.ranker import Evidence, Ranker
 from weaknas.search.repeats import Labels, choose_rivals
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.search.targets import get_transform
+from weaknas.search.threads import one_thread
 from weaknas.spaces import Costs, Genotypes, SearchSpace
 from weaknas.strategies import Estimates, Fidelity, Strategy
 
@@ -211,9 +211,7 @@ class WeakNAS(Strategy):
     # -- inside -------------------------------------------------------------------
 
     def _propose(self, n: int) -> Genotypes:
-        # One thread: faster on matrices of this size, and the same sums, and so
-        # the same proposals, on any number of cores.
-        with _thread_pools().limit(limits=1, user_api="blas"):
+        with one_thread():
             _, scores = self.history.successful
             if self.history.told + len(self.pending_fingerprints) < self.initial or len(scores) < 2:
                 return self._draw(n)
@@ -308,7 +306,7 @@ class WeakNAS(Strategy):
         """Return what the predictor makes of the labels, where it knows the size of its errors."""
         if len(entries) < 2 or self.objectives or self._exhausted(entries).all():
             return super()._estimate(entries)
-        with _thread_pools().limit(limits=1, user_api="blas"):
+        with one_thread():
             if self._is_news():
                 self._ranker.fit(self._evidence)
             return self._denoise() or super()._estimate(entries)
@@ -328,8 +326,3 @@ class WeakNAS(Strategy):
     @cached_property
     def _ranker(self) -> Ranker:
         return self._candidates.ranker(self.predictor)
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
