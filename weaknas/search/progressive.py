@@ -64,7 +64,7 @@ class Progressive(Strategy):
         space: SearchSpace,
         *,
         beam: int = 20,
-        predictor: str | Regressor = "mlp:members=5",
+        predictor: str | Regressor = "mlp:members=5:max_iter=100",
         encoder: str | None = None,
         seed: int = 0,
         batch_size: int = 1,
