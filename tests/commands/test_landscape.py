@@ -49,6 +49,7 @@ def test_json_and_page_of_a_table(capsys, mine: Path) -> None:
     assert len(told["autocorrelation"]) == 4
     assert (told["local_optima"], told["peaks"]) == (1, 2)
     assert told["best"]["architecture"] == "width=64,depth=3"
+    assert told["dataset"] == told["scores"] == "table"
     assert told["volume"] == [2 / 9, 8 / 9, 1.0]
     kept = json.loads((output / "landscape.json").read_text())
     assert {key: kept[key] for key in told} == told

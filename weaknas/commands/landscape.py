@@ -128,7 +128,8 @@ def _describe(label: str, options: Options, settings: Settings) -> dict[str, Any
         told = describe_space(space, _read_peaks(options.peaks, space), settings)
         return {"scores": None} | told
     told = describe_table(benchmark, _read_peaks(options.peaks, benchmark.space), settings)
-    return {"scores": benchmark.name} | told
+    dataset = options.dataset or benchmark.name.rpartition("/")[2]
+    return {"scores": benchmark.name, "dataset": dataset} | told
 
 
 def _benchmark(name: str, setting: dict[str, Any], options: Options) -> TabularBenchmark | None:

@@ -212,7 +212,7 @@ def _volume(summary: dict[str, Any]) -> str:
         return ""
     unit = "decisions" if summary["structure"]["architectures"] is None else "steps"
     told = ", ".join(f"{share:.2g} within {d}" for d, share in enumerate(shares) if 0 < d <= 6)
-    return f"share of the space {told} {unit} of {_peaks(peaks)}"
+    return told and f"share of the space {told} {unit} of {_peaks(peaks)}"
 
 
 def _peaks(count: int | None) -> str:
