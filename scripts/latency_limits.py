@@ -83,9 +83,11 @@ def main() -> None:
     arguments.add_argument("--dataset", default="cifar100")
     arguments.add_argument("--budget", type=int, default=40)
     arguments.add_argument("--limits", type=float, nargs="+", default=LIMITS, help="quantiles")
+    arguments.add_argument("--devices", nargs="+", help="default: all")
+    arguments.add_argument("--name", default="latency-limits", help="of the results")
     options = arguments.parse_args()
     table, limits = Table.read(), options.limits
-    devices = list(table.latencies)
+    devices = options.devices or list(table.latencies)
     if options.quick:
         devices, limits, options.budget = ["fpga", "pixel2"], (0.4,), 15
     benchmark = get_benchmark(SPACE.name, dataset=options.dataset)
@@ -130,13 +132,14 @@ def main() -> None:
     print(f"measurements of a search in doubt: {parts['measurements']}")
     for way, found in parts["confirming"].items():
         print(f"without {CHOSEN_ON}, {way}: {found}")
-    save(options, "latency-limits", {**facts, "ways": ways, **parts, "rows": rows})
+    save(options, options.name, {**facts, "ways": ways, **parts, "rows": rows})
 
 
 def describe_counts(counts: list[int]) -> dict[str, float]:
     """Return how many measurements the searches paid, beside the ten before."""
     low, middle, high = np.quantile(counts, [0.1, 0.5, 0.9])
-    return {"median": middle, "p10": low, "p90": high, "largest": float(max(counts))}
+    named = {"median": middle, "p10": low, "p90": high, "largest": max(counts)}
+    return {name: round(float(value), 1) for name, value in named.items()}
 
 
 def learn(table: Table, device: str, seed: int) -> CostModel:
