@@ -20,6 +20,7 @@ from weaknas.strategies import Strategy
 
 _MOST = 20_000  # extensions of a level that are ranked, drawn where there are more
 _SAMPLE = 1000  # architectures that the encoder is fitted to
+_FORMS = 10  # of an architecture that are extended, on average
 _LEAST = 2  # scores that a predictor is fitted to
 
 Floats = npt.NDArray[np.float64]
@@ -113,15 +114,17 @@ class Progressive(Strategy):
             parents = self._best_of_level()
         self.level += 1
         rows = self.space.extend(parents, self.level)
-        if len(rows) > _MOST:
-            rows = rows[np.sort(self._rng.permutation(len(rows))[:_MOST])]
+        # Without a score to go by any few are as good as all.
+        most = _MOST if self._is_informed else 10 * self.beam
+        if len(rows) > most:
+            rows = rows[np.sort(self._rng.permutation(len(rows))[:most])]
         values = self._predict(rows)
         order = np.argsort(-values, kind="stable")
         self._grown, self._values = rows[order], values[order]
         self._queue = list(self._unseen(self._trainable(self._grown))[: self.beam])
 
     def _best_of_level(self) -> Genotypes:
-        """Return what is extended: all forms of the K architectures with the best scores.
+        """Return what is extended: the forms of the K architectures with the best scores.
 
         Known scores count; a prediction does where there is no training.
         """
@@ -135,18 +138,23 @@ class Progressive(Strategy):
         distinct, first = np.unique(codes, return_index=True)
         best = np.argsort(-np.nan_to_num(values[first], nan=-np.inf), kind="stable")[: self.beam]
         best = best[np.isfinite(values[first][best])]
-        return self._grown[np.isin(codes, distinct[best])]
+        rows = self._grown[np.isin(codes, distinct[best])]
+        return rows[: _FORMS * self.beam]
 
     def _predict(self, rows: Genotypes) -> Floats:
         """Return the predicted scores of genotypes, shape (n,); at random while none are known."""
-        genotypes, scores = self.history.successful
-        if len(scores) < _LEAST or len(rows) == 0:
+        if not self._is_informed or len(rows) == 0:
             return self._rng.random(len(rows))
+        genotypes, scores = self.history.successful
         predictor = fresh_predictor(self.predictor, find_layout(self.encoder), self._rng)
         with naming(self.predictor):
             predictor.fit(self.encoder.transform(genotypes), scores)
             features = self.encoder.transform(self.space.canonicalize(rows))
             return predict_mean(predictor, features)
+
+    @property
+    def _is_informed(self) -> bool:
+        return len(self.history.successful[1]) >= _LEAST
 
     def _codes(self, rows: Genotypes) -> Fingerprints:
         return self.space.fingerprint(self.space.canonicalize(rows))
