@@ -129,7 +129,7 @@ class ZeroCostEncoder(Encoder):
     ) -> None:
         super().__init__(space)
         check_list("proxies", proxies)
-        check_seed(seed)
+        self.seed = check_seed(seed)
         if skeleton is not None and not isinstance(skeleton, Mapping):
             raise InputError(f"skeleton must be a mapping of settings, not {skeleton!r}")
         for name in proxies:
@@ -143,7 +143,7 @@ class ZeroCostEncoder(Encoder):
             _check_batch(images, labels)
         self.proxies = proxies
         self.images, self.labels = images, labels
-        self.skeleton, self.seed, self.cache = skeleton, seed, cache
+        self.skeleton, self.cache = skeleton, cache
 
     @classmethod
     def supports(cls, space: SearchSpace) -> bool:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from weaknas.errors import MOST_AT_ONCE, check_whole
+from weaknas.components import check_sizes
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 #: Trainings that each label is the mean of.
@@ -93,9 +93,9 @@ class Ensemble(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            When `members` is no whole number from 1 on.
+            When a number of members, trees or the like is out of bounds.
         """
-        check_whole("members", self.members, most=MOST_AT_ONCE)
+        check_sizes(self)
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=1, dtype=np.float32)
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31 - 1, size=self.members)

@@ -11,12 +11,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from weaknas.errors import MOST_AT_ONCE, check_number, check_whole, optional_import, unknown
+from weaknas.components import check_sizes
+from weaknas.errors import check_number, optional_import, unknown
 from weaknas.predictors._base import Floats, Predicted, standardize
 from weaknas.predictors._graphs import GraphLayout, Singles
-
-#: Parameters that are numbers of something, or lists of them.
-_COUNTS = {"members", "steps", "batch_size", "hidden", "layers", "heads", "rivals"}
 
 
 def require_torch() -> None:
@@ -111,10 +109,7 @@ class TorchPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         if self.loss not in LOSSES:
             raise unknown("loss", self.loss, LOSSES)
-        for name, value in self.get_params().items():
-            if name in _COUNTS:
-                for count in value if isinstance(value, tuple | list) else [value]:
-                    check_whole(name, count, most=MOST_AT_ONCE)
+        check_sizes(self)
         check_number("learning_rate", self.learning_rate, above=0)
         return Training(
             members=self.members,

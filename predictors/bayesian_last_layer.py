@@ -11,7 +11,7 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_random_state
 
-from weaknas.errors import MOST_AT_ONCE, check_whole
+from weaknas.components import check_sizes
 from weaknas.predictors._base import Floats, Predicted
 from weaknas.predictors._standardized import StandardizedWithSpread
 
@@ -56,7 +56,7 @@ class BayesianLastLayer(StandardizedWithSpread):
         return max(int(network.n_iter_) for network in self.regressor_.networks)
 
     def _regressor(self, rows: int, columns: int) -> Any:
-        check_whole("members", self.members, most=MOST_AT_ONCE)
+        check_sizes(self)
         rng = check_random_state(self.random_state)
         return _LastLayer(
             [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from weaknas.components import check_sizes
 from weaknas.predictors._base import Predicted
 
 
@@ -15,6 +16,23 @@ class TreeSpread:
     """Of a forest of scikit-learn: the standard deviation over its trees."""
 
     estimators_: list[Any]
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit all trees.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, f)
+        y : array-like, shape (n,)
+        sample_weight : array-like, shape (n,), optional
+
+        Raises
+        ------
+        InputError
+            When the number of trees or of threads is out of bounds.
+        """
+        check_sizes(self)
+        return super().fit(X, y, sample_weight)  # type: ignore[misc,no-any-return]
 
     def predict(self, X: Any, return_std: bool = False) -> Predicted:
         """Predict mean and, if wanted, standard deviation over the trees.

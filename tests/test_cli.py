@@ -166,7 +166,10 @@ BAD = [
     (["search", "nasbench201", "extra"], "extra"),
     (["search", "no.toml:objective=x"], "is a file and takes no options, not 'no.toml:obj"),
     (["search", "no.toml", "--evaluator", "tabular:x=1"], "takes no options, not 'tabular:x=1'"),
-    (["search", "mobilenetv3:width=wide", "--evaluator", "train"], "width 'wide' is not between"),
+    (
+        ["search", "mobilenetv3:width=wide", "--evaluator", "train"],
+        "width must be a number at least 0.1",
+    ),
     (["search", "mobilenetv3:classes=1.5", "--evaluator", "train"], "classes must be a whole"),
     (["search", "mobilenetv3:latency=3", "--evaluator", "train"], "3: no such file"),
     (["search", "--evaluator", "supernet"], "needs the file of its weights, checkpoint=FILE"),

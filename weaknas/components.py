@@ -9,8 +9,18 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from sklearn.base import clone
 
-from weaknas.errors import InputError
+from weaknas.errors import MOST_AT_ONCE, MOST_JOBS, InputError, check_whole
 from weaknas.files import plain
+
+_MADE = (1, MOST_AT_ONCE)
+#: Least and most of what predictors make one after another or at once, by the parameter's name.
+_BOUNDS = dict.fromkeys(
+    (
+        "batch_size", "folds", "heads", "hidden", "hidden_layer_sizes", "layers", "members",
+        "n_estimators", "num_parallel_tree", "pairs", "rivals", "steps",
+    ),
+    _MADE,
+) | {"n_jobs": (-MOST_JOBS, MOST_JOBS)}  # fmt: skip
 
 
 @runtime_checkable
@@ -47,9 +57,15 @@ def fresh_predictor(predictor: Any, layout: Mapping[str, Any], rng: np.random.Ge
         blocks of columns that belong together.
     rng : numpy.random.Generator
         One seed is drawn for each parameter ``random_state``, nested ones included.
+
+    Raises
+    ------
+    InputError
+        When a number of trees, members or the like is out of bounds.
     """
     fresh = clone(predictor)
     parameters = fresh.get_params()
+    check_sizes(fresh)
     seeds = {
         name: int(rng.integers(2**31 - 1))
         for name in parameters
@@ -57,6 +73,27 @@ def fresh_predictor(predictor: Any, layout: Mapping[str, Any], rng: np.random.Ge
     }
     unset = {name: layout[name] for name in layout if parameters.get(name, 0) is None}
     return fresh.set_params(**unset, **seeds)
+
+
+def check_sizes(predictor: Any) -> None:
+    """Refuse numbers of trees, members, steps and the like that no machine could make.
+
+    Parameters
+    ----------
+    predictor : regressor
+        What is inside it is looked at, too; None stands for what a library chooses.
+
+    Raises
+    ------
+    InputError
+        When one is no whole number, or out of bounds.
+    """
+    parameters = predictor.get_params() if isinstance(predictor, HasParameters) else {}
+    for name, value in parameters.items():
+        bounds = _BOUNDS.get(name.split("__")[-1])
+        if bounds is not None and value is not None:
+            for size in value if isinstance(value, tuple | list) else [value]:
+                check_whole(name, size, *bounds)
 
 
 def run_seed(seed: int, run: int) -> int:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from weaknas.errors import InputError, listed
+from weaknas.errors import MOST_SEED, InputError, listed, shown
 
 #: Bytes of a file of settings or records, and how deep lists and tables in it are nested.
 MOST_BYTES = 2**26
@@ -499,6 +499,49 @@ def data_folders() -> list[Path]:
     import platformdirs
 
     return [Path(platformdirs.user_data_dir("weaknas", appauthor=False))]
+
+
+def misfit(value: Any, form: Any, name: str = "it") -> str:
+    """Return what of a value that a file holds is not of a form, or nothing.
+
+    Parameters
+    ----------
+    value : object
+        Plain JSON types.
+    form : type, None, list, dict or tuple
+        ``int`` stands for a whole number from 0 to 2**63 - 1 and ``float`` for any finite
+        number, ``[form]`` for a list, ``{"name": form}`` for a table that has this name
+        beside others, ``{str: form}`` for a table of any names, a tuple for one of several.
+    name : str
+        Of the value, for the message.
+
+    Examples
+    --------
+    >>> misfit({"runs": [1, "2"]}, {"runs": [int], "seed": (int, None)}, "the design")
+    "the design.runs.1 is '2'"
+    """
+    inner: Iterator[tuple[Any, Any, Any]]
+    if isinstance(form, tuple):
+        faults = [misfit(value, one, name) for one in form]
+        return max(faults, key=len) if all(faults) else ""  # the longest is of what is inside
+    if isinstance(form, dict) and isinstance(value, dict):
+        names = value if str in form else form
+        inner = ((key, value.get(key), form.get(str, form.get(key))) for key in names)
+    elif isinstance(form, list) and isinstance(value, list):
+        inner = ((number, item, form[0]) for number, item in enumerate(value))
+    else:
+        return "" if _is_plain(value, form) else f"{name} is {shown(value)}"
+    return next(filter(None, (misfit(item, one, f"{name}.{key}") for key, item, one in inner)), "")
+
+
+def _is_plain(value: Any, form: Any) -> bool:
+    if isinstance(value, bool):
+        return form is bool
+    if form is int:
+        return isinstance(value, int) and 0 <= value <= MOST_SEED
+    if form is float:
+        return isinstance(value, int | float) and abs(value) < math.inf
+    return value is None if form is None else isinstance(form, type) and isinstance(value, form)
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -514,8 +514,8 @@ def get_strategy(
         When the name or an option is unknown.
     """
     if "repeats" in inspect.signature(STRATEGIES.load(name)).parameters:  # it decides by itself
-        options["repeats"] = "never" if isinstance(repeats, int) else repeats
-        repeats = repeats if isinstance(repeats, int) else None
+        by_itself = repeats is None or isinstance(repeats, str)
+        options["repeats"], repeats = (repeats, None) if by_itself else ("never", repeats)
     strategy = STRATEGIES.build(name, space, **options)
     return _import("weaknas.strategies:with_repeats")(strategy, repeats, confirm)
 

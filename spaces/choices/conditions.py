@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.spaces.choices.values import ChoiceValues
 from weaknas.spaces.rows import Genotypes, genotype_dtype
 
@@ -53,6 +53,11 @@ class Conditions:
             column: {} for column in range(len(variables))
         }
         self.description: dict[str, dict[str, list[str]]] = {}
+        if not isinstance(conditions, Mapping):
+            raise InputError(
+                "conditions map choices to what they need, e.g."
+                f" {{'width': {{'layer1': ['conv3']}}}}, not {shown(conditions)}"
+            )
         for name, needed in conditions.items():
             if name not in variables:
                 raise unknown("choice with a condition", name, variables)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, refuse_set, shown
+from weaknas.errors import InputError, check_number, refuse_set, shown
 from weaknas.spaces._base import CostFunction
 from weaknas.spaces.limits.uncertain import UncertainCost
 from weaknas.spaces.limits.units import convert
@@ -56,9 +57,14 @@ class Constraint:
     unit: str = ""
 
     def __post_init__(self) -> None:
+        for bound in (self.low, self.high):
+            if not isinstance(bound, Real):
+                raise InputError(f"a bound of {self.cost!r} must be a number, not {shown(bound)}")
         if not self.low <= self.high:
             raise InputError(f"the window {self} is empty")
-        if self.confidence is not None and not 0.5 < self.confidence < 1:
+        if self.confidence is None:
+            return
+        if not 0.5 < check_number("the confidence", self.confidence) < 1:
             raise InputError(
                 f"a confidence must be above 50 % and below 100 %, not {100 * self.confidence:g} %"
             )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import MOST_AT_ONCE, InputError, check_list, check_whole, optional_import
+from weaknas.errors import (
+    MOST_AT_ONCE,
+    InputError,
+    check_list,
+    check_number,
+    check_whole,
+    optional_import,
+)
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.mobilenetv3 import moves
@@ -92,13 +99,9 @@ class MobileNetV3(SearchSpace):
         channels: int = CHANNELS_IN,
         strides: Sequence[int] | None = None,
     ) -> None:
-        if not (isinstance(width, int | float) and _SMALLEST_WIDTH <= width <= _LARGEST_WIDTH):
-            raise InputError(
-                f"width {width!r} is not between {_SMALLEST_WIDTH:g} and {_LARGEST_WIDTH:g}"
-            )
-        check_whole("classes", classes, most=MOST_AT_ONCE)
-        check_whole("channels", channels, most=MOST_AT_ONCE)
-        self.width, self.classes, self.channels = float(width), classes, channels
+        self.width = check_number("width", width, least=_SMALLEST_WIDTH, most=_LARGEST_WIDTH)
+        self.classes = check_whole("classes", classes, most=MOST_AT_ONCE)
+        self.channels = check_whole("channels", channels, most=MOST_AT_ONCE)
         self.resolutions = _check_resolutions(resolutions or (resolution,))
         self.strides = check_strides(strides or strides_for(self.resolutions[0]))
         searched = len(self.resolutions) > 1
@@ -112,7 +115,9 @@ class MobileNetV3(SearchSpace):
         self.cardinalities = np.array([len(values) for values in self.choices])
         self.ordered = np.ones(len(self.choices), dtype=bool)
         self.skeletons = [
-            Skeleton(self.width, r, classes=classes, channels=channels, strides=self.strides)
+            Skeleton(
+                self.width, r, classes=self.classes, channels=self.channels, strides=self.strides
+            )
             for r in self.resolutions
         ]
         self._macs = CostTable(dict.fromkeys(self.skeletons, count_macs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_number
 from weaknas.spaces.cells.skeleton import Skeleton
 from weaknas.spaces.nasbench101.cells import INNER
 
@@ -47,8 +47,7 @@ class NASBench101Skeleton(Skeleton):
             raise InputError(
                 f"channels is {self.channels}; they are split over up to {len(INNER)} vertices"
             )
-        if not 0 < self.momentum <= 1:
-            raise InputError(f"the momentum {self.momentum!r} is not above 0 and at most 1")
+        check_number("momentum", self.momentum, above=0, most=1)
 
     @property
     def widths(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from numbers import Integral
 from typing import Any, TypeVar
 
 from weaknas.errors import InputError
@@ -51,7 +52,7 @@ def count_macs(module: Any, example: Any) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    if isinstance(example, tuple) and all(isinstance(size, int) for size in example):
+    if isinstance(example, tuple) and all(isinstance(size, Integral) for size in example):
         example = torch.empty(1, *example, device="meta")
     inputs = example if isinstance(example, tuple) else (example,)
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
-from weaknas.errors import InputError, listed
+from weaknas.errors import InputError, check_whole, listed
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.values import ChoiceValues
 
@@ -182,11 +182,8 @@ def repeat(name: str, low: int, high: int, share: bool = False) -> Repeats:
     >>> [layer for layer in repeat("depth", 2, 6)]
     [0, 1]
     """
-    if any(type(bound) is not int for bound in (low, high)) or not 0 <= low <= high:
-        raise InputError(
-            f"{name!r} is repeated from a whole number of times, at least 0, to another one,"
-            f" not from {low!r} to {high!r}"
-        )
+    low = check_whole(f"the least repeats of {name!r}", low, 0)
+    high = check_whole(f"the most repeats of {name!r}", high, low)
     counts = range(low, high + 1)
     mark = Mark(_check_name(name), tuple(map(str, counts)), share, counts)
     return Repeats(counts[_decide(mark)])

@@ -306,10 +306,12 @@ def test_equal_names_in_a_data_frame():
         ({"test": "tset"}, "unknown column 'tset'"),
         ({"labels": "one"}, "unknown labels 'one'; did you mean 'one-seed'"),
         ({"cost": "seconds"}, "'seconds' of costs lacks numbers"),
+        ({"cost": "early"}, "'early' of costs has -1, which is below 0"),
     ],
 )
 def test_bad_options(options, message):
     table = {"genotype": ROWS, "score": SCORES, "seconds": [1, 2, NAN, 4, 5, 6]}
+    table["early"] = [1, 2, 3, -1, 5, 0]
     with pytest.raises(InputError, match=message):
         weaknas.TabularBenchmark(SPACE, table, **options)
 

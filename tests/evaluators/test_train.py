@@ -207,8 +207,8 @@ def test_the_curve_may_end_a_training(cell: Architecture) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fraction": 2}, "fraction must be above 0 and at most 1, not 2"),
-        ({"fraction": "abc"}, "fraction must be above 0 and at most 1, not 'abc'"),
+        ({"fraction": 2}, "fraction must be a number above 0 and at most 1, not 2"),
+        ({"fraction": "abc"}, "fraction must be a number above 0 and at most 1, not 'abc'"),
         ({"stop": "foo"}, "stop must be a function of the learning curve, not 'foo'"),
         ({"device": "foo"}, "unknown device 'foo'"),
         ({"shorten": "cut"}, "unknown way to shorten a training 'cut'"),

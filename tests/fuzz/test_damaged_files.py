@@ -28,10 +28,17 @@ import weaknas
 from weaknas.encoders.zero_cost import _read as read_proxies
 from weaknas.errors import InputError
 from weaknas.evaluators._outcome import Outcome
+from weaknas.files import checksum
+from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import Experiment
 from weaknas.laboratory.predictor_config import PredictorConfig
+from weaknas.laboratory.ranking import Ranking, rank
+from weaknas.laboratory.ranking_results import RankingFolder, read_ranking
 from weaknas.laboratory.results import ComparisonFolder, compare, read_comparison
 from weaknas.optuna_bridge.export import to_study
+from weaknas.predictors.nearest_neighbors import NearestNeighbors
+from weaknas.reports.live import Live
+from weaknas.reports.ranking_report import ranking_page
 from weaknas.reports.report import comparison_page
 from weaknas.runs.records import encode
 from weaknas.spaces.architecture import Architecture
@@ -277,6 +284,87 @@ NAMES = [
     "queries", "summary", "space", "csv", "parquet", "columns", "latency", "latency, packed",
     "predictor", "training", "proxies", "architecture", "pickle", "zip",
 ]  # fmt: skip
+
+
+# -- configurations that are forged, with the checksum that they should have ------------------
+
+WRONG = [None, True, -1, 2**70, 1.5, "x", [], {}, [[1]], {"a": {"b": 1}}]
+
+
+def forgeries(value):
+    """Yield a value with each of its parts, in any depth, of another type or left out."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            for inner in [*WRONG, *forgeries(item)]:
+                yield {**value, key: inner}
+            yield {name: other for name, other in value.items() if name != key}
+    elif isinstance(value, list) and value:
+        for inner in [*WRONG, *forgeries(value[0])]:
+            yield [inner, *value[1:]]
+
+
+@pytest.fixture(scope="module")
+def experiments(tmp_path_factory, quick_processes):
+    """Return folders of a comparison and of a ranking, and a run in a space of choices."""
+    folder = tmp_path_factory.mktemp("experiments")
+    benchmark = weaknas.get_benchmark("nasbench201")
+    strategies = {"one": RandomSearch, "two": RandomSearch}
+    compare(Experiment("nasbench201", {"cifar10": benchmark}, strategies, 2, 4), folder / "compare")
+    contestants = {"one": Contestant(NearestNeighbors(), "one-hot")}
+    rank(Ranking("nasbench201", benchmark, contestants, [9], runs=1), folder / "rank")
+    space = weaknas.ChoiceSpace(
+        {"a": ["x", "y"], "b": [1, 2]}, name="mine", conditions={"b": {"a": ["x"]}}
+    )
+    weaknas.run(RandomSearch(space), lambda a: float(len(a.text)), budget=3, output=folder / "run")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "read", "page"),
+    [
+        ("compare", ComparisonFolder, read_comparison, comparison_page),
+        ("rank", RankingFolder, read_ranking, ranking_page),
+    ],
+)
+def test_forged_designs_are_refused_in_one_line_or_read(
+    name, folder, read, page, experiments, tmp_path
+):
+    for file in (experiments / name).iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    record = json.loads((tmp_path / "config.json").read_text())
+    taken = []
+    for forged in forgeries({key: value for key, value in record.items() if key != "checksum"}):
+        sealed = {**forged, "checksum": checksum(forged.get(folder.section))}
+        (tmp_path / "config.json").write_text(json.dumps(sealed))
+        message = refusal(folder.read_config, tmp_path)
+        assert "\n" not in message
+        taken += [] if message else [sealed]
+    for number, forged in enumerate(random.Random(name).sample(taken, 20)):
+        (tmp_path / "config.json").write_text(json.dumps(forged))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert "\n" not in refusal(page if number % 10 == 0 else read, tmp_path)
+
+
+def test_forged_headers_are_refused_in_one_line_or_read(experiments, tmp_path):
+    header, *trials = (experiments / "run" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    record = json.loads(header)
+    del record["check"]
+    refused = 0
+    for forged in forgeries(record["config"]):
+        lines = [encode({"weaknas_journal": 2, "config": forged}), *trials]
+        (tmp_path / "journal.jsonl").write_bytes(b"".join(lines))
+        for read in (export_again, watch):
+            message = refusal(read, tmp_path / "journal.jsonl")
+            assert "\n" not in message
+            refused += bool(message)
+    assert refused
+
+
+def watch(path):
+    live = Live.read(path.parent)
+    return live.title, live.facts(0.0), live.tables(0.0)
 
 
 def refusal(read, path):

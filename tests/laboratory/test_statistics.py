@@ -164,5 +164,5 @@ def test_top_precision_counts_the_overlap():
     assert statistics.top_precision(true, guess, 2) == 0.0
     assert statistics.top_precision(true, guess, 3) == pytest.approx(2 / 3)
     assert statistics.top_precision([1.0, 1.0, 0.0], [0.0, 1.0, 0.5], 1) == 1.0
-    with pytest.raises(InputError, match="from 1 to 4, not 5"):
+    with pytest.raises(InputError, match="k must be at most 4, not 5"):
         statistics.top_precision(true, guess, 5)

@@ -321,7 +321,7 @@ def test_failures_are_kept_and_reported(data, monkeypatch):
             lambda d: tune(Tuning("svr", d), 1, "nowhere"),
             r"the Optuna storage 'nowhere'",
         ),
-        (lambda d: TableData(d.benchmark, train_size=250), r"from 2 to 246, not 250"),
+        (lambda d: TableData(d.benchmark, train_size=250), r"must be at most 246, not 250"),
     ],
 )
 def test_wrong_use_is_refused(data, make, message):

@@ -6,10 +6,13 @@ import numpy as np
 import optuna
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
+from xgboost import XGBRegressor
 
 import weaknas
-from weaknas.errors import InputError
+from weaknas.components import _BOUNDS, fresh_predictor
+from weaknas.errors import InputError, MissingDependencyError
 from weaknas.predictors.combination import BestOfRound, Stacking, WeightedEnsemble
 from weaknas.predictors.open_model import OpenModel, for_any
 from weaknas.predictors.pool import PoolModel, for_pool
@@ -193,3 +196,33 @@ def test_what_is_right_passes_as_it_is():
     column = Answering(lambda n: np.ones((n, 1), dtype=np.float32))
     assert predict(column, X)[0].shape == (60,)
     assert for_any(column, X).predict(X[:0])[0].shape == (0,)
+
+
+# -- how much it makes --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", weaknas.list_predictors())
+def test_no_more_is_made_than_a_machine_can(name):
+    """Trees, members, steps, ...: a number that never ends is refused before it begins."""
+    try:
+        parameters = weaknas.get_predictor(name).get_params(deep=False)
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    for parameter in set(parameters) & set(_BOUNDS):
+        for size in (10**20, -(10**20), 1.5):
+            predictor = weaknas.get_predictor(name, **{parameter: size})
+            with pytest.raises(InputError, match=f"^{parameter} must be") as caught:
+                predictor.fit(X, Y)
+            assert "\n" not in str(caught.value)
+            with pytest.raises(InputError, match=f"^{parameter} must be"):
+                weaknas.WeakNAS(CELLS, predictor=predictor)
+
+
+def test_nor_by_regressors_of_others_and_those_inside():
+    inside = Stacking([("trees", GradientBoostingRegressor(n_estimators=10**20))])
+    for predictor in (GradientBoostingRegressor(n_estimators=10**20), inside):
+        with pytest.raises(InputError, match="n_estimators must be at most 100,000, not 1000"):
+            weaknas.WeakNAS(CELLS, predictor=predictor)
+        with pytest.raises(InputError, match="n_estimators must be at most"):
+            fresh_predictor(predictor, {}, np.random.default_rng(0))
+    weaknas.WeakNAS(CELLS, predictor=XGBRegressor())  # whose numbers are None

@@ -159,7 +159,7 @@ def test_a_searched_resolution_must_be_said() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 0.05}, "width 0.05 is not between 0.1 and 4"),
+        ({"width": 0.05}, "width must be a number at least 0.1 and at most 4, not 0.05"),
         ({"resolution": 7}, "resolution 7"),
         ({"classes": 0}, "classes must be at least 1"),
         ({"strides": (2, 2, 2, 2, 2)}, "strides are 6 numbers"),

@@ -252,7 +252,10 @@ def test_nasbench101_weights_start_as_in_the_benchmark(torch):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"channels": 4}, "split over up to 5"), ({"momentum": 0}, "momentum 0 is not above 0")],
+    [
+        ({"channels": 4}, "split over up to 5"),
+        ({"momentum": 0}, "momentum must be a number above 0"),
+    ],
 )
 def test_nasbench101_settings_are_checked(settings, message):
     with pytest.raises(InputError, match=message):

@@ -184,7 +184,7 @@ def _by_number() -> None:
         (lambda: choose("w", [lambda: 1, lambda: 2]), "two options are called alike"),
         (lambda: choose(1, [1, 2]), "the name of a decision is a text"),  # type: ignore[arg-type]
         (lambda: choose("a,b", [1, 2]), "has no ','"),
-        (lambda: repeat("d", 3, 2), "'d' is repeated from a whole number"),
+        (lambda: repeat("d", 3, 2), "the most repeats of 'd' must be at least 3, not 2"),
         (lambda: number("lr", 0, 1, log=True), "is above 0"),
         (lambda: number(0), r"number\(low, high\)"),  # type: ignore[call-overload]
     ],

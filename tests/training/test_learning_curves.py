@@ -246,7 +246,7 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="at least one"):
         model.fit(np.empty((0, EPOCHS)))
     for risk in (0.0, 1.0):
-        with pytest.raises(InputError, match="risk must be above 0 and below 1"):
+        with pytest.raises(InputError, match="risk must be a number above 0 and below 1"):
             EarlyStop(made(5, seed=0), risk=risk)
     with pytest.raises(InputError, match="earliest must be at least 1"):
         EarlyStop(made(5, seed=0), earliest=0)

@@ -116,8 +116,8 @@ class TabularBenchmark:
         self._fidelities = _read_fidelities(objective, columns)
         self._deviation: float | None = None
         self._noise = self._rows.noise(objective) if labels == "resampled" else None
-        if cost and not np.isfinite(self._rows.columns[cost]).all():
-            raise InputError(f"the column {cost!r} of costs lacks numbers where there are scores")
+        if cost:
+            _check_costs(cost, self._rows.columns[cost])
         missing = _count_missing(space, self._rows.fingerprints)
         if missing and not partial:
             raise InputError(
@@ -474,6 +474,14 @@ def _read_fidelities(objective: str, columns: Iterable[str]) -> dict[float, str]
         raise InputError(
             f"the columns of lower fidelities are named {objective}@NUMBER: {error}"
         ) from error
+
+
+def _check_costs(name: str, costs: Values) -> None:
+    """Refuse costs that are no seconds."""
+    if not np.isfinite(costs).all():
+        raise InputError(f"the column {name!r} of costs lacks numbers where there are scores")
+    if costs.size and costs.min() < 0:
+        raise InputError(f"the column {name!r} of costs has {costs.min():g}, which is below 0")
 
 
 def _count_missing(space: SearchSpace, fingerprints: npt.NDArray[np.int64]) -> int | None:

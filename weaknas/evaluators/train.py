@@ -21,6 +21,7 @@ from weaknas.errors import (
     MOST_JOBS,
     FaultyEvaluator,
     InputError,
+    check_number,
     check_whole,
     optional_import,
     unknown,
@@ -120,8 +121,7 @@ class TrainEvaluator:
         if shorten not in SHORTEN:
             raise unknown("way to shorten a training", shorten, SHORTEN)
         check_whole("threads", threads, most=MOST_JOBS)
-        if not (isinstance(fraction, int | float) and 0 < fraction <= 1):
-            raise InputError(f"fraction must be above 0 and at most 1, not {fraction!r}")
+        fraction = check_number("fraction", fraction, above=0, most=1)
         if stop is not None and not callable(stop):
             raise InputError(f"stop must be a function of the learning curve, not {stop!r}")
         optional_import("torch", "train")

@@ -22,6 +22,7 @@ from weaknas.files import (
     checksum,
     differences,
     lock,
+    misfit,
     plain,
     prepare_folder,
     read_json,
@@ -79,6 +80,8 @@ class Folder(ABC, Generic[_Task]):
     #: The file of all tasks, and its columns.
     table: ClassVar[str]
     schema: ClassVar[pa.Schema]
+    #: What a design that is read must be, see `weaknas.files.misfit`.
+    form: ClassVar[Mapping[str, Any]]
     #: Columns whose values are the fields of a task.
     key: ClassVar[tuple[str, ...]]
     #: What a later design may add.
@@ -253,6 +256,10 @@ class Folder(ABC, Generic[_Task]):
         design = record.get(cls.section)
         if not isinstance(design, dict) or record.get("checksum") != checksum(design):
             raise InputError(f"{file} is damaged: it is not what was written")
+        form = {"command": (str, None), "created": str, cls.section: dict(cls.form)}
+        fault = misfit(record, form, "the record")
+        if fault:
+            raise InputError(f"{file} is damaged: {fault}")
         return record
 
     def _read(self) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -145,6 +145,19 @@ class RankingFolder(Folder[Task]):
     version = 3
     table = "rankings.parquet"
     schema = MEASUREMENTS
+    form: ClassVar[Mapping[str, Any]] = {
+        "space": str,
+        "benchmark": {"benchmark": str, "labels": str},
+        "predictors": {str: {"runs": int}},
+        "architectures": int,
+        "top": int,
+        "train_sizes": [int],
+        "runs": int,
+        "seed": int,
+        "regime": str,
+        "targets": str,
+        "versions": {str: str},
+    }
     key = ("predictor", "run")
     growth = "predictors and runs"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -102,6 +102,25 @@ class ComparisonFolder(Folder[Task]):
     version = 2
     table = "queries.parquet"
     schema = QUERIES
+    form: ClassVar[Mapping[str, Any]] = {
+        "space": str,
+        "datasets": {
+            str: {
+                "labels": (str, None),
+                "optimum": ({"score": float}, None),
+                "random_score": (float, None),
+                "hypervolume": ({"reference": {str: (float, None)}}, None),
+            }
+        },
+        "strategies": {str: {"runs": int}},
+        "runs": int,
+        "budget": int,
+        "budget_cost": (float, None),
+        "seed": int,
+        "seeds": [int],
+        "optimum": str,
+        "versions": {str: str},
+    }
     key = ("dataset", "strategy", "run")
     growth = "strategies and runs"
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_whole
 
 Floats = npt.NDArray[np.float64]
 
@@ -277,7 +277,6 @@ def top_precision(true: npt.ArrayLike, predicted: npt.ArrayLike, k: int) -> floa
         When k is not between 1 and the number of scores.
     """
     scores, guess = np.asarray(true, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    if not 1 <= k <= len(scores):
-        raise InputError(f"k must be from 1 to {len(scores)}, not {k}")
+    k = check_whole("k", k, most=len(scores))
     chosen = np.argsort(-guess, kind="stable")[:k]
     return float((scores[chosen] >= np.sort(scores)[-k]).mean())

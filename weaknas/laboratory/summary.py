@@ -218,7 +218,7 @@ def _dataset(
         for name in config["strategies"]
     }
     found = {name: runs for name, runs in collected.items() if runs is not None}
-    items = {name: _strategy(runs, facts["random_score"]) for name, runs in found.items()}
+    items = {name: _strategy(runs, facts.get("random_score")) for name, runs in found.items()}
     for name, test in _tests(list(found.values())).items():
         items[name]["wilcoxon"] = test
     failed = [
@@ -231,12 +231,12 @@ def _dataset(
         "dataset": dataset,
         "runs": config["runs"],
         "budget": budget,
-        "budget_cost": config["budget_cost"],
+        "budget_cost": config.get("budget_cost"),
         "seed": config["seed"],
         "labels": facts.get("labels"),
         "optimum": config["optimum"],
-        "optimum_score": (facts["optimum"] or {}).get("score"),
-        "random_score": facts["random_score"],
+        "optimum_score": (facts.get("optimum") or {}).get("score"),
+        "random_score": facts.get("random_score"),
         **({} if volume is None else {"hypervolume": volume}),
         "strategies": list(items.values()),
         "failures": failed,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.components import run_seed
-from weaknas.errors import InputError
+from weaknas.errors import InputError, check_seed, check_whole
 from weaknas.evaluators import KnowsOptimum, TabularBenchmark, evaluation_seed
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.statistics import Floats
@@ -78,14 +78,14 @@ class TableData:
                 f"the benchmark {benchmark.name!r} does not list all architectures with their"
                 " mean scores; tune on the trials of a run instead"
             )
-        self.benchmark, self.train_size, self.seed = benchmark, train_size, seed
+        self.benchmark, self.seed = benchmark, check_seed(seed)
         self.pool = Contestant(None, encoder).pool(benchmark.space)
         most = len(self.pool.genotypes) - 10
         if most < 2:
             raise InputError(f"{most + 10} architectures are too few to tune on: 12 at least")
-        if not 2 <= train_size <= most:
-            raise InputError(f"the training size must be from 2 to {most}, not {train_size}")
-        self.test_size = min(test_size, len(self.pool.genotypes) - train_size)
+        self.train_size = check_whole("the training size", train_size, 2, most)
+        test_size = check_whole("the test size", test_size)
+        self.test_size = min(test_size, len(self.pool.genotypes) - self.train_size)
 
     def split(self, stream: int, number: int) -> Split:
         """Return one training set and architectures it lacks."""

@@ -82,8 +82,9 @@ class Live:
     @property
     def title(self) -> str:
         """What is searched, and by what."""
-        space = self.config.get("space", {}).get("name", "a space")
-        return f"{space} by {self.config.get('strategy', {}).get('strategy', 'a strategy')}"
+        space = (self.config.get("space") or {}).get("name") or "a space"
+        strategy = (self.config.get("strategy") or {}).get("strategy") or "a strategy"
+        return f"{space} by {strategy}"
 
     def facts(self, now: float) -> dict[str, str]:
         """Return what a glance should tell, by name."""

@@ -52,7 +52,7 @@ def ranking_page(folder: Path) -> Page:
 def _facts(record: dict[str, Any], summary: dict[str, Any]) -> dict[str, str]:
     versions = record["ranking"]["versions"]
     return {
-        "command": record["command"] or "called from Python",
+        "command": record.get("command") or "called from Python",
         "begun": record["created"],
         "protocol": f"{summary['regime']} training sets of {summary['architectures']}"
         f" architectures, labels {summary['labels']}, targets {summary['targets']},"

@@ -120,10 +120,10 @@ def comparison_page(folder: Path) -> Page:
 
 def _comparison_facts(record: dict[str, Any]) -> dict[str, str]:
     config = record["experiment"]
-    cost = config["budget_cost"]
+    cost = config.get("budget_cost")
     limit = "" if cost is None else f" or {cost:g} seconds of training"
     return {
-        "command": record["command"] or "called from Python",
+        "command": record.get("command") or "called from Python",
         "begun": record["created"],
         "protocol": f"{config['runs']} runs of {config['budget']} trainings{limit}, seed"
         f" {config['seed']};"
@@ -311,11 +311,11 @@ def search_page(folder: Path) -> Page:
     """Return the page of a single search, finished or under way."""
     config, trials = read_journal(folder / "journal.jsonl")
     benchmark = _load_benchmark(config["evaluator"])
-    name = str(config["evaluator"].get("benchmark", config["space"]["name"]))
+    name = str(config["evaluator"].get("benchmark") or config["space"].get("name"))
     page = Page(
         f"Search on {name}",
         {
-            "trainings": f"{len(trials)} of {config['budget']}",
+            "trainings": f"{len(trials)} of {config.get('budget')}",
             "strategy": json.dumps(config["strategy"]),
             "evaluator": json.dumps(config["evaluator"]),
             "versions": _join(versions()),
@@ -328,7 +328,7 @@ def search_page(folder: Path) -> Page:
     means, worth, regret, optimum = {}, None, math.nan, None
     if benchmark is not None:
         truth = Truth(benchmark)
-        strategy = str(config["strategy"]["strategy"])
+        strategy = str(config["strategy"].get("strategy"))
         constants = {"dataset": name, "strategy": strategy, "run": 0, "seed": 0, "seconds": 0.0}
         queries = query_table(constants, trials, benchmark.space, truth, returned)
         means = dict(zip(queries["id"].to_pylist(), queries["mean_score"].to_pylist(), strict=True))
@@ -343,7 +343,7 @@ def search_page(folder: Path) -> Page:
         "Scores as the search saw them. The line is the expected score of what would be returned,"
         " the dashed one what that is worth on average over trainings, where a table tells it.",
     )
-    _add_fronts(page, trials, config.get("objectives", []))
+    _add_fronts(page, trials, config.get("objectives") or [])
     if benchmark is not None:
         runs = collect(queries, name, strategy, len(trials))
         page.add_figure(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from weaknas.errors import InputError
+from weaknas.files import misfit
 from weaknas.runs.trials import Trial, read_finite
 
 FORMAT_VERSION = 2
@@ -17,6 +18,15 @@ FORMAT_VERSION = 2
 _READABLE = (1, FORMAT_VERSION)
 #: The fields of a configuration that may change while a run is continued.
 BUDGET = frozenset({"budget", "budget_cost"})
+#: What of a configuration is read again; a journal of others may lack it.
+_FORM = {
+    "space": ({"name": (str, None)}, None),
+    "strategy": ({"strategy": (str, None)}, None),
+    "evaluator": ({}, None),
+    "budget": (int, None),
+    "budget_cost": (float, None),
+    "objectives": ([str], None),
+}
 _HEADER_START = b'{"weaknas_journal":'
 _VERSION = re.compile(rb'\{"weaknas_journal":\s*(\d{1,9})\s*[,}]')
 _CHECKSUM = re.compile(rb',"check":"([0-9a-f]{16})"\}')
@@ -131,7 +141,7 @@ class Records:
             if self.config is None:
                 self._add_header(record)
             elif set(record) == BUDGET:
-                self.config |= record
+                self._configure(self.config | record)
             else:
                 written = record.pop("time", None)
                 self._add_trial(Trial.from_dict(record))
@@ -145,7 +155,13 @@ class Records:
     def _add_header(self, record: dict[str, Any]) -> None:
         if set(record) != {"weaknas_journal", "config"} or not isinstance(record["config"], dict):
             raise ValueError("not a header with a configuration")
-        self.config = record["config"]
+        self._configure(record["config"])
+
+    def _configure(self, config: dict[str, Any]) -> None:
+        fault = misfit(config, _FORM, "the configuration")
+        if fault:
+            raise ValueError(fault)
+        self.config = config
 
     def _add_trial(self, trial: Trial) -> None:
         before = self.latest.get(trial.number)

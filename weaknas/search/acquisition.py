@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erfcx
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import check_number, check_whole, unknown
 from weaknas.search.belief import Belief, Floats, Indices
 from weaknas.spaces import Genotypes
 
@@ -189,6 +189,9 @@ class UpperConfidenceBound(Acquisition):
     spreads = True
     beta: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_number("beta", self.beta)
+
     def values(self, belief: Belief) -> Floats:
         """Return the upper bound."""
         return belief.mean + self.beta * belief.std
@@ -230,8 +233,7 @@ class TopN(Greedy):
         check_whole("size", self.size)
         if self.start is not None:
             check_whole("start", self.start, self.size)
-        if not 0 < self.decay <= 1:
-            raise InputError(f"decay must be in (0, 1], not {self.decay}")
+        check_number("decay", self.decay, above=0, most=1)
 
     def choose(self, belief: Belief, n: int) -> Indices:
         """Draw up to n available candidates of the top; the next best by rank fill up."""
@@ -259,8 +261,7 @@ class HalvedTop(Greedy):
     best: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.best <= 1:
-            raise InputError(f"best must be in [0, 1], not {self.best}")
+        check_number("best", self.best, least=0, most=1)
 
     def choose(self, belief: Belief, n: int) -> Indices:
         """Take the best of up to n available candidates, and draw the rest from the top."""

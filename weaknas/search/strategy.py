@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.components import describe
+from weaknas.components import check_sizes, describe
 from weaknas.encoders import Transformer
 from weaknas.errors import (
     MOST_AT_ONCE,
@@ -148,8 +148,10 @@ class WeakNAS(Strategy):
             raise InputError(f"predictor must be a name or a regressor, not {shown(predictor)}")
         if not isinstance(self.encoder, Transformer):
             raise InputError(f"encoder must be a name or a transformer, not {shown(encoder)}")
+        check_sizes(self.predictor)
         refuse_set("objectives", objectives)
         check_list("objectives", objectives)
+        check_list("sources", sources)
         self.sources: list[Source] = [get_source(source, space) for source in sources]
         others = [source for source in self.sources if not source.same_problem and source.tells]
         if others:

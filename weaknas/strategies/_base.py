@@ -337,11 +337,9 @@ class Strategy(ABC):
         Raises
         ------
         InputError
-            When n is below 1.
+            When n is no whole number from 1 to 100,000.
         """
-        count = self.round_size if n is None else n
-        if count < 1:
-            raise InputError(f"ask for at least 1 architecture, not {count}")
+        count = self.round_size if n is None else check_whole("n", n, most=MOST_AT_ONCE)
         found: list[Genotypes] = []
         missing = count
         for _ in range(_MOST_REFUSALS):

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import MOST_AT_ONCE, InputError, check_whole, unknown
 from weaknas.spaces import Architecture, ArchitectureLike, Fingerprints, Genotypes
 from weaknas.strategies._base import Fidelity, Scores, Strategy, _one_at_a_time
 from weaknas.strategies._contenders import Contender
@@ -144,8 +144,7 @@ class Repeating(Strategy):
     @_one_at_a_time
     def ask(self, n: int | None = None) -> list[Architecture]:
         """Propose architectures to train at `round_fidelity`, known ones among them."""
-        if n is not None and n < 1:
-            raise InputError(f"ask for at least 1 architecture, not {n}")
+        n = None if n is None else check_whole("n", n, most=MOST_AT_ONCE)
         fidelity = self.round_fidelity
         batch: list[Architecture] = []
         while n is None or len(batch) < n:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
-from weaknas.errors import InputError, check_whole
+from weaknas.errors import InputError, check_number, check_whole
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -249,13 +249,12 @@ class EarlyStop:
         risk: float = 0.05,
         earliest: int = 2,
     ) -> None:
-        if not 0 < risk < 1:
-            raise InputError(f"risk must be above 0 and below 1, not {risk}")
-        check_whole("earliest", earliest)
+        self.risk = check_number("risk", risk, above=0, below=1)
+        self.earliest = check_whole("earliest", earliest)
         complete = np.atleast_2d(np.asarray(curves, dtype=np.float64))
         self.model = CurveExtrapolation(complete.shape[1]).fit(complete)
-        self.target = float(complete[:, -1].max()) if target is None else target
-        self.risk, self.earliest = risk, earliest
+        best = float(complete[:, -1].max())
+        self.target = best if target is None else check_number("target", target)
 
     def __call__(self, curve: Sequence[float]) -> bool:
         """Whether to end a training with this beginning of a curve."""

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_number, check_whole, unknown
 from weaknas.training.data._arrays import Labels, Pixels, check_pairs, to_labels, to_pixels
 from weaknas.training.data._samples import TASKS, Samples
 
@@ -224,8 +224,7 @@ class Dataset:
         InputError
             When the fraction is not above 0 and at most 1.
         """
-        if not 0 < fraction <= 1:
-            raise InputError(f"a fraction of the images is above 0 and at most 1, not {fraction}")
+        fraction = check_number("a fraction of the images", fraction, above=0, most=1)
         if fraction == 1:
             return self
         count = max(1, round(fraction * len(self.train)))
