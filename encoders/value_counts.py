@@ -22,18 +22,18 @@ class ValueCountsEncoder(Encoder):
     @classmethod
     def supports(cls, space: SearchSpace) -> bool:
         """Tell whether several decisions of the space have the same choices."""
-        return bool(_lists(space))
+        return bool(counted_lists(space))
 
     def _encode(self, canonical: Genotypes) -> Features:
         counts = [
             (canonical[:, columns] == value).sum(axis=1)
-            for columns in _lists(self.space)
+            for columns in counted_lists(self.space)
             for value in range(int(self.space.cardinalities[columns[0]]))
         ]
         return np.stack(counts, axis=1).astype(np.float32)
 
 
-def _lists(space: SearchSpace) -> list[npt.NDArray[np.int64]]:
-    """Return the decisions of every list that is short enough."""
+def counted_lists(space: SearchSpace) -> list[npt.NDArray[np.int64]]:
+    """Return the decisions, as columns of a genotype, of each list of choices that is counted."""
     counts = space.cardinalities
     return [columns for columns in space.shared_choices if counts[columns[0]] <= MOST_COLUMNS]

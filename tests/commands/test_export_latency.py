@@ -42,6 +42,7 @@ def supernet(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_architecture_of_a_supernet_is_exported(capsys, tmp_path: Path, supernet: Path) -> None:
     from safetensors.torch import load_file
 
@@ -114,6 +115,7 @@ def test_weights_are_exported_by_the_card_beside_them(capsys, tmp_path: Path) ->
     assert code == 2
 
 
+@pytest.mark.slow
 def test_a_card_knows_the_options_of_its_space(capsys, tmp_path: Path) -> None:
     from weaknas.training.export import load_network
 
@@ -191,6 +193,7 @@ def test_batch_norms_need_images(capsys, tmp_path: Path, supernet: Path) -> None
 # -- latency --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_blocks_are_measured_as_they_are_in_networks(monkeypatch) -> None:
     """With multiply-adds for time, the sum of the blocks is that of the network."""
     from weaknas.training import measure

@@ -162,6 +162,7 @@ def test_every_space_has_models(space) -> None:
     assert (model(some) < high).all()
 
 
+@pytest.mark.slow
 def test_a_part_of_what_sources_measured_is_enough() -> None:
     seen = np.random.default_rng(0).choice(len(CELLS), 150, replace=False)
     part = {name: latency(name, CELLS[seen], 3) for name in ("desktop", "board")}

@@ -137,7 +137,7 @@ def test_large_sets_of_values_have_few_columns():
 
 
 @pytest.mark.parametrize("values", [range(100), [f"n{i}" for i in range(100)]], ids=["123", "abc"])
-@pytest.mark.parametrize("decisions", [300, 2000])
+@pytest.mark.parametrize("decisions", [300, pytest.param(2000, marks=pytest.mark.slow)])
 def test_many_decisions_of_many_values_have_few_columns(decisions, values):
     space = ChoiceSpace({f"x{i}": values for i in range(decisions)})
     rows = space.sample(3, np.random.default_rng(0))
@@ -380,7 +380,7 @@ def test_options_reach_the_encoder():
 
 @pytest.mark.parametrize("name", list_encoders_for(SPACE))
 def test_isomorphic_cells_are_encoded_alike(name):
-    rows = ROWS[:20] if name == "zero-cost" else ROWS  # which builds networks
+    rows = ROWS[:4] if name == "zero-cost" else ROWS  # which builds networks
     encoder = weaknas.get_encoder(name, SPACE).fit(rows)
     np.testing.assert_array_equal(
         encoder.transform(rows), encoder.transform(SPACE.canonicalize(rows))
@@ -446,8 +446,9 @@ def test_the_full_path_encoding_is_offered_where_it_fits():
     for name in weaknas.list_spaces():
         space = weaknas.get_space(name)
         for encoder in list_encoders_for(space):  # what is listed does work
-            few = space.sample(5, np.random.default_rng(0))
-            assert len(weaknas.get_encoder(encoder, space).fit_transform(few)) == 5
+            if encoder != "zero-cost":  # of which there are tests enough, and slow ones
+                few = space.sample(2, np.random.default_rng(0))
+                assert len(weaknas.get_encoder(encoder, space).fit_transform(few)) == 2
 
 
 @pytest.mark.parametrize("length", [12, None])

@@ -136,7 +136,7 @@ def test_measuring_changes_nothing_and_draws_nothing(name):
             assert torch.equal(value, before[key])
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("stem", [pytest.param("cifar", marks=pytest.mark.slow), "imagenet"])
 def test_the_order_of_the_proxies_does_not_matter(stem):
     darts = weaknas.get_space("darts")
     genotype = darts.sample(1, np.random.default_rng(4))[0]
@@ -265,6 +265,7 @@ def test_encoder_refuses_bad_options():
         ZeroCostEncoder(weaknas.ChoiceSpace({"a": [1, 2]}, name="mine"))
 
 
+@pytest.mark.slow
 def test_proxies_rank_the_cells_of_the_table(shared_data):
     """On 60 random cells of NAS-Bench-201 most proxies tell good from bad, untrained."""
     from scipy.stats import kendalltau
@@ -282,10 +283,13 @@ def test_proxies_rank_the_cells_of_the_table(shared_data):
 # -- as scores of a search ----------------------------------------------------------------
 
 
-CHECKS = evaluator_checks(ZeroCostEvaluator(SPACE), SPACE, queries=3)
+CHECKS = [
+    pytest.param(check, id=str(check), marks=[pytest.mark.slow] * ("another_process" in str(check)))
+    for check in evaluator_checks(ZeroCostEvaluator(SPACE), SPACE, queries=2)
+]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=str)
+@pytest.mark.parametrize("check", CHECKS)
 def test_evaluator_keeps_its_promises(check):
     check()
 

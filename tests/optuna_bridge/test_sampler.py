@@ -323,7 +323,8 @@ for _ in range(12):
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("journal", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_two_processes_on_one_storage_share_a_space_without_repeats(kind, tmp_path):
     """Twice twelve trials in a space of 24: every combination once, or there was a repeat."""
     path = tmp_path / "study"

@@ -73,6 +73,7 @@ def test_rank_predictors(tmp_path):
     assert figures == {"rank-nasbench201-uniform-mean.png"}
 
 
+@pytest.mark.slow
 def test_search_predictors(tmp_path):
     done, results, _ = run("search_predictors", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -88,6 +89,7 @@ def test_search_predictors(tmp_path):
     assert cell["regret"] == strategy["regret_at"]["20"]["mean"]
 
 
+@pytest.mark.slow
 def test_tune_predictor(tmp_path):
     done, results, _ = run("tune_predictor", tmp_path, "--predictor", "kernel-ridge")
     assert done.returncode == 0, done.stderr
@@ -96,6 +98,7 @@ def test_tune_predictor(tmp_path):
     assert set(summary["options"]) == {"alpha", "kernel", "gamma"}
 
 
+@pytest.mark.slow
 def test_optuna_sampler(tmp_path):
     done, results, _ = run("optuna_sampler", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -57,6 +57,7 @@ def test_compare_nasbench101(tmp_path, shared_data):
     assert len(figures) == 2
 
 
+@pytest.mark.slow
 def test_compare_nasbench101_without_data(tmp_path):
     done, results, _ = run("compare_nasbench101", tmp_path, WEAKNAS_DATA=str(tmp_path))
     assert done.returncode == 1

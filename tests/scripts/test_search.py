@@ -37,6 +37,7 @@ def test_search_mobilenet(tmp_path, shared_data, monkeypatch):
     assert figures == {"search-mobilenet-best.png"}
 
 
+@pytest.mark.slow
 def test_pareto_mobilenet(tmp_path, shared_data, monkeypatch):
     monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
     results, figures = run("pareto_mobilenet", tmp_path)
@@ -47,6 +48,7 @@ def test_pareto_mobilenet(tmp_path, shared_data, monkeypatch):
     assert figures == {"pareto-mobilenet.png"}
 
 
+@pytest.mark.slow
 def test_many_tables(tmp_path):
     results, _ = run("many_tables", tmp_path)
     result = results["many-tables-quick"]
@@ -59,6 +61,7 @@ def test_many_tables(tmp_path):
     assert again["tables"] == result["tables"]
 
 
+@pytest.mark.slow
 def test_sources(tmp_path):
     result = run("sources", tmp_path)[0]["sources-quick"]
     assert {(row["target"], row["source"], row["kind"]) for row in result["rows"]} >= {

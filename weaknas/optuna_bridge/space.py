@@ -16,8 +16,9 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from weaknas.encoders import Encoder
+from weaknas.encoders import Encoder, ValueCountsEncoder
 from weaknas.encoders._columns import choice_columns, most_columns
+from weaknas.encoders.value_counts import counted_lists
 from weaknas.errors import InputError
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes, SearchSpace
 from weaknas.spaces.limits.part import PartOfSpace
@@ -164,8 +165,6 @@ class ParameterSpace(ChoiceSpace):
         scale; categories, their number.
     has_numbers : bool
         Whether a parameter has ordered values.
-    alike : list of list of int
-        Sets of two or more categorical parameters that have the same choices.
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -181,11 +180,15 @@ class ParameterSpace(ChoiceSpace):
             self.positions.append(_positions(distribution, values))
         super().__init__(choices, name="parameters")
         self.has_numbers = bool(self.ordered.any())
-        same: dict[BaseDistribution, list[int]] = {}
+        self._same: dict[BaseDistribution, list[int]] = {}
         for number, distribution in enumerate(distributions.values()):
             if isinstance(distribution, CategoricalDistribution):
-                same.setdefault(distribution, []).append(number)
-        self.alike = [numbers for numbers in same.values() if len(numbers) > 1]
+                self._same.setdefault(distribution, []).append(number)
+
+    @property
+    def shared_choices(self) -> list[npt.NDArray[np.int64]]:
+        """Columns of categorical parameters that have the same choices, two or more each."""
+        return [np.array(columns) for columns in self._same.values() if len(columns) > 1]
 
     def mutate(self, genotypes: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
         """Change one decision; a number, every other time, to a value that is near."""
@@ -220,15 +223,19 @@ class ParameterEncoder(Encoder):
                 canonical.T, self.space.positions, self.space.ordered, strict=True
             )
         ]
-        counts = [sum(columns[index] for index in alike) for alike in self.space.alike]
+        counts = [ValueCountsEncoder(self.space).transform(canonical)] if self._counted else []
         return np.hstack([*columns, *columns, *counts]).astype(np.float32)
+
+    @property
+    def _counted(self) -> list[npt.NDArray[np.int64]]:
+        return counted_lists(self.space)
 
     @property
     def groups(self) -> list[slice]:
         """One block a parameter, one of all, one of counts for each set of equal choices."""
         counts = self.space.cardinalities
         each = np.where(self.space.ordered, 1, np.minimum(counts, most_columns(counts))).tolist()
-        shared = [each[alike[0]] for alike in self.space.alike]
+        shared = [counts[alike[0]] for alike in self._counted]
         return [
             slice(start, stop)
             for start, stop in pairwise(accumulate([*each, sum(each), *shared], initial=0))
