@@ -111,7 +111,8 @@ class Transformer(LanguageSpace[LanguageSkeleton], ChoiceSpace):
             axis=1,
         )
         most = int(max(self.choices[0]))
-        decided = values[:, 1:].reshape(len(rows), -1, len(_OF_LAYER))
+        told = (values.shape[1] - 1) // len(_OF_LAYER)
+        decided = values[:, 1:].reshape(len(rows), told, len(_OF_LAYER))
         decided = np.broadcast_to(decided, (len(rows), most, 3)) if self.shared else decided
         exists = np.arange(most) < values[:, :1]
         layers: npt.NDArray[np.int64] = np.where(exists[:, :, None], decided, 0).astype(np.int64)

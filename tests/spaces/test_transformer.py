@@ -33,6 +33,8 @@ def test_size_and_layers() -> None:
     row = SPACE.genotypes([text])
     assert SPACE.layers(row)[0].tolist() == [[8, 32, 4], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert SPACE.architecture(text).text == text
+    assert SPACE.layers(row[:0]).shape == (0, 4, 3)
+    assert SPACE.parameters(row[:0]).shape == SPACE.macs(row[:0]).shape == (0,)
 
 
 def test_formulas_are_what_modules_have(torch) -> None:
