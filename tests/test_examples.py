@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 #: What each says when it has done what it is there for.
 DONE = {
+    "adapter_ranks": "picture: ",
     "first_search": "regret",
     "mobilenet": "multiply-adds of 200 samples",
     "search_gpt": "picture: ",
@@ -34,7 +35,7 @@ def run(command, **environment):
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_example(example):
-    if example.startswith("search_"):
+    if example.startswith(("search_", "adapter_")):
         pytest.importorskip("torch")
         pytest.importorskip("matplotlib")
     script = str(ROOT / "examples" / f"{example}.py")
