@@ -30,7 +30,7 @@ from weaknas.search.pareto import hypervolume
 from weaknas.spaces import Costs
 
 SPACE, COST = "mobilenetv3", "macs"
-POPULATION = 40
+POPULATION = 20
 #: Those that take objectives search the front, the others the best score.
 STRATEGIES: dict[str, dict[str, Any]] = {
     "weaknas": {"objectives": (COST,)},
