@@ -20,6 +20,10 @@ def _tabular(labels: Any) -> weaknas.TabularBenchmark:
     return weaknas.TabularBenchmark(space, table, cost="seconds", labels=labels)
 
 
+#: Those that are sent to another process each time, too: seconds of importing for each.
+_QUICK = {"table-one-seed", "nasbench201"}
+
+
 def _cases() -> Iterator[Any]:
     evaluators = {f"table-{labels}": _tabular(labels) for labels in ("one-seed", "mean")}
     for name in weaknas.list_benchmarks():
@@ -29,7 +33,9 @@ def _cases() -> Iterator[Any]:
             yield pytest.param(None, id=name, marks=pytest.mark.skip(reason=str(error)))
     for name, evaluator in evaluators.items():
         for check in evaluator_checks(evaluator, evaluator.space):
-            yield pytest.param(check, id=f"{name}-{check}")
+            is_slow = str(check) == "another_process_agrees" and name not in _QUICK
+            marks = [pytest.mark.slow] * is_slow
+            yield pytest.param(check, id=f"{name}-{check}", marks=marks)
 
 
 @pytest.mark.parametrize("check", list(_cases()))

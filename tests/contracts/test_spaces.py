@@ -28,10 +28,23 @@ def _spaces() -> Iterator[tuple[str, Any]]:
     yield "subset", SubsetSpace(whole, whole.sample(700, np.random.default_rng(1)))
 
 
+#: Checks of large spaces that take seconds, and that others of their kind pass quickly.
+_SLOW = {
+    ("nasbench101", "enumeration_is_whole"),
+    ("nasbench101", "sample_is_uniform"),
+    ("graph", "sample_is_uniform"),
+    ("wide", "neighbors_are_symmetric"),
+    ("cell", "sample_is_uniform"),
+    ("cell of nodes", "sample_is_uniform"),
+    ("cell of nodes", "enumeration_is_whole"),
+}
+
+
 def _cases() -> Iterator[Any]:
     for name, space in _spaces():
         for check in space_checks(space):
-            yield pytest.param(check, id=f"{name}-{check}")
+            marks = [pytest.mark.slow] * ((name, str(check)) in _SLOW)
+            yield pytest.param(check, id=f"{name}-{check}", marks=marks)
 
 
 @pytest.mark.parametrize("check", list(_cases()))

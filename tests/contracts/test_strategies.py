@@ -46,6 +46,17 @@ NAMES = [
     for name in STRATEGIES.names()
 ]
 every_strategy = pytest.mark.parametrize("name", NAMES)
+#: Those of Optuna ask for what is within limits, or not known yet, one at a time: seconds.
+all_but_slow = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            *name.values,
+            marks=[*name.marks, *[pytest.mark.slow] * str(name.values[0]).startswith("optuna-")],
+        )
+        for name in NAMES
+    ],
+)
 
 
 def small_space() -> ChoiceSpace:
@@ -101,7 +112,7 @@ def trail(result: Result) -> list[tuple[str, float | None, float | None]]:
 def trails_of_all() -> dict[str, Any]:
     """For another process: the trails of all strategies that can be built here."""
     names = [n for n in STRATEGIES.names() if n not in NEEDS or find_spec(NEEDS[n])]
-    return {n: trail(run(build(n, small_space(), 3), Judge(), 25)) for n in names}
+    return {n: trail(run(build(n, small_space(), 3), Judge(), 16)) for n in names}
 
 
 @every_strategy
@@ -116,7 +127,7 @@ def test_no_architecture_is_paid_twice(name: str) -> None:
     assert space.contains(result.trials.genotypes).all()
 
 
-@every_strategy
+@all_but_slow
 def test_limits_are_kept(name: str) -> None:
     # 1 in 30 is inside
     space = ConstrainedSpace(get_space("mobilenetv3"), ["300e6<=macs<=305e6", "params<=7.5e6"])
@@ -229,9 +240,15 @@ class Noisy(Judge):
         return Evaluation(honest.score + 0.3 * training, cost=honest.cost)
 
 
-@every_strategy
+@all_but_slow
 @pytest.mark.parametrize(
-    "options", [{"confirm": 4}, {"confirm": "auto"}, {"repeats": 2, "confirm": 2}], ids=str
+    "options",
+    [
+        pytest.param({"confirm": 4}, marks=pytest.mark.slow),
+        {"confirm": "auto"},
+        {"repeats": 2, "confirm": 2},
+    ],
+    ids=str,
 )
 def test_with_repeats_no_training_is_paid_twice_and_none_is_lost(
     name: str, options: dict[str, Any], tmp_path: Path
@@ -265,7 +282,7 @@ def test_nothing_is_repeated_where_trainings_do_not_differ(name: str) -> None:
     assert trail(again) == trail(plain)
 
 
-@every_strategy
+@all_but_slow
 def test_a_small_space_is_exhausted_and_then_nothing_is_proposed(name: str) -> None:
     space = small_space()
     strategy, judge, asked = build(name, space), Judge(), []
