@@ -116,6 +116,7 @@ def test_with_a_plain_limit_whatever_is_trained_is_measured(capsys, tmp_path: Pa
     write_model(model, CostModel(space, setting=how).fit(rows, 1 + np.arange(4.0)))
     search = ["search", SMALL, "--evaluator", "zero-cost", "--json", "--verify"]
     search += ["--measured", str(model), "--constraint", "latency<=100s", "--output", str(folder)]
+    search += ["--strategy", "random", "--batch-size", "1"]  # rounds are proposed whole
     code, _, err = run(capsys, *search, "--budget", "3")
     assert code == 0, err
     first = (folder / "latency.csv").read_text().splitlines()
