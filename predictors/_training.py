@@ -62,7 +62,7 @@ class Training:
             Draws the batches of each member.
         """
         device = choose_device(self.device)
-        with _one_thread(device):
+        with one_thread(device):
             network.to(device).train()
             order = np.argsort(targets, kind="stable")  # ascending, see `Scorer.finish`
             labels = torch.from_numpy(targets[order].astype(np.float32)).to(device)
@@ -100,7 +100,7 @@ class Training:
         """Return the scores of every member, shape (m, n), for rows of shape (n, ...)."""
         device = choose_device(self.device)
         scores = []
-        with _one_thread(device), torch.no_grad():
+        with one_thread(device), torch.no_grad():
             network.to(device)
             for start in range(0, len(rows[0]), _CHUNK):
                 chunk = _tensors(tuple(block[start : start + _CHUNK] for block in rows), device)
@@ -135,7 +135,7 @@ def choose_device(device: str | None) -> torch.device:
 
 
 @contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
+def one_thread(device: torch.device) -> Iterator[None]:
     """On a CPU: one thread, faster for matrices of this size, and the same sums anywhere."""
     before = torch.get_num_threads()
     if device.type == "cpu":

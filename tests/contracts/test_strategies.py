@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NEEDS = {
     "brp-nas": "torch",
     "lstm-controller": "torch",
+    "nao": "torch",
     "optuna-gp": "torch",
     "optuna-cmaes": "cmaes",
 }
@@ -71,8 +72,16 @@ def build(name: str, space: SearchSpace, seed: int = 0, **options: Any) -> Strat
         options["resources"] = RESOURCES
     made: Strategy = get_strategy(name, space, seed=seed, **options)
     strategy: Any = made.strategy if isinstance(made, Repeating) else made
-    if name in {"bananas", "brp-nas", "npenas"}:  # a network that is fitted in no time
+    if name in {
+        "bananas",
+        "brp-nas",
+        "npenas",
+        "progressive",
+    }:  # a network that is fitted in no time
         strategy.predictor = MLP(hidden=(8,), max_iter=10, members=2)
+    if name == "nao":
+        strategy.initial = strategy.round = 10
+        strategy.ascent.epochs = 2
     if name == "optuna-gp":  # seconds a trial: for the last ones of a run alone
         strategy.sampler._n_startup_trials = BUDGET - 4
         strategy.tries = 1
