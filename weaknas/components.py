@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -93,7 +94,8 @@ def check_sizes(predictor: Any) -> None:
         bounds = _BOUNDS.get(name.split("__")[-1])
         if bounds is not None and value is not None:
             for size in value if isinstance(value, tuple | list) else [value]:
-                check_whole(name, size, *bounds)
+                if isinstance(size, str | Real):  # the steps of a pipeline are none
+                    check_whole(name, size, *bounds)
 
 
 def run_seed(seed: int, run: int) -> int:

@@ -222,10 +222,14 @@ def test_a_journal_of_something_else_is_refused(tmp_path):
     weaknas.run(RandomSearch(benchmark.space, seed=1), benchmark, 2, output=tmp_path)
     journal = tmp_path / "journal.jsonl"
     header, *trials = journal.read_bytes().splitlines(keepends=True)
-    for config in ({}, {"space": {}, "strategy": {}, "evaluator": "x"}):
+    wrong = {"space": {}, "strategy": {}, "evaluator": "x"}
+    for config, message in (
+        ({}, "not the journal of a search"),
+        (wrong, "configuration.evaluator is 'x'"),
+    ):
         changed = encode(decode(header.strip())[0] | {"config": config})
         journal.write_bytes(b"".join([changed, *trials]))
-        with pytest.raises(InputError, match="not the journal of a search"):
+        with pytest.raises(InputError, match=message):
             report(tmp_path)
 
 
