@@ -369,7 +369,7 @@ class Strategy(ABC):
 
         Parameters
         ----------
-        architectures : sequence of Architecture, str or genotypes
+        architectures : sequence of Architecture, str or ndarray of int
         fidelity : float, optional
         """
         rows = self.space.canonicalize(self.space.genotypes(architectures))
@@ -390,7 +390,7 @@ class Strategy(ABC):
 
         Parameters
         ----------
-        architectures : sequence of Architecture, str or genotypes
+        architectures : sequence of Architecture, str or ndarray of int
         scores : sequence of float
             Larger is better; NaN for an evaluation that failed.
         fidelity : float, optional
