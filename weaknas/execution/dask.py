@@ -59,6 +59,7 @@ class DaskExecutor(Executor):
         worker_timeout: float = _WORKER_TIMEOUT,
     ) -> None:
         self.client, self._inner = client, client.get_executor(pure=False)
+        self._address = str(client.scheduler.address)  # a client that is closed has none
         if workers is None:
             workers = self._threads()
             if not workers:
@@ -112,10 +113,6 @@ class DaskExecutor(Executor):
         self._inner.shutdown(wait=wait and not cancel_futures)
 
     # -- inside -------------------------------------------------------------------
-
-    @property
-    def _address(self) -> str:
-        return str(self.client.scheduler.address)
 
     def _threads(self) -> int:
         try:
