@@ -352,10 +352,7 @@ class SearchSpace(ABC):
     def network(
         self,
         architecture: ArchitectureLike,
-        *,
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
-        **skeleton: Any,
+        **settings: Any,
     ) -> Module:
         """Return the torch module of one architecture, untrained.
 
@@ -369,12 +366,10 @@ class SearchSpace(ABC):
         Parameters
         ----------
         architecture : Architecture, str or one genotype
-        classes : int
-            Size of the classifier.
-        shape : tuple of int
-            Channels, height and width of an image; of tokens their number, (length,).
-        **skeleton
-            Settings of the space, as published where they are left out.
+        **settings
+            ``classes``, the size of the classifier, ``shape``, (channels, height, width) of an
+            image or (length,) of tokens, and those of the space; as published where they are
+            left out.
 
         Raises
         ------

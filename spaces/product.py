@@ -230,16 +230,13 @@ class ProductSpace(SearchSpace):
     def network(
         self,
         architecture: ArchitectureLike,
-        *,
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
-        **skeleton: Any,
+        **settings: Any,
     ) -> Module:
         """Return the network of the first part, changed by the others that do so.
 
         Parameters
         ----------
-        architecture, classes, shape, **skeleton
+        architecture, **settings
             As of the first part.
 
         Raises
@@ -248,7 +245,7 @@ class ProductSpace(SearchSpace):
             When a value cannot be used, or another part cannot change the network.
         """
         row, *others = self.split(self.genotypes([architecture])[0])
-        network = self.parts[0].network(row, classes=classes, shape=shape, **skeleton)
+        network = self.parts[0].network(row, **settings)
         for part, chosen in zip(self.parts[1:], others, strict=True):
             if isinstance(part, ChangesNetworks):
                 part.change_network(network, chosen)

@@ -56,16 +56,13 @@ class ActivationSpace(ResidualSpace):
     def network(
         self,
         architecture: ArchitectureLike,
-        *,
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
-        **skeleton: Any,
+        **settings: Any,
     ) -> Module:
         """Return the residual network with the activation; see `ResidualSpace.network`.
 
         Parameters
         ----------
-        architecture, classes, shape, **skeleton
+        architecture, **settings
             As there.
 
         Raises
@@ -73,6 +70,6 @@ class ActivationSpace(ResidualSpace):
         InputError
             When a value cannot be used or torch is not installed.
         """
-        network = super().network(architecture, classes=classes, shape=shape, **skeleton)
+        network = super().network(architecture, **settings)
         self.change_network(network, architecture)
         return network

@@ -52,8 +52,10 @@ class Skeleton:
             )
 
     @classmethod
-    def read(cls, classes: int, shape: tuple[int, ...], options: Mapping[str, Any]) -> Self:
-        """Build the settings from the task and a space's own options.
+    def read(
+        cls, classes: int | None, shape: tuple[int, ...] | None, options: Mapping[str, Any]
+    ) -> Self:
+        """Build the settings from the task, by default that of the space, and its own options.
 
         Raises
         ------
@@ -65,7 +67,8 @@ class Skeleton:
         for name in options:
             if name not in allowed:
                 raise unknown("setting of the skeleton", name, allowed)
-        return cls(classes=classes, shape=shape, **options)
+        task: dict[str, Any] = {"classes": classes, "shape": shape}
+        return cls(**{name: size for name, size in task.items() if size is not None}, **options)
 
 
 def is_positive(value: object) -> bool:

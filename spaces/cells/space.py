@@ -48,8 +48,8 @@ class CellSpace(SearchSpace, Generic[S]):
     def parameters(
         self,
         genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
         **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
         """Return the trainable parameters of each network, by formula.
@@ -71,13 +71,13 @@ class CellSpace(SearchSpace, Generic[S]):
     def macs(
         self,
         genotypes: npt.NDArray[np.integer],
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
         **skeleton: Any,
     ) -> npt.NDArray[np.int64]:
-        """Return the multiply-adds of one image through each network, by formula.
+        """Return the multiply-adds of one image, or window, through each network, by formula.
 
-        Those of convolutions and the classifier count.
+        Those of convolutions and products of matrices count, the classifier included.
 
         Parameters
         ----------
@@ -95,8 +95,8 @@ class CellSpace(SearchSpace, Generic[S]):
         self,
         architecture: ArchitectureLike,
         *,
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
         **skeleton: Any,
     ) -> Module:
         """Return the torch module of one architecture; see `SearchSpace.network`.
@@ -104,12 +104,12 @@ class CellSpace(SearchSpace, Generic[S]):
         Parameters
         ----------
         architecture : Architecture, str or one genotype
-        classes : int
+        classes : int, optional
             Size of the classifier.
-        shape : tuple of int
-            Channels, height and width of an image.
+        shape : tuple of int, optional
+            Channels, height and width of an image, or tokens of a window, (length,).
         **skeleton
-            The settings that the class attribute `skeleton` describes.
+            The settings that the class attribute `skeleton` describes, with all defaults.
 
         Raises
         ------

@@ -364,7 +364,11 @@ class DARTS(CellSpace[DARTSSkeleton]):
         return Network(normal, reduction, skeleton)
 
     def mixed_supernet(
-        self, *, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), **skeleton: Any
+        self,
+        *,
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        **skeleton: Any,
     ) -> MixedCells:
         """Return a network of all cells at once, whose edges are weighted sums, untrained.
 

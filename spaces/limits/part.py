@@ -128,13 +128,10 @@ class PartOfSpace(SearchSpace):
     def network(
         self,
         architecture: ArchitectureLike,
-        *,
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
-        **skeleton: Any,
+        **settings: Any,
     ) -> Module:
         """Return the network of an architecture, as in the whole space."""
-        return self.whole.network(architecture, classes=classes, shape=shape, **skeleton)
+        return self.whole.network(architecture, **settings)
 
     def inherited_modules(
         self, parent: ArchitectureLike, child: ArchitectureLike

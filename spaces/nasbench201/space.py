@@ -125,7 +125,11 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
         return Network(genotype.tolist(), skeleton)
 
     def supernet(
-        self, *, classes: int = 10, shape: tuple[int, ...] = (3, 32, 32), **skeleton: Any
+        self,
+        *,
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        **skeleton: Any,
     ) -> Supernet:
         """Return a network that shares weights among all cells, untrained.
 
@@ -146,7 +150,11 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
         return Supernet(self, settings)
 
     def mixed_supernet(
-        self, *, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), **skeleton: Any
+        self,
+        *,
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        **skeleton: Any,
     ) -> MixedCells:
         """Return a network of all cells at once, whose edges are weighted sums, untrained.
 

@@ -131,7 +131,11 @@ class Recurrent(LanguageSpace[LanguageSkeleton]):
         return Network(genotype, skeleton, self.output)
 
     def supernet(
-        self, *, classes: int = 10_000, shape: tuple[int, ...] = (35,), **skeleton: Any
+        self,
+        *,
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        **skeleton: Any,
     ) -> Supernet:
         """Return a network that shares weights among all cells, untrained.
 

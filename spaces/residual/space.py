@@ -25,8 +25,8 @@ class ResidualSpace(ChoiceSpace):
         self,
         architecture: ArchitectureLike,
         *,
-        classes: int = 10,
-        shape: tuple[int, ...] = (3, 32, 32),
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
         **skeleton: Any,
     ) -> Module:
         """Return the torch module of one architecture; see `SearchSpace.network`.
@@ -34,12 +34,12 @@ class ResidualSpace(ChoiceSpace):
         Parameters
         ----------
         architecture : Architecture, str or one genotype
-        classes : int
+        classes : int, optional
             Size of the classifier.
-        shape : tuple of int
+        shape : tuple of int, optional
             Channels, height and width of an image.
         **skeleton
-            The settings of `ResidualSkeleton`.
+            The settings of `ResidualSkeleton`, with all defaults.
 
         Raises
         ------

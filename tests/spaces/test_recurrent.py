@@ -10,6 +10,7 @@ import pytest
 
 import weaknas
 from weaknas.errors import FaultyEvaluator, InputError
+from weaknas.spaces.limits.constrained import ConstrainedSpace
 from weaknas.spaces.recurrent import Recurrent
 from weaknas.spaces.recurrent.cell import ACTIVATIONS, split
 from weaknas.testing import space_checks
@@ -52,6 +53,14 @@ def test_number_of_cells() -> None:
     space = Recurrent(nodes=2)
     assert space.size == 4 * 2 * 4
     assert len(space.architecture_fingerprints) == 16 + 10
+
+
+def test_a_part_of_the_space_has_its_networks(torch) -> None:
+    # Whoever hands a network on leaves its sizes to the space that builds it.
+    part = ConstrainedSpace(SPACE, "params<=1e9")
+    network = part.network(TEXT, width=5)
+    logits = network(torch.zeros((2, 35), dtype=torch.int64))
+    assert logits.shape == (2, 10_000, 35)
 
 
 def test_text_form() -> None:

@@ -6,7 +6,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,12 +28,11 @@ from weaknas.training.batches import training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset, check_inputs
 from weaknas.training.descent import Descent
-from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
+from weaknas.training.devices import choose_device, session, torch_seed
 from weaknas.training.distributed import Workers, workers
 from weaknas.training.losses import make_loss
 from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol, get_protocol
-from weaknas.training.trainer import ONE_AT_A_TIME
 from weaknas.training.transforms import open_training
 
 #: How a supernet is trained unless something else is said; for small images.
@@ -194,11 +192,8 @@ class SupernetTrainer:
         progress : callable, optional
             Is called with what there is after each epoch.
         """
-        with ExitStack() as stack:
-            stack.enter_context(ONE_AT_A_TIME)
-            stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
-            stack.enter_context(own_randomness(self.device))
-            team = stack.enter_context(workers(self.device))
+        alone = session(self.device, self.protocol.deterministic, self.threads)
+        with alone, workers(self.device) as team:
             state = _State(self, team)
             last = self.protocol.epochs if epochs is None else min(epochs, self.protocol.epochs)
             while len(state.training.losses) < last and state.training.status == "ok":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -14,6 +15,8 @@ from weaknas.errors import InputError, check_whole
 
 # Compute capability from which a GPU has fast units for a type: Volta, Ampere.
 _FLOAT16, _BFLOAT16 = (7, 0), (8, 0)
+# Modules draw from the global generator of torch, which the threads of a process share.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -135,3 +138,22 @@ def arithmetic(deterministic: bool, threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
         torch.use_deterministic_algorithms(was)
         torch.backends.cudnn.benchmark = benchmark
+
+
+@contextmanager
+def session(device: torch.device, deterministic: bool, threads: int | None) -> Iterator[None]:
+    """Train: the only training of this process, with its own arithmetic and random numbers.
+
+    Parameters
+    ----------
+    device : torch.device
+    deterministic, threads
+        See `arithmetic`.
+
+    Raises
+    ------
+    InputError
+        When `threads` is no whole number from 1 on.
+    """
+    with _ONE_AT_A_TIME, arithmetic(deterministic, threads), own_randomness(device):
+        yield

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, runtime_checkable
 from typing import Protocol as TypedProtocol
@@ -21,7 +19,7 @@ from weaknas.training.batches import training_parts
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.descent import Descent
-from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
+from weaknas.training.devices import choose_device, session, torch_seed
 from weaknas.training.distributed import Workers, workers
 from weaknas.training.losses import make_loss
 from weaknas.training.measure import Examination
@@ -31,9 +29,6 @@ from weaknas.training.transforms import open_training
 
 #: Scores on the validation split so far, one an epoch, to whether training ends now.
 Stop: TypeAlias = Callable[[list[float]], bool]
-
-# Modules draw from the global generator of torch, which the threads of a process share.
-ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass
@@ -144,11 +139,8 @@ class Trainer:
         progress : callable, optional
             Is called with what there is after each epoch.
         """
-        with ExitStack() as stack:
-            stack.enter_context(ONE_AT_A_TIME)
-            stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
-            stack.enter_context(own_randomness(self.device))
-            team = stack.enter_context(workers(self.device))
+        alone = session(self.device, self.protocol.deterministic, self.threads)
+        with alone, workers(self.device) as team:
             state = _State(self, team)
             last = self.protocol.epochs if epochs is None else min(epochs, self.protocol.epochs)
             while len(state.training.losses) < last and state.training.status == "ok":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -19,9 +18,8 @@ from weaknas.supernets.mixed.learner import Learner
 from weaknas.supernets.mixed.schedule import Method, Weights, keep_inputs
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
-from weaknas.training.devices import arithmetic, own_randomness, torch_seed
+from weaknas.training.devices import session, torch_seed
 from weaknas.training.protocol import Protocol
-from weaknas.training.trainer import ONE_AT_A_TIME
 
 CRITERIA = ("magnitude", "perturbation")
 #: Epochs between decisions (Wang et al., 2021, appendix).
@@ -171,10 +169,7 @@ class Derivation:
 
     def run(self, *, progress: Callable[[Decision], None] | None = None) -> Genotypes:
         """Decide all edges; return the architecture, shape (d,)."""
-        with ExitStack() as stack:
-            stack.enter_context(ONE_AT_A_TIME)
-            stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
-            stack.enter_context(own_randomness(self.device))
+        with session(self.device, self.protocol.deterministic, self.threads):
             steps = self._steps()
             for step in range(self._restore(), len(steps)):
                 if step:

@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,10 +22,9 @@ from weaknas.supernets.mixed.schedule import Method, Stage, get_method, narrow
 from weaknas.supernets.trainer import SupernetTraining, check_protocol
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
-from weaknas.training.devices import arithmetic, choose_device, own_randomness, torch_seed
+from weaknas.training.devices import choose_device, session, torch_seed
 from weaknas.training.optimization import learning_rate
 from weaknas.training.protocol import Protocol
-from weaknas.training.trainer import ONE_AT_A_TIME
 
 #: How a mixed supernet is trained unless something else is said: as DARTS was, for as many
 #: epochs as each method was, in batches of its size.
@@ -178,10 +176,7 @@ class MixedTrainer:
         progress : callable, optional
             Is called with what there is after each epoch.
         """
-        with ExitStack() as stack:
-            stack.enter_context(ONE_AT_A_TIME)
-            stack.enter_context(arithmetic(self.protocol.deterministic, self.threads))
-            stack.enter_context(own_randomness(self.device))
+        with session(self.device, self.protocol.deterministic, self.threads):
             state = _State(self)
             last = self.protocol.epochs if epochs is None else min(epochs, self.protocol.epochs)
             while len(state.training.losses) < last and state.training.status == "ok":
