@@ -109,7 +109,7 @@ def test_genotypes_text_and_architectures_are_taken(torch, space):
         ({"classes": True}, "classes is True, not"),
         ({"shape": (32, 32)}, r"\(32, 32\) is not \(channels, height, width\)"),
         ({"shape": (3, 32, -1)}, "three positive whole numbers"),
-        ({"shape": None}, "the shape None"),
+        ({"shape": 32}, "the shape 32"),
     ],
 )
 def test_bad_settings_are_refused(space, settings, message):
