@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from weaknas.errors import InputError  # noqa: E402
-from weaknas.training import Protocol  # noqa: E402
+from weaknas.training import Protocol, devices  # noqa: E402
 from weaknas.training import trainer as trainer_module  # noqa: E402
 from weaknas.training.batches import send  # noqa: E402
 from weaknas.training.data import Dataset, Images, from_arrays  # noqa: E402
@@ -259,7 +259,7 @@ def test_everything_is_put_on_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(Descent, "add", add)
     monkeypatch.setattr(trainer_module, "choose_device", lambda _: torch.device("meta"))
-    monkeypatch.setattr(trainer_module, "own_randomness", lambda _: torch.random.fork_rng([]))
+    monkeypatch.setattr(devices, "own_randomness", lambda _: torch.random.fork_rng([]))
     protocol = Protocol(epochs=1, flip=True, crop=1, cutout=2, erasing=0.5, mixup=1.0, ema=0.9)
     with pytest.raises(Stop):
         trainer_module.Trainer(Small, make_data(), protocol).run()
