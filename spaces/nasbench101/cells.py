@@ -26,7 +26,8 @@ EDGES = tuple((s, t) for s in range(VERTICES) for t in range(s + 1, VERTICES))
 COLUMN = {edge: column for column, edge in enumerate(EDGES)}
 
 _CHUNK = 8192  # rows relabelled at a time: their codes take 8 MB
-_FORBIDDEN = 2.0**40  # above every code, exact in float64 with all of its sums
+#: Above every code, exact in float64 with all of its sums.
+FORBIDDEN = 2.0**40
 
 
 def prune(rows: npt.NDArray[np.integer]) -> Genotypes:
@@ -87,18 +88,28 @@ _WEIGHTS = np.array(
 )
 
 
-def _relabelling_weights() -> npt.NDArray[np.float64]:
-    """Weights of the columns after each permutation of the inner vertices, shape (26, 120)."""
-    weights = []
-    for order in permutations(INNER):
-        place = (0, *order, OUTPUT)
-        moved = [(place[source], place[target]) for source, target in EDGES]
-        edges = [_edge_weight(s, t) if s < t else _FORBIDDEN for s, t in moved]
-        weights.append(edges + [_operation_weight(place[vertex]) for vertex in INNER])
-    return np.array(weights, dtype=np.float64).T
+def _arc_weights() -> npt.NDArray[np.float64]:
+    weights = np.full((VERTICES, VERTICES, len(_PLACES)), FORBIDDEN)
+    for order, place in enumerate(_PLACES):
+        for source, target in permutations(range(VERTICES), 2):
+            if place[source] < place[target]:
+                weights[source, target, order] = _edge_weight(place[source], place[target])
+    return weights
 
 
-_RELABELLINGS = _relabelling_weights()
+#: Where the vertices are after each permutation of the inner ones.
+_PLACES = [(0, *order, OUTPUT) for order in permutations(INNER)]
+#: What an edge adds to the code after each permutation, shape (7, 7, 120), from any vertex to any.
+ARC_WEIGHTS = _arc_weights()
+#: What the operation of a vertex adds, times its index, shape (7, 120); the ends have none.
+OPERATION_WEIGHTS = np.array(
+    [
+        [_operation_weight(place[v]) if v in INNER else 0 for place in _PLACES]
+        for v in range(VERTICES)
+    ],
+    dtype=np.float64,
+)
+_RELABELLINGS = np.vstack([*(ARC_WEIGHTS[edge] for edge in EDGES), OPERATION_WEIGHTS[1:OUTPUT]])
 
 
 def pack(rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -136,16 +147,10 @@ def canonical_codes(pruned: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     return np.concatenate([np.empty(0), *smallest]).astype(np.int64)
 
 
-def topological_forms(pruned: npt.NDArray[np.integer]) -> Genotypes:
-    """Return every distinct relabelling, shape (m, 26), of one pruned row, shape (26,)."""
-    codes = next(relabelled_codes(np.asarray(pruned)[None]))
-    return unpack(np.unique(codes[codes < _FORBIDDEN]).astype(np.int64))
-
-
 def shuffle(pruned: npt.NDArray[np.integer], rng: np.random.Generator) -> Genotypes:
     """Return each pruned row, shape (n, 26), in one of its topological orders at random."""
     drawn = []
     for codes in relabelled_codes(pruned):
-        chance = np.where(codes < _FORBIDDEN, rng.random(codes.shape), -1.0)
+        chance = np.where(codes < FORBIDDEN, rng.random(codes.shape), -1.0)
         drawn.append(np.take_along_axis(codes, chance.argmax(axis=1)[:, None], axis=1)[:, 0])
     return unpack(np.concatenate([np.empty(0), *drawn]).astype(np.int64))

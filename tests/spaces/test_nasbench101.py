@@ -328,6 +328,17 @@ def test_neighbors_are_what_brute_force_finds():
         assert set(SPACE.fingerprint(again).tolist()) == expected
 
 
+def test_neighbors_of_many_are_those_of_each_across_chunks(monkeypatch):
+    rows = np.vstack([SPACE.enumerate()[:12], SPACE.sample(40, np.random.default_rng(2))])
+    found, owners = SPACE.all_neighbors(rows)
+    expected = [SPACE.fingerprint(SPACE.neighbors(row)) for row in rows]
+    np.testing.assert_array_equal(SPACE.fingerprint(found), np.concatenate(expected))
+    np.testing.assert_array_equal(owners, np.repeat(np.arange(len(rows)), list(map(len, expected))))
+    monkeypatch.setattr(cells, "_CHUNK", 7)
+    again, _ = SPACE.all_neighbors(rows)
+    np.testing.assert_array_equal(again, found)
+
+
 def _neighbor_codes(graph):
     """Edit the graph in every way, without an order of the vertices."""
     labels, edges = graph
