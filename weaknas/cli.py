@@ -117,7 +117,7 @@ _COMMANDS = {
     "export-study": (
         "export_study:export_study",
         "Write a run as an Optuna study.",
-        "`weaknas export-study runs/first --storage sqlite:///studies.db`",
+        "`weaknas export-study runs/first --storage sqlite:///studies.db --follow`",
     ),
 }
 for _name, (_place, _help, _example) in _COMMANDS.items():

@@ -1,8 +1,13 @@
-"""Finished runs as Optuna studies."""
+"""Runs as Optuna studies."""
 
 from __future__ import annotations
 
 import json
+import threading
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import optuna
@@ -34,6 +39,11 @@ def score(architecture):
     return float(len(architecture.text))
 
 
+def slow(architecture):
+    time.sleep(0.01)
+    return 1.0
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run of all four architectures of a space, one of which fails."""
@@ -62,14 +72,64 @@ def test_states_values_parameters_and_attributes(run):
 
 
 def test_a_folder_tells_its_own_space(run, tmp_path):
-    """Values come back as texts: that is what a journal keeps of choices."""
     study = to_study(run.output, f"sqlite:///{tmp_path}/studies.db", "other")
     params = [trial.params for trial in study.trials]
-    expected = [SPACE.decode(trial.architecture) for trial in run.trials]
-    assert params == [{k: str(v) for k, v in one.items()} for one in expected]
+    assert params == [SPACE.decode(trial.architecture) for trial in run.trials]
     loaded = optuna.load_study(study_name="other", storage=f"sqlite:///{tmp_path}/studies.db")
     assert loaded.best_value == run.best.score
     assert loaded.user_attrs["weaknas"]["budget"] == 4
+
+
+def test_values_have_the_types_that_the_space_had(tmp_path):
+    """A journal keeps texts."""
+    choices = {"a": [1, 2.5, "auto"], "b": [True, False], "c": [None, "x y"], "d": [1e-05, 7]}
+    space = weaknas.ChoiceSpace(choices, name="mixed")
+    search = weaknas.get_strategy("random", space, seed=0)
+    result = weaknas.run(search, lambda a: 1.0, 12, output=tmp_path / "run")
+    params = [trial.params for trial in to_study(tmp_path / "run").trials]
+    expected = [space.decode(trial.architecture) for trial in result.trials]
+    assert list(map(repr, params)) == list(map(repr, expected))
+
+
+def test_times_are_those_of_the_journal(tmp_path):
+    begin = datetime.now()
+    weaknas.run(weaknas.WeakNAS(SPACE, seed=0), slow, budget=3, output=tmp_path / "run")
+    end = datetime.now()
+    time.sleep(0.02)
+    trials = to_study(tmp_path / "run").trials
+    for before, after in pairwise(trials):
+        assert before.datetime_complete <= after.datetime_start + timedelta(milliseconds=2)
+    assert begin - timedelta(milliseconds=2) <= trials[0].datetime_start
+    assert trials[-1].datetime_complete <= end
+    assert all(trial.duration >= timedelta(seconds=0.01) for trial in trials)
+
+
+def test_a_study_follows_a_run(tmp_path):
+    """At any moment of a run, of its continuation, and of failures that are tried again."""
+    storage, folder, counts = optuna.storages.InMemoryStorage(), tmp_path / "run", []
+
+    def watched(architecture):
+        counts.append(len(to_study(folder, storage).trials))
+        return score(architecture)
+
+    def search(budget, **options):
+        strategy = weaknas.WeakNAS(SPACE, seed=0)
+        weaknas.run(strategy, watched, budget, retries=0, output=folder, **options)
+
+    search(3)
+    assert counts == [0, 1, 2]
+    search(4)
+    assert counts == [0, 1, 2, 3]
+    assert len(to_study(folder, storage).trials) == 4
+    journal = (folder / "journal.jsonl").read_bytes()
+    search(4, retry_failed=True)
+    assert (folder / "journal.jsonl").read_bytes() != journal
+    study = to_study(folder, storage)
+    assert [trial.user_attrs["number"] for trial in study.trials[:4]] == [0, 1, 2, 3]
+    assert len(study.trials) == 5
+    assert study.user_attrs["weaknas"]["budget"] == 4
+    stamps = [trial.datetime_complete for trial in study.trials]
+    assert stamps == sorted(stamps)
 
 
 def test_lower_fidelities_are_pruned_with_intermediate_values():
@@ -129,15 +189,18 @@ def test_what_cannot_be_exported_is_refused(run, tmp_path):
     with pytest.raises(InputError, match=r"holds no journal of a search"):
         to_study(tmp_path)
     with pytest.raises(InputError, match="the space 'mine' of the run is not registered"):
-        to_study(run)
+        to_study(replace(run, output=None))
+    with pytest.raises(InputError, match="the run has no trial"):
+        to_study(replace(run, output=None, trials=Trials()))
     with pytest.raises(InputError, match="is of the space 'mine', not of 'nasbench201'"):
         to_study(run, space=CELLS)
     with pytest.raises(InputError, match="cannot open the Optuna storage 'nowhere'"):
         to_study(run, "nowhere", space=SPACE)
     url = f"sqlite:///{tmp_path}/studies.db"
     to_study(run, url, space=SPACE)
-    with pytest.raises(InputError, match="has a study 'first' already; choose another name"):
-        to_study(run, url, space=SPACE)
+    other = weaknas.run(weaknas.WeakNAS(SPACE, seed=1), score, 4, output=tmp_path / "other")
+    with pytest.raises(InputError, match="has a study 'first' already, not of this run; choose"):
+        to_study(other, url, "first")
 
 
 def test_an_export_that_was_killed_is_completed(run, tmp_path, monkeypatch):
@@ -157,8 +220,7 @@ def test_an_export_that_was_killed_is_completed(run, tmp_path, monkeypatch):
     monkeypatch.undo()
     whole = to_study(run.output).trials
     assert [(t.params, t.values) for t in trials] == [(t.params, t.values) for t in whole]
-    with pytest.raises(InputError, match="has a study 'first' already"):
-        to_study(run.output, url)
+    assert len(to_study(run.output, url).trials) == 4
     optuna.create_study(study_name="other", storage=url)  # of somebody else, and empty
     with pytest.raises(InputError, match="has a study 'other' already"):
         to_study(run.output, url, "other")
@@ -172,3 +234,28 @@ def test_command(run, tmp_path, capsys):
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed == {"study": "first", "storage": url, "trials": 4}
     assert len(optuna.load_study(study_name="first", storage=url).trials) == 4
+
+
+def test_command_follows_until_the_budget_is_spent(tmp_path, capsys):
+    url, folder = f"sqlite:///{tmp_path}/studies.db", tmp_path / "run"
+    followed = threading.Event()
+
+    def watched(architecture):
+        if folder.exists() and (folder / "status.json").exists() and not following.is_alive():
+            following.start()
+        if following.is_alive():
+            assert followed.wait(30)
+        return 1.0
+
+    def follow():
+        followed.set()
+        arguments = ["export-study", str(folder), "--storage", url, "--follow", "--every", "0.01"]
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        assert end.value.code == 0
+
+    following = threading.Thread(target=follow)
+    weaknas.run(weaknas.WeakNAS(SPACE, seed=0), watched, 4, output=folder)
+    following.join(30)
+    assert not following.is_alive()
+    assert "4 trials in the study 'run'" in capsys.readouterr().out

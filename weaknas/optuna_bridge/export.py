@@ -1,11 +1,13 @@
-"""Finished runs as Optuna studies, for optuna-dashboard and Optuna's own plots."""
+"""Runs as Optuna studies, for optuna-dashboard and Optuna's own plots."""
 
 from __future__ import annotations
 
+import ast
 import json
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -16,13 +18,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from weaknas.errors import InputError
 from weaknas.optuna_bridge.space import Parameters, distributions
 from weaknas.registry import SPACES, get_space
-from weaknas.runs.journal import read_journal
+from weaknas.runs.journal import read_records
+from weaknas.runs.records import BUDGET
 from weaknas.runs.runner import Result
 from weaknas.runs.trials import Trial
 from weaknas.spaces import ChoiceSpace, SearchSpace
 
-#: How many trials a study is going to have.
-_PLANNED = "weaknas:trials"
+#: The run of a study, as its journal describes it.
+_RUN = "weaknas"
+
+#: A training, and when it came back, in seconds of the epoch, where that is known.
+Line: TypeAlias = tuple[Trial, float | None]
 
 
 def to_study(
@@ -32,14 +38,15 @@ def to_study(
     *,
     space: SearchSpace | None = None,
 ) -> Study:
-    """Write the trials of a run into a new Optuna study.
+    """Write the trials of a run into an Optuna study; called again, those that are new.
 
-    One that was cut short is completed by the same call. The parameters are those of
+    The parameters are those of
     `weaknas.optuna_bridge.space.distributions`, so that a study can be continued with
     `weaknas.WeakNASSampler`. A trial that succeeded is complete, one that failed is
     failed, and one at a lower fidelity is pruned, with its score as the intermediate
-    value at that fidelity. Architecture, id, round, repeat, cost, metrics, and the message of a
-    failure are user attributes.
+    value at that fidelity. They stand in the order in which they came back, with the times
+    of the journal; one that failed and was tried again is there twice. Number, architecture,
+    id, round, repeat, cost, metrics, and the message of a failure are user attributes.
 
     Parameters
     ----------
@@ -60,47 +67,57 @@ def to_study(
     ------
     InputError
         When the run cannot be read or its space is not known, or the storage
-        cannot be opened or has a study of this name.
+        cannot be opened or has a study of this name that is not of this run.
     """
     folder = run.output if isinstance(run, Result) else Path(run)
     config: dict[str, Any] = {}
-    if isinstance(run, Result):
-        trials = list(run.trials)
+    if isinstance(run, Result) and not (folder and (folder / "journal.jsonl").is_file()):
+        lines: list[Line] = [(trial, None) for trial in run.trials]
     else:
-        config, trials = _read(Path(run))
-    parameters = _parameters(trials, space, config.get("space", {}))
+        config, lines = _read(Path(folder or ""))
+    if not (lines or config):
+        raise InputError("the run has no trial")
+    found = [trial.architecture.space for trial, _ in lines[:1]] or [config["space"].get("name")]
+    trials = [trial for trial, _ in lines]
+    parameters = _parameters(found[0], space, config.get("space", {}))
+    parameters.space.genotypes([t.architecture for t in trials])  # refuses another space
     levels = _levels(trials)
-    made = [_frozen(trial, parameters, levels) for trial in trials]
-    facts = {_PLANNED: len(made)} | ({"weaknas": config} if config else {})
+    made = [_frozen(trial, written, parameters, levels) for trial, written in lines]
     name = name or ("weaknas" if folder is None else folder.resolve().name)
-    study = _create(storage, name, json.loads(json.dumps(facts)))
+    study = _open(storage, name, json.loads(json.dumps(config)), made)
     study.add_trials(made[len(study.get_trials(deepcopy=False)) :])
     return study
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], list[Trial]]:
+def _read(folder: Path) -> tuple[dict[str, Any], list[Line]]:
     path = folder / "journal.jsonl"
     if not path.is_file():
         raise InputError(f"{folder} holds no journal of a search (journal.jsonl)")
-    return read_journal(path)
+    config, records = read_records(path)
+    return config, list(zip(records.trials, records.times, strict=True))
 
 
-def _parameters(
-    trials: list[Trial], space: SearchSpace | None, described: dict[str, Any]
-) -> Parameters:
-    if not trials:
-        raise InputError("the run has no trial")
-    name = trials[0].architecture.space
+def _parameters(name: str, space: SearchSpace | None, described: dict[str, Any]) -> Parameters:
     if space is None and "choices" in described:
-        space = ChoiceSpace(described["choices"], name, described.get("conditions"))
+        choices = {key: list(map(_typed, texts)) for key, texts in described["choices"].items()}
+        space = ChoiceSpace(choices, name, described.get("conditions"))
     if space is None and name in SPACES.names():
         space = get_space(name)
     if space is None:
         raise InputError(
             f"the space {name!r} of the run is not registered; give the object by space="
         )
-    space.genotypes([trial.architecture for trial in trials])  # refuses another space
     return Parameters(space, distributions(space))
+
+
+def _typed(text: str) -> Any:
+    """Return the number or truth value that a journal keeps as this text, else the text."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    is_plain = isinstance(value, bool | int | float | None) and str(value) == text
+    return value if is_plain else text
 
 
 def _levels(trials: list[Trial]) -> dict[float, int]:
@@ -111,10 +128,13 @@ def _levels(trials: list[Trial]) -> dict[float, int]:
     return {fidelity: rank for rank, fidelity in enumerate(found, start=1)}
 
 
-def _frozen(trial: Trial, parameters: Parameters, levels: dict[float, int]) -> FrozenTrial:
+def _frozen(
+    trial: Trial, written: float | None, parameters: Parameters, levels: dict[float, int]
+) -> FrozenTrial:
     evaluation = trial.evaluation
     params = parameters.existing(trial.architecture)
     attributes = {
+        "number": trial.number,
         "architecture": trial.architecture.text,
         "id": trial.architecture.id,
         "round": trial.round,
@@ -139,14 +159,16 @@ def _frozen(trial: Trial, parameters: Parameters, levels: dict[float, int]) -> F
         user_attrs=attributes,
         **result,
     )
-    # Only how long it took is known, not when.
-    made.datetime_complete = datetime.now()
+    # Where it is not known when, it is at least known how long.
+    made.datetime_complete = datetime.fromtimestamp(time.time() if written is None else written)
     made.datetime_start = made.datetime_complete - timedelta(seconds=trial.seconds)
     return made
 
 
-def _create(storage: str | BaseStorage | None, name: str, facts: dict[str, Any]) -> Study:
-    """Return a new study, or the one that a killed export of the same run left unfinished."""
+def _open(
+    storage: str | BaseStorage | None, name: str, config: dict[str, Any], made: list[FrozenTrial]
+) -> Study:
+    """Return a new study, or the one that has the first of these trials already."""
     try:
         opened = optuna.storages.get_storage(storage)
     except Exception as error:  # of whichever database it is
@@ -156,11 +178,23 @@ def _create(storage: str | BaseStorage | None, name: str, facts: dict[str, Any])
         study = optuna.create_study(study_name=name, storage=opened, direction="maximize")
     except DuplicatedStudyError as error:
         study = optuna.load_study(study_name=name, storage=opened)
-        is_ours = all(study.user_attrs.get(key) == value for key, value in facts.items())
-        if not is_ours or len(study.trials) >= facts[_PLANNED]:
+        theirs = [_sign(trial) for trial in study.get_trials(deepcopy=False)]
+        is_ours = _fixed(study.user_attrs.get(_RUN)) == _fixed(config)
+        if not is_ours or theirs != [_sign(trial) for trial in made[: len(theirs)]]:
             raise InputError(
-                f"the storage has a study {name!r} already; choose another name"
+                f"the storage has a study {name!r} already, not of this run; choose another name"
             ) from error
-    for key, value in facts.items():
-        study.set_user_attr(key, value)
+    if study.user_attrs.get(_RUN) != config:
+        study.set_user_attr(_RUN, config)
     return study
+
+
+def _fixed(config: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what of a configuration stays the same while a run is continued."""
+    return config and {key: value for key, value in config.items() if key not in BUDGET}
+
+
+def _sign(trial: FrozenTrial) -> tuple[Any, ...]:
+    """Return what tells one trial of a run from another."""
+    kept = [trial.user_attrs.get(key) for key in ("number", "architecture", "status", "cost")]
+    return (*kept, trial.value)

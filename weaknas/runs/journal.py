@@ -193,12 +193,32 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Trial]]:
         When it is damaged, not of a search or without trials; a last record that is
         cut short is passed over.
     """
-    records = Records.read(path, path.read_bytes())
+    config, records = read_records(path)
     trials = list(records.latest.values())
-    if records.config is None or not trials:
+    if not trials:
         raise InputError(f"{path} holds no trial yet")
-    if len({len(trial.architecture.genotype) for trial in trials}) > 1:
+    return config, sorted(trials, key=lambda trial: trial.number)
+
+
+def read_records(path: Path) -> tuple[dict[str, Any], Records]:
+    """Read all lines of the journal of a search; nothing is changed.
+
+    Returns
+    -------
+    config : dict
+    records : Records
+
+    Raises
+    ------
+    InputError
+        When it is damaged, or not of a search; a last record that is cut short is passed
+        over.
+    """
+    records = Records.read(path, path.read_bytes())
+    if records.config is None:
+        raise InputError(f"{path} holds no trial yet")
+    if len({len(trial.architecture.genotype) for trial in records.trials}) > 1:
         raise InputError(f"{path} has architectures of different lengths, of several spaces")
     if not all(isinstance(records.config.get(part), dict) for part in _PARTS):
         raise InputError(f"{path} is not the journal of a search: it lacks {', '.join(_PARTS)}")
-    return records.config, sorted(trials, key=lambda trial: trial.number)
+    return records.config, records
