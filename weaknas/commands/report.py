@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from weaknas.reports.page import Form
 from weaknas.reports.report import report as write_report
 
 
-def report(folder: Path, /, *, output: Path | None = None) -> None:
+def report(
+    folder: Path,
+    /,
+    *,
+    output: Path | None = None,
+    format: Annotated[tuple[Form, ...], Parameter(negative="", consume_multiple=False)] = (
+        "png",
+        "svg",
+    ),
+) -> None:
     """Write figures and a readable page from finished runs.
 
     Parameters
@@ -15,7 +28,9 @@ def report(folder: Path, /, *, output: Path | None = None) -> None:
     folder
         Output folder of `weaknas compare`, `rank`, `search` or `landscape`.
     output
-        The page, an HTML file; default: `report.html` in the folder. The figures
-        are written beside it as PNG and SVG.
+        The page, an HTML file; default: `report.html` in the folder.
+    format
+        Of the figures beside the page, `png`, `svg` or `pdf`, and `latex` for its tables; repeat
+        it for several: `--format pdf --format latex` for a paper.
     """
-    print(write_report(folder, output))
+    print(write_report(folder, output, format))

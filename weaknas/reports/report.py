@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from weaknas.laboratory.summary import StrategyRuns, by_dataset, checkpoints, co
 from weaknas.registry import BENCHMARKS, get_benchmark
 from weaknas.reports import plots
 from weaknas.reports.landscape_report import landscape_page
-from weaknas.reports.page import Page
+from weaknas.reports.page import Form, Page, in_words
 from weaknas.reports.ranking_report import ranking_page
 from weaknas.runs.journal import read_journal
 from weaknas.runs.trials import Trial, Trials
@@ -32,7 +31,11 @@ from weaknas.spaces import ConstrainedSpace, SearchSpace
 from weaknas.strategies import Contender
 
 
-def report(folder: str | Path, output: str | Path | None = None) -> Path:
+def report(
+    folder: str | Path,
+    output: str | Path | None = None,
+    forms: Sequence[Form] = ("png", "svg"),
+) -> Path:
     """Write figures and a self-contained HTML page about finished runs.
 
     Parameters
@@ -40,8 +43,10 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
     folder : path
         The output folder of ``weaknas compare``, ``rank``, ``search`` or ``landscape``.
     output : path, optional
-        The page; default ``report.html`` in the folder. The figures are beside it
-        as PNG and SVG, in a folder of the same name with ``-figures``.
+        The page; default ``report.html`` in the folder.
+    forms : sequence of {"png", "svg", "pdf", "latex"}
+        Of the files beside it, in a folder of the same name with ``-figures``: figures, and
+        tables for LaTeX.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def report(folder: str | Path, output: str | Path | None = None) -> Path:
             " nor a search (journal.jsonl) nor a landscape (landscape.json)"
         )
     try:
-        content.write(page)
+        content.write(page, forms)
     except OSError as error:
         raise InputError(f"cannot write {page}: {error.strerror}") from error
     return page
@@ -316,8 +321,9 @@ def search_page(folder: Path) -> Page:
         f"Search on {name}",
         {
             "trainings": f"{len(trials)} of {config.get('budget')}",
-            "strategy": json.dumps(config["strategy"]),
-            "evaluator": json.dumps(config["evaluator"]),
+            "space": str(config["space"].get("name")),
+            "strategy": in_words(config["strategy"]),
+            "evaluator": in_words(config["evaluator"]),
             "versions": _join(versions()),
         },
     )

@@ -1,11 +1,11 @@
 """Figures of comparisons, single searches, rankings and landscapes, as a paper would use them.
 
 Every function returns a ``matplotlib.figure.Figure``, made without pyplot, so
-that nothing global changes. `save` writes it as PNG and SVG. Imports statistics of the
+that nothing global changes. `save` writes it as PNG, SVG or PDF. Imports statistics of the
 laboratory; a figure reads no files.
 """
 
-from weaknas.reports.plots._drawing import save
+from weaknas.reports.plots._drawing import save, to_png
 from weaknas.reports.plots.comparisons import (
     TOP_LEVELS,
     Panels,
@@ -71,4 +71,5 @@ __all__ = [
     "plot_volume",
     "projection",
     "save",
+    "to_png",
 ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.cross_decomposition import PLSRegression
 
 from weaknas.laboratory.statistics import Floats
-from weaknas.reports.plots._drawing import finish, make_axes, styled
+from weaknas.reports.plots._drawing import finish, make_axes, robust_limits, styled
 from weaknas.search.pareto import front
 from weaknas.search.targets import rank_normal
 
@@ -89,6 +89,7 @@ def plot_contenders(
     axis.scatter(np.concatenate(labels), owners + 0.22, label="one training", **shape)
     axis.set_yticks(places, names)
     axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xlim(robust_limits(np.concatenate(labels), [scores - error, scores + error]))
     axis.set_xlabel("score")
     return finish(figure)
 
@@ -247,5 +248,10 @@ def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.
     figure.colorbar(marks, ax=axis, label="round", shrink=0.85)
     best = front(scores, costs[:, None])
     axis.step(costs[best], scores[best], where="post", color="#D55E00", lw=1.3, label="front")
-    axis.set(xlabel=name, ylabel="score")
+    across = robust_limits(costs[scored], costs[best])
+    up = robust_limits(scores[scored], scores[best])
+    is_far = (scores < up[0]) | (costs > across[1]) | (costs < across[0])
+    if far := np.count_nonzero(is_far & scored):
+        name += f" ({far} far from the others not shown)"
+    axis.set(xlabel=name, ylabel="score", xlim=across, ylim=up)
     return finish(figure)
