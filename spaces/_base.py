@@ -113,6 +113,11 @@ class SearchSpace(ABC):
         """Columns of decisions that have the same choices, each two of them or more."""
         return []
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """Names of the values of each decision; their numbers where they have no others."""
+        return [[str(value) for value in range(count)] for count in self.cardinalities.tolist()]
+
     # -- size and identity --------------------------------------------------------
 
     @property

@@ -94,6 +94,11 @@ class ProductSpace(SearchSpace):
         return super().describe() | {"parts": [part.describe() for part in self.parts]}
 
     @property
+    def value_names(self) -> list[list[str]]:
+        """Those of each part."""
+        return [names for part in self.parts for names in part.value_names]
+
+    @property
     def shared_choices(self) -> list[npt.NDArray[np.int64]]:
         """Those of each part."""
         return [

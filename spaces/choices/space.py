@@ -158,6 +158,11 @@ class ChoiceSpace(SearchSpace):
         return super().describe() | {"choices": choices} | extra
 
     @property
+    def value_names(self) -> list[list[str]]:
+        """Texts of the values of each decision."""
+        return list(map(list, self.texts))
+
+    @property
     def shared_choices(self) -> list[npt.NDArray[np.int64]]:
         """Columns of decisions that have the same values, each two of them or more."""
         columns: dict[tuple[str, ...], list[int]] = {}

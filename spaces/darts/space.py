@@ -125,6 +125,13 @@ class DARTS(CellSpace[DARTSSkeleton]):
         """Return name, size and set of operations as plain JSON types."""
         return super().describe() | {"operations": self.operation_set}
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """Numbers of the inputs of a node, names of operations."""
+        numbers, names = super().value_names, list(self.operations)
+        is_operation = ["_op" in variable for variable in self.variables]
+        return [names if op else each for each, op in zip(numbers, is_operation, strict=True)]
+
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
         """Tell which genotypes are in range and give each node two different inputs."""
         inputs = _cells(genotypes)[..., 0]

@@ -65,6 +65,11 @@ class GraphNetworks(SearchSpace):
     choices = (tuple(map(str, LINKS)), *(OPERATIONS,) * _NODES)
 
     @property
+    def value_names(self) -> list[list[str]]:
+        """Values of each decision."""
+        return [list(map(str, values)) for values in self.choices]
+
+    @property
     def size(self) -> int:
         """Number of genotypes."""
         return int(len(LINKS) * (len(OPERATIONS) ** _NODES - 1))

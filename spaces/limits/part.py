@@ -79,6 +79,11 @@ class PartOfSpace(SearchSpace):
         return self.whole.confirm(genotypes)
 
     @property
+    def value_names(self) -> list[list[str]]:
+        """Those of the whole space."""
+        return self.whole.value_names
+
+    @property
     def shared_choices(self) -> list[npt.NDArray[np.int64]]:
         """Those of the whole space."""
         return self.whole.shared_choices

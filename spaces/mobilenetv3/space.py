@@ -128,6 +128,11 @@ class MobileNetV3(SearchSpace):
         self.latency_table = latency
         self._latency = latency.tabulate(self.skeletons) if latency else None
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """Values of each decision."""
+        return [list(map(str, values)) for values in self.choices]
+
     def describe(self) -> dict[str, Any]:
         """Return name, size, network around the choices and latency table as plain JSON types."""
         description = super().describe() | {

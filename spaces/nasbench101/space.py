@@ -66,6 +66,11 @@ class NASBench101(CellSpace[NASBench101Skeleton]):
         """Fingerprints of all cells in ascending order."""
         return load_codes()
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """`no` and `yes` of each edge, operations of each vertex."""
+        return [["no", "yes"]] * len(EDGES) + [list(OPERATIONS)] * len(INNER)
+
     # -- identity -------------------------------------------------------------------
 
     def contains(self, genotypes: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:

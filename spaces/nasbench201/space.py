@@ -62,6 +62,11 @@ class NASBench201(CellSpace[NASBench201Skeleton]):
     ordered = np.zeros(len(EDGES), dtype=bool)
     choices = (OPERATIONS,) * len(EDGES)
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """Operations of each edge."""
+        return [list(OPERATIONS) for _ in self.variables]
+
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return the official string of one genotype, shape (6,)."""
         return write_cell(genotype)

@@ -21,6 +21,11 @@ class NATSSize(ChoiceSpace):
             {f"stage{stage}": CHANNELS for stage in range(1, STAGES + 1)}, name="nats-size"
         )
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """Channels of each stage."""
+        return [list(map(str, CHANNELS)) for _ in self.variables]
+
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return the official string of one genotype, e.g. ``8:16:24:32:64``."""
         return ":".join(str(CHANNELS[index]) for index in genotype)

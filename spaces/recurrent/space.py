@@ -68,6 +68,11 @@ class Recurrent(LanguageSpace[LanguageSkeleton]):
         self.ordered = np.zeros(len(self.variables), dtype=bool)
         self.choices = (ACTIVATIONS, *(x for node, _ in counts for x in (range(node), ACTIVATIONS)))
 
+    @property
+    def value_names(self) -> list[list[str]]:
+        """Values of each decision."""
+        return [list(map(str, values)) for values in self.choices]
+
     def describe(self) -> dict[str, Any]:
         """Return name, size and options as plain JSON types."""
         return super().describe() | {"nodes": self.nodes, "output": self.output}

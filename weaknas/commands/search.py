@@ -81,6 +81,8 @@ class Options:
     "What was measured before: a run's folder, `nasbench201:dataset=cifar10`, `results.csv`."
     same_problem: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "The same of this very problem: its scores are labels, told before the search begins."
+    prior: str | None = None
+    "What people believe: weights by decision and value, .toml or .json, or `module:function`."
     execution: Execution = field(default_factory=Execution)
     train_winner: bool = True
     "With an evaluator that trains: train the winner in full at the end, and test it."
@@ -237,6 +239,7 @@ def _parts(options: Options, space: SearchSpace) -> dict[str, Any]:
     known += [get_source(text, space, same_problem=True) for text in options.same_problem]
     if known:
         components["sources"] = known
+    components["prior"] = options.prior
     # Another strategy searches for the best score; the front is that of what it met.
     if options.objective and takes(options.strategy, "objectives"):
         components["objectives"] = options.objective

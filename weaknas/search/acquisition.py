@@ -155,6 +155,10 @@ class ExpectedImprovement(Acquisition):
         z = (belief.mean - belief.incumbent) / std
         return log_unit_improvement(z) + np.log(std)
 
+    def weigh(self, values: Floats, logarithms: Floats) -> Floats:
+        """Return the logarithm of the product with weights, of which the logarithms are given."""
+        return values + logarithms
+
 
 def log_unit_improvement(z: Floats) -> Floats:
     """Return log(phi(z) + z Phi(z)), the log of E max(z + e, 0) for a standard normal e.

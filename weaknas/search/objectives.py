@@ -43,6 +43,10 @@ class HypervolumeImprovement(Acquisition):
         costs = self._costs(belief.genotypes)
         return self._volume(belief).expected_improvement(belief.mean, belief.std, costs)
 
+    def weigh(self, values: Floats, logarithms: Floats) -> Floats:
+        """Return the product with weights, of which the logarithms are given."""
+        return values * np.exp(logarithms)
+
     def _volume(self, belief: Belief) -> DominatedVolume:
         """Return the volume of what was evaluated and, with it, of what is assumed."""
         evaluated, assumed = belief.evaluated, belief.assumed

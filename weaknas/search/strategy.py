@@ -30,6 +30,7 @@ from weaknas.search.candidates import Candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.objectives import HypervolumeImprovement
 from weaknas.search.presets import get_preset
+from weaknas.search.priors import PriorAcquisition, read_prior
 from weaknas.search.ranker import Evidence, Ranker
 from weaknas.search.repeats import Labels, choose_rivals
 from weaknas.search.sources import Source, SourcesEncoder
@@ -87,6 +88,11 @@ class WeakNAS(Strategy):
         `weaknas.runs.sources.read_source`), or `weaknas.search.sources.Source`. Of each only the
         order counts, and as far as it proves right; the labels of one that is of the
         same problem are told to the search before it begins.
+    prior : mapping, callable, str or Path, optional
+        What people believe, as weights above 0 of values by decision, ``{"1<-0":
+        {"nor_conv_3x3": 3.0}}``, a file of them, or a function of an architecture. It
+        draws half of the initial sample and multiplies the acquisition, less with every
+        label (see `weaknas.search.priors.PriorAcquisition`).
 
     Raises
     ------
@@ -127,6 +133,7 @@ class WeakNAS(Strategy):
         objectives: Sequence[str] = (),
         repeats: str | None = None,
         sources: Sequence[Any] = (),
+        prior: Any = None,
     ) -> None:
         if repeats not in (None, *REPEATS):
             raise unknown("repeats", repeats, REPEATS)
@@ -157,17 +164,8 @@ class WeakNAS(Strategy):
         if others:
             self.encoder = SourcesEncoder(self.encoder, others)
         self.objectives = tuple(objectives)
-        if self.objectives and acquisition is not None:
-            raise InputError("a search with objectives has an acquisition of its own; give none")
-        if self.objectives:
-            acquisition = HypervolumeImprovement(Costs(space, self.objectives))
-        if acquisition is None:
-            acquisition = settings.acquisition
-        if isinstance(acquisition, str):
-            acquisition = settings.build_acquisition(acquisition)
-        if not isinstance(acquisition, Acquisition):
-            raise unknown("acquisition", acquisition, ACQUISITIONS)
-        self.acquisition = acquisition
+        self.prior = None if prior is None else read_prior(prior, space)
+        self.acquisition = self._build_acquisition(acquisition)
         # Volumes need differences of scores: ranks have none.
         self.targets = targets or ("standard" if self.objectives else settings.targets)
         self._transform = get_transform(self.targets)
@@ -208,9 +206,25 @@ class WeakNAS(Strategy):
             "targets": self.targets,
             "repeats": self.repeats,
             **({"sources": [repr(source) for source in self.sources]} if self.sources else {}),
+            **({} if self.prior is None else {"prior": self.prior.describe()}),
         }
 
     # -- inside -------------------------------------------------------------------
+
+    def _build_acquisition(self, given: str | Acquisition | None) -> Acquisition:
+        """Return what was given or is the default, with what people believe."""
+        if self.objectives and given is not None:
+            raise InputError("a search with objectives has an acquisition of its own; give none")
+        acquisition: Any = given
+        if self.objectives:
+            acquisition = HypervolumeImprovement(Costs(self.space, self.objectives))
+        elif acquisition is None:
+            acquisition = self._settings.acquisition
+        if isinstance(acquisition, str):
+            acquisition = self._settings.build_acquisition(acquisition)
+        if not isinstance(acquisition, Acquisition):
+            raise unknown("acquisition", acquisition, ACQUISITIONS)
+        return acquisition if self.prior is None else PriorAcquisition(acquisition, self.prior)
 
     def _propose(self, n: int) -> Genotypes:
         with one_thread():
@@ -227,7 +241,9 @@ class WeakNAS(Strategy):
         """Return n architectures of the initial sample."""
         rows = self._candidates.sample(n + len(self._seen), self._rng)
         openers = [
-            given for given in (self.acquisition.openers(), self._promised(n)) if given is not None
+            given
+            for given in (self.acquisition.openers(), self._promised(n), self._believed(n))
+            if given is not None
         ]
         return self._unseen(np.vstack([*openers, rows]))[:n]
 
@@ -239,6 +255,12 @@ class WeakNAS(Strategy):
         promise = pool.features[:, -len(self.encoder.sources) :].mean(axis=1)
         promise[~pool.other_than(np.fromiter(self._seen, dtype=np.int64))] = -np.inf
         return pool.genotypes[best_first(promise, (n + 1) // 2)]
+
+    def _believed(self, n: int) -> Genotypes | None:
+        """Draw half of n by the prior, so that one that is wrong leaves the others."""
+        if self.prior is None:
+            return None
+        return self.prior.sample(self.space, (n + 1) // 2, self._rng)
 
     def _is_news(self) -> bool:
         """Gather what is known now; tell whether the predictor was not fitted to it yet."""
