@@ -288,6 +288,8 @@ BENCHMARKS = Registry(
     },
 )
 
+#: What reads a source that is named ``name:text``, or is an object of the package of that name.
+SOURCES = Registry("source", {"optuna": "weaknas.optuna_bridge.studies:read_study"})
 
 _REPEATING = ("repeats", "confirm")
 

@@ -12,7 +12,7 @@ from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evaluators._table_file import read_table_file
-from weaknas.registry import BENCHMARKS, get_benchmark
+from weaknas.registry import BENCHMARKS, SOURCES, get_benchmark
 from weaknas.runs.journal import read_journal
 from weaknas.search.sources import Source
 from weaknas.spaces import SearchSpace
@@ -21,8 +21,8 @@ _FILES = (".csv", ".tsv", ".parquet")
 _OPTIONS = ("objective", "maximize")
 _KINDS = (
     "the folder of a run, a benchmark such as 'nasbench201:dataset=cifar10', a table in a .csv,"
-    " .tsv or .parquet file ('results.csv:objective=accuracy'), a data frame, or pairs of an"
-    " architecture and its score"
+    " .tsv or .parquet file ('results.csv:objective=accuracy'), a data frame, pairs of an"
+    " architecture and its score, or a study, 'optuna:sqlite:///studies.db#name'"
 )
 
 
@@ -34,7 +34,8 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
     value : str, Path, table, sequence of pairs or Source
         The folder of a run; a registered benchmark with its options; a file of a table, with
         ``objective=`` where it has more than one column of numbers, and ``maximize=False``;
-        a table as `weaknas.TabularBenchmark` takes it; or pairs of an architecture and a score.
+        a table as `weaknas.TabularBenchmark` takes it; pairs of an architecture and a score;
+        or a study of Optuna, ``optuna:`` and its storage, ``#`` and its name.
         What is not of the space is left out.
     space : SearchSpace
     same_problem : bool
@@ -47,6 +48,10 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
     """
     if isinstance(value, Source):
         return value
+    package = type(value).__module__.partition(".")[0]
+    if package in SOURCES.names():
+        foreign: Source = SOURCES.load(package)(value, space, same_problem=same_problem)
+        return foreign
     if isinstance(value, str | Path):
         return _read_text(str(value), space, same_problem)
     if isinstance(value, Sequence):
@@ -55,6 +60,10 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
 
 
 def _read_text(text: str, space: SearchSpace, same_problem: bool) -> Source:
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme in SOURCES.names():
+        foreign: Source = SOURCES.load(scheme)(rest, space, same_problem=same_problem)
+        return foreign
     name, options = (text, {}) if Path(text).exists() else parse_label(text)
     if Path(name).exists():
         return _read_path(Path(name), options, space, same_problem)
