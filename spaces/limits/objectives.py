@@ -11,6 +11,7 @@ import numpy.typing as npt
 from weaknas.errors import InputError, refuse_set, unknown
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.limits.feasible import descend, feasible_range
+from weaknas.spaces.limits.uncertain import INTERVAL, UncertainCost
 from weaknas.spaces.limits.units import MOST_COSTS
 from weaknas.spaces.rows import Genotypes
 
@@ -60,6 +61,27 @@ class Costs:
         rows = self.space.canonicalize(genotypes)
         columns = [np.asarray(cost(rows), dtype=np.float64) for cost in self._functions]
         return np.stack(columns, axis=1)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each cost that is predicted, and so not known exactly."""
+        return {name: cost.unit for name, cost in self._predicted.items()}
+
+    def intervals(self, genotypes: npt.NDArray[np.integer]) -> dict[str, Floats]:
+        """Return between what each predicted cost of genotypes, (n, d), is with 90 %, (n, 2).
+
+        The two are equal where it was measured.
+        """
+        rows, tail = self.space.canonicalize(genotypes), (1 - INTERVAL) / 2
+        return {
+            name: np.stack(cost.quantiles(rows, (tail, 1 - tail)), axis=1)
+            for name, cost in self._predicted.items()
+        }
+
+    @property
+    def _predicted(self) -> dict[str, UncertainCost]:
+        costs = zip(self.names, self._functions, strict=True)
+        return {name: cost for name, cost in costs if isinstance(cost, UncertainCost)}
 
     @cached_property
     def worst(self) -> Floats:

@@ -8,6 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+#: Confidence of the central intervals that are told of such costs.
+INTERVAL = 0.9
+
 
 @runtime_checkable
 class UncertainCost(Protocol):

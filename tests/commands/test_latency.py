@@ -11,6 +11,8 @@ import pytest
 
 from weaknas.cli import main
 from weaknas.costs import CostModel, write_model
+from weaknas.errors import InputError
+from weaknas.reports.report import report
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201
 
@@ -64,6 +66,11 @@ def test_what_is_measured_elsewhere_is_learnt(capsys, tmp_path: Path) -> None:
     assert facts["sources"]["board"] > 0.9
     assert facts["sources"]["odd"] < 0.1
     assert set(facts["source_gains"]) == {"board", "odd"}
+    code, out, err = run(capsys, "latency", "nasbench201", *arguments, *like)
+    assert code == 0, err
+    board, odd = (line for line in out.splitlines() if line.startswith("source"))
+    assert board.startswith("source board: raises the log evidence by ")
+    assert odd.startswith("source odd: ignored")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +137,25 @@ def test_with_a_plain_limit_whatever_is_trained_is_measured(capsys, tmp_path: Pa
     assert facts["predicted"][0]["low"] == facts["predicted"][0]["high"] > 0
 
 
+def test_a_report_has_the_intervals_of_the_front(capsys, tmp_path: Path) -> None:
+    model, folder = tmp_path / "phone.json", tmp_path / "run"
+    rows = SPACE.sample(12, np.random.default_rng(0))
+    write_model(model, CostModel(SPACE, name="phone").fit(rows, milliseconds(rows)))
+    aims = ["--objective", "phone", "--objective", "macs", "--output", str(folder)]
+    search = ["search", "nasbench201", "--measured", str(model), "--budget", "8", *aims]
+    code, out, err = run(capsys, *search)
+    assert (code, "phone (ms, 90 %)" in out) == (0, True), err
+    row = json.loads((folder / "result.json").read_text())["front"][0]
+    low, high = row["phone_interval"]
+    assert "macs_interval" not in row
+    page = report(folder).read_text()
+    assert f"({low:.4g} to {high:.4g})" in page
+    assert "phone (ms)" in page
+    (folder / "result.json").write_text('{"trainings": 8, "contenders": [], "returned": []}')
+    with pytest.raises(InputError, match="damaged"):
+        report(folder)
+
+
 def test_models_of_several_devices_are_several_costs(capsys, tmp_path: Path) -> None:
     space = MobileNetV3(0.1, 16, classes=10, channels=1)
     rows = space.sample(12, np.random.default_rng(0))
@@ -145,6 +171,12 @@ def test_models_of_several_devices_are_several_costs(capsys, tmp_path: Path) -> 
     facts = json.loads(out.splitlines()[-1])
     assert {cost["cost"] for cost in facts["predicted"]} == {"latency_phone", "latency_board"}
     assert facts["objectives"] == ["latency_phone", "latency_board"]
+    assert facts["units"] == {"latency_phone": "ms", "latency_board": "ms"}
+    (low, high), (row, *_) = facts["front"][0]["latency_board_interval"], facts["front"]
+    assert low < row["latency_board"] < high
+    (predicted,) = [cost for cost in facts["predicted"] if cost["cost"] == "latency_board"]
+    best = [row for row in facts["front"] if row["id"] == facts["best"]["id"]]
+    assert best[0]["latency_board_interval"] == pytest.approx([predicted["low"], predicted["high"]])
     code, _, err = run(capsys, *search, "--measured", files[0], "--measured", files[0])
     assert (code, "a second model of the cost 'latency_phone'" in err) == (2, True), err
     kept = ["--verify", "--output", str(tmp_path / "run")]

@@ -21,6 +21,8 @@ from weaknas.registry import get_space, parse_space
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.training.latency import Timings, measure_networks, measure_table
 
+_IGNORED = 0.1  # weight below which a source tells nothing
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -213,10 +215,25 @@ def _print(facts: dict[str, Any]) -> None:
         )
         if (plain := facts.get("sum_of_blocks_error")) is not None:
             print(f"the sum of blocks alone: median error {plain:.1%}")
-        gains = facts["source_gains"]
-        for name, weight in sorted(facts["sources"].items(), key=lambda item: -item[1]):
-            gain = f", raises the log evidence by {gains[name]:.2f}" if name in gains else ""
-            print(f"source {name}: weight {weight:.2f}{gain}")
+        for line in _ranking(facts["sources"], facts["source_gains"]):
+            print(line)
+
+
+def _ranking(weights: dict[str, float], gains: dict[str, float]) -> list[str]:
+    """Return a line for each source, the most helpful first, those of no weight last."""
+    lines = []
+    for name in sorted(weights, key=lambda name: (-gains.get(name, 0.0), -weights[name])):
+        weight, gain = weights[name], gains.get(name)
+        if weight < _IGNORED:
+            told = f"ignored (weight {weight:.2f}): it ranks architectures as none of the others do"
+        elif gain is None:
+            told = f"weight {weight:.2f}"
+        elif gain < 0:
+            told = f"lowers the log evidence by {-gain:.2f}: better left out? weight {weight:.2f}"
+        else:
+            told = f"raises the log evidence by {gain:.2f}, weight {weight:.2f}"
+        lines.append(f"source {name}: {told}")
+    return sorted(lines, key=lambda line: ": ignored" in line)
 
 
 def _report(done: int, of: int) -> None:

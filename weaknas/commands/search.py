@@ -260,10 +260,16 @@ def _front_table(front: Front) -> Any:
     from rich.table import Table
 
     table = Table(title=f"front of score and {' and '.join(front.objectives)}", box=None)
-    for column in ("training", *front.objectives, "score", "architecture"):
+    titles = [f"{name} ({front.units[name]}, 90 %)" if name in front.units else name
+              for name in front.objectives]  # fmt: skip
+    for column in ("training", *titles, "score", "architecture"):
         table.add_column(column, justify="left" if column == "architecture" else "right")
-    for trial, costs in zip(front.trials, front.costs, strict=True):
-        prices = (f"{cost:.6g}" for cost in costs)
+    for i, (trial, costs) in enumerate(zip(front.trials, front.costs, strict=True)):
+        prices = [f"{cost:.6g}" for cost in costs]
+        for place, name in enumerate(front.objectives):
+            if name in front.intervals:
+                low, high = front.intervals[name][i]
+                prices[place] = f"{costs[place]:.4g} ({low:.4g} to {high:.4g})"
         text = trial.architecture.text
         table.add_row(str(trial.number + 1), *prices, f"{trial.score:.4g}", text)
     return table

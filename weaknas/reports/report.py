@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -349,7 +349,7 @@ def search_page(folder: Path) -> Page:
         "Scores as the search saw them. The line is the expected score of what would be returned,"
         " the dashed one what that is worth on average over trainings, where a table tells it.",
     )
-    _add_fronts(page, trials, config.get("objectives") or [])
+    _add_fronts(page, folder, trials, config.get("objectives") or [])
     if benchmark is not None:
         runs = collect(queries, name, strategy, len(trials))
         page.add_figure(
@@ -372,11 +372,10 @@ def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Re
 
     Of one that goes on the means of the trainings so far are all that is known.
     """
-    path = folder / "result.json"
     architectures = {trial.architecture.id: trial.architecture for trial in trials}
+    result = _read_result(folder, trials)
     try:
-        result = read_json(path) if path.exists() else None
-        if result is not None and result["trainings"] == len(trials):
+        if result is not None:
             contenders = [
                 Contender.from_dict(r, architectures[r["id"]]) for r in result["contenders"]
             ]
@@ -384,16 +383,30 @@ def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Re
                 (int(r["trainings_paid"]), Contender.from_dict(r, architectures[r["id"]]))
                 for r in result["returned"]
             ]
-    except InputError:
-        raise
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged, or not of this run") from error
+        raise _damaged(folder) from error
     labels = _labels(trials)
     means = [
         Contender(architectures[key], float(x.mean()), None, len(x), None)
         for key, x in labels.items()
     ]
     return sorted(means, key=lambda item: -item.score)[:10], []
+
+
+def _read_result(folder: Path, trials: list[Trial]) -> dict[str, Any] | None:
+    """Read what a finished search wrote, None of one that goes on."""
+    path = folder / "result.json"
+    result = read_json(path) if path.exists() else None
+    if result is None:
+        return None
+    try:
+        return result if result["trainings"] == len(trials) else None
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder) from error
+
+
+def _damaged(folder: Path) -> InputError:
+    return InputError(f"{folder / 'result.json'} is damaged, or not of this run")
 
 
 def _labels(trials: list[Trial]) -> dict[str, Floats]:
@@ -477,7 +490,7 @@ def _add_certainty(page: Page, returned: Returned) -> None:
     )
 
 
-def _add_fronts(page: Page, trials: list[Trial], objectives: list[str]) -> None:
+def _add_fronts(page: Page, folder: Path, trials: list[Trial], objectives: list[str]) -> None:
     """Add the front of the score against each cost alone, and the table of the front of all."""
     if not objectives:
         return
@@ -485,24 +498,58 @@ def _add_fronts(page: Page, trials: list[Trial], objectives: list[str]) -> None:
     scores, rounds = np.array([t.score for t in good]), np.array([t.round for t in good])
     costs = np.array([[t.evaluation.metrics[name] for name in objectives] for t in good])
     costs = costs.reshape(len(good), len(objectives))
+    result = _read_result(folder, trials) or {}
+    try:
+        # Of a search that goes on no model of costs is at hand, and so no interval.
+        members = result["front"] if result else _front_rows(good, front(scores, costs), objectives)
+        titles = {name: _with_unit(name, result.get("units", {})) for name in objectives}
+        for name, column in zip(objectives, costs.T, strict=True):
+            likely = [(*row[f"{name}_interval"], row["score"]) for row in members
+                      if f"{name}_interval" in row]  # fmt: skip
+            page.add_figure(
+                f"Front of score and {name}",
+                f"front-{name}",
+                plots.plot_front(titles[name], scores, column, rounds, np.array(likely)),
+                f"Queries by {name} and score. On the line no other query has a larger score and a"
+                f" smaller {name}." + (" Bars: where it is with 90 %, as predicted of the"
+                " architectures in the table." if likely else ""),
+            )  # fmt: skip
+        table = [
+            [str(row["query"]), *(_cost(row, name) for name in objectives), f"{row['score']:.4g}",
+             row["architecture"]]
+            for row in members
+        ]  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder) from error
+    head = ["query", *titles.values(), "score", "architecture"]
     names = " and ".join(objectives)
-    for name, column in zip(objectives, costs.T, strict=True):
-        page.add_figure(
-            f"Front of score and {name}",
-            f"front-{name}",
-            plots.plot_front(name, scores, column, rounds),
-            f"Queries by {name} and score. On the line no other query has a larger score and a"
-            f" smaller {name}.",
-        )
-    chosen = front(scores, costs)
-    rows = []
-    for i in chosen.tolist():
-        prices = [f"{cost:.6g}" for cost in costs[i]]
-        rows.append(
-            [str(good[i].number + 1), *prices, f"{scores[i]:.4g}", good[i].architecture.text]
-        )
-    head = ["query", *objectives, "score", "architecture"]
-    page.add_table(f"Front of score and {names}: {len(rows)} architectures", head, rows)
+    page.add_table(f"Front of score and {names}: {len(table)} architectures", head, table)
+
+
+def _front_rows(
+    trials: list[Trial], chosen: npt.NDArray[np.integer], objectives: list[str]
+) -> list[dict[str, Any]]:
+    """Return rows of a front as `Front.to_dict` has them, by the costs that trials were told."""
+    return [
+        {
+            "query": trial.number + 1,
+            "score": trial.score,
+            "architecture": trial.architecture.text,
+            **{name: trial.evaluation.metrics[name] for name in objectives},
+        }
+        for trial in (trials[i] for i in chosen.tolist())
+    ]
+
+
+def _with_unit(name: str, units: Mapping[str, str]) -> str:
+    return f"{name} ({units[name]})" if name in units else name
+
+
+def _cost(row: dict[str, Any], name: str) -> str:
+    """Return a cost, with the interval of one that is predicted."""
+    if f"{name}_interval" not in row:
+        return f"{row[name]:.6g}"
+    return f"{row[name]:.4g} ({_range(row[f'{name}_interval'], '.4g')})"
 
 
 # -- shared pieces ------------------------------------------------------------------------

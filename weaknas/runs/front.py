@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,10 @@ class Front:
         That they dominate, in units of score times costs.
     reference : dict
         ``score``: the worst that was observed; of each cost the largest in the space.
+    intervals : dict of str to ndarray of float, shape (m, 2)
+        Of each cost that is predicted, between what it is with 90 %.
+    units : dict of str to str
+        Of the same costs.
     """
 
     objectives: tuple[str, ...]
@@ -36,6 +40,8 @@ class Front:
     costs: Floats
     volume: float
     reference: dict[str, float]
+    intervals: Mapping[str, Floats] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return objectives, front, volume and its reference as plain JSON types."""
@@ -46,29 +52,32 @@ class Front:
                 "query": trial.number + 1,
                 "score": trial.score,
                 **dict(zip(self.objectives, costs, strict=True)),
+                **{f"{name}_interval": ends[i].tolist() for name, ends in self.intervals.items()},
             }
-            for trial, costs in zip(self.trials, self.costs.tolist(), strict=True)
+            for i, (trial, costs) in enumerate(zip(self.trials, self.costs.tolist(), strict=True))
         ]
         return {
             "objectives": list(self.objectives),
             "front": rows,
             "hypervolume": self.volume,
             "reference": self.reference,
-        }
+        } | ({"units": dict(self.units)} if self.units else {})
 
 
 def find_front(trials: Sequence[Trial], costs: Costs) -> Front:
     """Return the front of what was evaluated (failed evaluations are in none)."""
     good = [trial for trial in trials if trial.is_ok]
     rows = np.array([trial.architecture.genotype for trial in good], dtype=np.int64)
-    prices = costs(rows.reshape(len(good), costs.space.n_variables))
+    rows = rows.reshape(len(good), costs.space.n_variables)
+    prices = costs(rows)
     scores = np.array([trial.score for trial in good])
     chosen = front(scores, prices)
     lowest = float(scores.min()) if len(scores) else 0.0
     volume = DominatedVolume(scores, prices, lowest, costs.worst).volume
     reference = {"score": lowest, **dict(zip(costs.names, costs.worst.tolist(), strict=True))}
     members = tuple(good[index] for index in chosen.tolist())
-    return Front(costs.names, members, prices[chosen], volume, reference)
+    intervals = costs.intervals(rows[chosen])
+    return Front(costs.names, members, prices[chosen], volume, reference, intervals, costs.units)
 
 
 class WithCosts:

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from weaknas.spaces import Architecture, ConstrainedSpace, SearchSpace
-from weaknas.spaces.limits.uncertain import UncertainCost
-
-_CONFIDENCE = 0.9  # of the interval that is told
+from weaknas.spaces.limits.uncertain import INTERVAL, UncertainCost
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class PredictedCost:
         if self.low == self.high:
             text += "measured"
         else:
-            text += f"with {100 * _CONFIDENCE:g} % between {self.low:.4g} and {self.high:.4g}"
+            text += f"with {100 * INTERVAL:g} % between {self.low:.4g} and {self.high:.4g}"
         held = [f"{limit} holds with probability {p:.3f}" for limit, p in self.limits.items()]
         return "; ".join([text, *held])
 
@@ -54,7 +52,7 @@ def predict_costs(space: SearchSpace, architecture: Architecture) -> list[Predic
     for name, cost in space.costs().items():
         if not isinstance(cost, UncertainCost):
             continue
-        tail = (1 - _CONFIDENCE) / 2
+        tail = (1 - INTERVAL) / 2
         low, median, high = (
             float(value[0]) for value in cost.quantiles(rows, (tail, 0.5, 1 - tail))
         )

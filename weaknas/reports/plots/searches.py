@@ -227,7 +227,13 @@ def plot_choices(variables: Sequence[str], entropies: Sequence[Floats]) -> Any:
 
 
 @styled
-def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.integer]) -> Any:
+def plot_front(
+    name: str,
+    scores: Floats,
+    costs: Floats,
+    rounds: npt.NDArray[np.integer],
+    likely: Floats | None = None,
+) -> Any:
     """Draw the queries of one search by cost and score, and their front.
 
     Parameters
@@ -237,9 +243,14 @@ def plot_front(name: str, scores: Floats, costs: Floats, rounds: npt.NDArray[np.
     scores, costs : ndarray of float, shape (n,)
         NaN scores, of failed evaluations, are left out.
     rounds : ndarray of int, shape (n,)
+    likely : ndarray of float, shape (m, 3), optional
+        Least and largest cost that some are likely to have, and their scores.
     """
     figure, axes = make_axes(1, width=6.0, height=3.6)
     axis = axes[0]
+    if likely is not None and len(likely):
+        low, high, heights = likely.T
+        axis.hlines(heights, low, high, color="#D55E00", lw=0.8, alpha=0.5, label="90 %")
     scored = np.isfinite(scores)
     shape = {"s": 14, "cmap": "plasma_r", "lw": 0}
     marks = axis.scatter(
