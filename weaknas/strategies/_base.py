@@ -44,11 +44,11 @@ class History:
         #: How many evaluations were told, repeats and failures included.
         self.told = 0
         self._entries: dict[tuple[int, Fidelity], int] = {}
-        self._fidelities: list[Fidelity] = []
         self._rows = _Column(np.empty((0, space.n_variables), dtype=space.genotype_dtype))
         self._codes = _Column(np.empty(0, dtype=np.int64))
         self._sums = _Column(np.empty(0))
         self._counts = _Column(np.empty(0, dtype=np.int64))
+        self._levels = _Column(np.empty(0))  # fidelities, that of full training is infinite
         self._owners = _Column(np.empty(0, dtype=np.int64))
         self._labels = _Column(np.empty(0))
 
@@ -61,8 +61,8 @@ class History:
         self.told += len(codes)
         for row, code, score in zip(genotypes, codes, scores.tolist(), strict=True):
             entry = self._entries.setdefault((code, fidelity), len(self._entries))
-            if entry == len(self._fidelities):
-                self._fidelities.append(fidelity)
+            if entry == len(self._rows.values):
+                self._levels.append(_level(fidelity))
                 self._rows.append(row)
                 self._codes.append(code)
                 self._sums.append(0.0)
@@ -127,16 +127,12 @@ class History:
     @property
     def leading(self) -> npt.NDArray[np.int64]:
         """Indices of those that have a score of the highest fidelity so far, shape (k,)."""
-        return np.flatnonzero((self.trainings > 0) & (self._levels == self.level))
+        return np.flatnonzero((self.trainings > 0) & (self._levels.values == self.level))
 
     @property
     def level(self) -> float:
         """The highest fidelity of a score so far: infinity for full training, -infinity before."""
-        return float(self._levels.max(initial=-math.inf, where=self.trainings > 0))
-
-    @property
-    def _levels(self) -> npt.NDArray[np.float64]:
-        return np.array([math.inf if level is None else level for level in self._fidelities])
+        return float(self._levels.values.max(initial=-math.inf, where=self.trainings > 0))
 
     @property
     def unit(self) -> float:
@@ -156,9 +152,12 @@ class History:
 
     def successful_at(self, fidelity: Fidelity) -> tuple[Genotypes, Scores]:
         """Return genotypes and mean scores of one fidelity without the failed ones."""
-        told = np.array([level == fidelity for level in self._fidelities], dtype=bool)
-        good = (self.trainings > 0) & told
+        good = (self.trainings > 0) & (self._levels.values == _level(fidelity))
         return self.genotypes[good], self.scores[good]
+
+
+def _level(fidelity: Fidelity) -> float:
+    return math.inf if fidelity is None else fidelity
 
 
 class _Column:
@@ -492,14 +491,14 @@ class Strategy(ABC):
         """Tell of which entries of `history`, shape (k,), there is no other training."""
         if self.trainings is None:
             return np.zeros(len(entries), dtype=bool)
-        limits = self._count_trainings(self.history.genotypes[entries], self.trainings)
+        codes = self.history.fingerprints[entries].tolist()
+        limits = self._count_trainings(self.history.genotypes[entries], codes, self.trainings)
         return np.asarray(self.history.trainings[entries] >= limits)
 
     def _count_trainings(
-        self, rows: Genotypes, trainings: Callable[[Architecture], float]
+        self, rows: Genotypes, codes: list[int], trainings: Callable[[Architecture], float]
     ) -> npt.NDArray[np.float64]:
-        """Return how many different trainings canonical genotypes have, shape (n, d) to (n,)."""
-        codes = self.space.fingerprint(rows).tolist()
+        """Return how many different trainings genotypes with fingerprints have, shape (n,)."""
         fresh = [index for index, code in enumerate(codes) if code not in self._limits]
         for index, architecture in zip(fresh, self.space.architectures(rows[fresh]), strict=True):
             self._limits[codes[index]] = trainings(architecture)

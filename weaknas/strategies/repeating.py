@@ -283,7 +283,8 @@ class Repeating(Strategy):
         if self.trainings is None:
             return 1.0
         rows = self.space.canonicalize(self.space.genotypes([architecture]))
-        return float(self._count_trainings(rows, self.trainings)[0])
+        codes = self.space.fingerprint(rows).tolist()
+        return float(self._count_trainings(rows, codes, self.trainings)[0])
 
 
 def _spread(one: Contender, other: Contender) -> float:
