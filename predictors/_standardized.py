@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from weaknas.components import check_sizes
 from weaknas.predictors._base import Floats, Predicted, standardize
 
 
@@ -28,6 +29,7 @@ class _Scaled(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X : array-like, shape (n, f)
         y : array-like, shape (n,)
         """
+        check_sizes(self)
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64)
         targets, self._center, self._scale = standardize(y)
         self._scaler = StandardScaler().fit(X)

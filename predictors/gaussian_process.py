@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from weaknas.components import check_sizes
 from weaknas.predictors._base import Predicted, Repeats, check_counts
 from weaknas.predictors._gp_open import OpenGaussianProcess
 from weaknas.predictors._gp_pool import GaussianProcessPool
@@ -84,6 +85,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             Trainings that each label is the mean of, which divide the variance of its
             noise; default: one. Rows of weight 0 are left out.
         """
+        check_sizes(self)
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         X, y, counts = check_counts(sample_weight, X, y)
         parameters = self.get_params(deep=False)

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from weaknas.components import check_sizes
 from weaknas.predictors._base import Floats, Predicted, Repeats, counts_of
 from weaknas.predictors.pool import PoolModel, Rows, for_pool
 from weaknas.predictors.regressor import fit_weighted, predict, predict_mean
@@ -58,6 +59,7 @@ class SelfTraining(RegressorMixin, MetaEstimatorMixin, BaseEstimator):  # type: 
         X : array-like, shape (n, f)
         y : array-like, shape (n,)
         """
+        check_sizes(self)
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         self.estimator_ = self._fresh(check_random_state(self.random_state)).fit(X, y)
         return self

@@ -18,10 +18,16 @@ _MADE = (1, MOST_AT_ONCE)
 _BOUNDS = dict.fromkeys(
     (
         "batch_size", "folds", "heads", "hidden", "hidden_layer_sizes", "layers", "members",
-        "n_estimators", "num_parallel_tree", "pairs", "rivals", "steps",
+        "max_leaf_nodes", "n_estimators", "neighbors", "num_parallel_tree", "pairs", "rivals",
+        "steps",
     ),
     _MADE,
-) | {"n_jobs": (-MOST_JOBS, MOST_JOBS)}  # fmt: skip
+) | {  # -1 and 0 stand for no limit in libraries
+    "max_depth": (0, _MADE[1]),
+    "max_iter": (-1, _MADE[1]),
+    "n_jobs": (-MOST_JOBS, MOST_JOBS),
+    "unlabelled": (0, _MADE[1]),
+}  # fmt: skip
 
 
 @runtime_checkable
