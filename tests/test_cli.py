@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -18,6 +19,8 @@ import pytest
 
 import weaknas
 from weaknas import cli
+from weaknas.evaluators.benchmarks import DATA
+from weaknas.registry import BENCHMARKS
 
 KEYS = {
     "space", "dataset", "strategy", "budget", "queries", "trainings", "seed", "best",
@@ -313,6 +316,16 @@ def test_list(call, role):
     assert all(len(line.split()) > 2 for line in out.splitlines())
     code, out, _ = call("list", role, "--json")
     assert json.loads(out) == {role: names}
+
+
+def test_benchmarks_are_listed_with_their_data(call):
+    lines = call("list", "benchmarks")[1].splitlines()
+    for name, line in zip(weaknas.list_benchmarks(), lines, strict=True):
+        datasets, needs = DATA[name]
+        assert line.endswith(f"; needs {needs}")
+        assert all(dataset in line for dataset in datasets)
+        default = inspect.signature(BENCHMARKS.load(name)).parameters["dataset"].default
+        assert line.split()[1:3] == [default, "(default)" + ("," if len(datasets) > 1 else ";")]
 
 
 def test_list_by_pattern_and_space(call):

@@ -191,5 +191,16 @@ def optional_import(module: str, extra: str) -> ModuleType:
     except ImportError as error:
         package = module.partition(".")[0]
         raise MissingDependencyError(
-            f"{package} is not installed; install it with: pip install 'weaknas[{extra}]'"
+            f"{package} is not installed; install it with: {install_command(extra)}"
         ) from error
+
+
+def install_command(extra: str) -> str:
+    """Return how to install what an extra has, also from a clone of the repository.
+
+    Examples
+    --------
+    >>> install_command("plot")
+    "pip install 'weaknas[plot]' (in a clone of weaknas: pip install '.[plot]')"
+    """
+    return f"pip install 'weaknas[{extra}]' (in a clone of weaknas: pip install '.[{extra}]')"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from weaknas.errors import InputError, MissingDependencyError, unknown
+from weaknas.errors import InputError, MissingDependencyError, install_command, unknown
 from weaknas.spaces.files.pickles import PLAIN_AND_NUMBERS, load_restricted
 from weaknas.spaces.files.tables import Columns
 from weaknas.spaces.graph.space import LINKS, OPERATIONS
@@ -73,6 +73,6 @@ def _folder() -> Path:
     found = importlib.util.find_spec("nas_bench_graph")
     if found is None or not found.submodule_search_locations:
         raise MissingDependencyError(
-            "nas-bench-graph is not installed; install it with: pip install 'weaknas[graph]'"
+            f"nas-bench-graph is not installed; install it with: {install_command('graph')}"
         )
     return Path(found.submodule_search_locations[0]) / "light"

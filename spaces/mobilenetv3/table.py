@@ -30,7 +30,8 @@ def locate_table(path: str | Path | None = None) -> Path:
     places = path or ", ".join(str(folder / _FILE) for folder in folders)
     raise InputError(
         f"no table of measured subnets at {places}; it is a CSV with the columns"
-        f" {', '.join(_COLUMNS)}; without, name an evaluator, e.g. 'ofa-predictor'"
+        f" {', '.join(_COLUMNS)}, from the results of github.com/IntelLabs/DyNAS-T; without,"
+        " name an evaluator, e.g. 'ofa-predictor'"
     )
 
 

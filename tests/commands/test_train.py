@@ -12,8 +12,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+import weaknas  # noqa: E402
 from weaknas.cli import main  # noqa: E402
 from weaknas.errors import InputError  # noqa: E402
+from weaknas.evaluators.train import TrainEvaluator  # noqa: E402
 from weaknas.files import lock  # noqa: E402
 from weaknas.spaces import ChoiceSpace  # noqa: E402
 from weaknas.training import load_dataset  # noqa: E402
@@ -182,6 +184,18 @@ def test_folders_without_a_network(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "card.json").write_bytes((folder / "card.json").read_bytes())
     with pytest.raises(InputError, match=r"weights\.safetensors: no such file"):
         load_network(tmp_path)
+
+
+def test_the_card_of_a_winner_names_the_space_with_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(TrainEvaluator, "evaluate", lambda *_, **__: weaknas.Evaluation(1.0))
+    monkeypatch.setattr("weaknas.training.final.train_final", lambda *_, **o: asked.update(o) or {})
+    monkeypatch.setattr("weaknas.commands.search.print_facts", lambda *_: None)
+    arguments = ["--dataset", "pydoc-characters", "--budget", "1", "--output", str(tmp_path)]
+    call("search", "recurrent:nodes=3", "--evaluator", "train:device=cpu", *arguments)
+    assert asked["label"] == "recurrent:nodes=3"
 
 
 @pytest.mark.parametrize("winner", [True, False])

@@ -36,7 +36,7 @@ class Options:
     runs: Runs = 100
     "Runs of each strategy on each data set."
     runs_of: str = ""
-    "Other numbers of runs for some strategies: `optuna-gp=10,smac=5`."
+    "Other numbers of runs for some strategies: `optuna-gp=10,nao=5`."
     budget: Count = 300
     "Trainings of a run, repeats included."
     budget_cost: Positive | None = None

@@ -66,7 +66,18 @@ def list_names(
         return
     width = max(map(len, names), default=0)
     for name in names:
-        print(f"{name:{width}}  {_ROLES[role].summary(name)}")
+        facts = _data(name) if role == "benchmarks" else None
+        print(f"{name:{width}}  {facts or _ROLES[role].summary(name)}")
+
+
+def _data(name: str) -> str | None:
+    """Return the data sets of a benchmark that comes with weaknas, and what it needs."""
+    from weaknas.evaluators.benchmarks import DATA
+
+    if name not in DATA:
+        return None
+    (first, *others), needs = DATA[name]
+    return f"{', '.join([f'{first} (default)', *others])}; needs {needs}"
 
 
 def _list_roles(json: bool) -> None:

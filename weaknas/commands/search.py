@@ -155,7 +155,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             " --budget continues",
             file=sys.stderr,
         )
-    winner = _examine(problem, result, options, place)
+    winner = _examine(space, problem, result, options, place)
     everybody = strategy.contenders(options.budget) if limits else []
     within = best_within(problem.space, everybody, limits)
     winner |= {"limits": [item.to_dict() for item in within]} if limits else {}
@@ -205,14 +205,14 @@ def _within(item: BestWithin) -> str:
 
 
 def _examine(
-    problem: Problem, result: Result, options: Options, place: Path | None
+    space: str, problem: Problem, result: Result, options: Options, place: Path | None
 ) -> dict[str, Any]:
     """Return what is found of the returned architecture: trained in full, predicted, measured."""
     found: dict[str, Any] = {}
     best = result.best.architecture
     if options.train_winner and isinstance(problem.evaluator, TrainsWinner):
         train = problem.evaluator.train_winner
-        found["winner"] = train(best, options.seed, _winner_folder(place))
+        found["winner"] = train(best, options.seed, _winner_folder(place), label=space)
     if predicted := predict_costs(problem.space, best):
         found["predicted"] = [cost.to_dict() for cost in predicted]
     if options.verify and place is not None:

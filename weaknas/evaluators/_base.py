@@ -153,9 +153,17 @@ class TrainsWinner(Protocol):
     """An evaluator that can train what a search returns in full, and test it."""
 
     def train_winner(
-        self, architecture: Architecture, seed: int, output: Path | None = None
+        self,
+        architecture: Architecture,
+        seed: int,
+        output: Path | None = None,
+        *,
+        label: str | None = None,
     ) -> dict[str, Any]:
-        """Train, test and export an architecture; return the facts as plain JSON types."""
+        """Train, test and export an architecture; return the facts as plain JSON types.
+
+        The label is what the space is called on a command line, with its options.
+        """
 
 
 class FunctionEvaluator:

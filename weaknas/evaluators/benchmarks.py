@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, install_command, unknown
 from weaknas.evaluators._table_file import read_table_file
 from weaknas.evaluators.nasbench301 import NASBench301, find_models
 from weaknas.evaluators.tabular import LABELS, Labels, TabularBenchmark
@@ -32,6 +33,27 @@ from weaknas.spaces.nats_size import NATSSize
 from weaknas.spaces.nats_size import table as nats_size_table
 
 _DARTS_SAMPLE = "darts_214_random_cifar10.csv"
+#: Data sets of each benchmark, its default first, and where its numbers come from.
+DATA: Mapping[str, tuple[Sequence[str], str]] = {
+    "darts": (
+        ("cifar10",),
+        f"NAS-Bench-301 with its models nb_models_1.0, or {_DARTS_SAMPLE}, in WEAKNAS_DATA/darts",
+    ),
+    "graph": (graph_table.DATASETS, f"nas-bench-graph: {install_command('graph')}"),
+    "mobilenetv3": (
+        ("imagenet",),
+        "ofa_mbv3_w1.0_r224_dynas.csv (github.com/IntelLabs/DyNAS-T) in WEAKNAS_DATA/mobilenet",
+    ),
+    "nasbench101": (
+        ("cifar10",),
+        "nasbench_only108.tfrecord or nasbench_full.tfrecord, by `weaknas table import`",
+    ),
+    "nasbench201": (("cifar100", "cifar10", "imagenet16-120"), "nothing more"),
+    "nats-size": (
+        ("cifar10", "cifar100", "imagenet16-120"),
+        "NATS-sss-v1_0-50262-simple, by `weaknas table import`",
+    ),
+}
 
 
 def nasbench201(

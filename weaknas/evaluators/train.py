@@ -240,7 +240,12 @@ class TrainEvaluator:
             raise FaultyEvaluator(str(error)) from error
 
     def train_winner(
-        self, architecture: Architecture, seed: int, output: Path | None = None
+        self,
+        architecture: Architecture,
+        seed: int,
+        output: Path | None = None,
+        *,
+        label: str | None = None,
     ) -> dict[str, Any]:
         """Train the architecture that a search has chosen in full, test it once, and export it.
 
@@ -255,6 +260,8 @@ class TrainEvaluator:
             Of the search.
         output : path, optional
             Folder of the exports and the model card.
+        label : str, optional
+            What the space is called on a command line, with its options, for the card.
 
         Returns
         -------
@@ -273,6 +280,7 @@ class TrainEvaluator:
             device=self.device,
             threads=self.threads,
             output=output,
+            label=label,
             progress=report_epochs(self.protocol.epochs, "training the winner in full: "),
         )
 

@@ -153,7 +153,7 @@ def _cell(text: str) -> str:
     found = _ESTIMATE.fullmatch(text)
     if found is None:
         return escape(text)
-    return f"{escape(found[1])}<br><small>{escape(found[2])}</small>"
+    return f"{escape(found[1])} <small>{escape(found[2])}</small>"
 
 
 def _latex(heading: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

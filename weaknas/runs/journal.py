@@ -215,10 +215,13 @@ def read_records(path: Path) -> tuple[dict[str, Any], Records]:
         over.
     """
     records = Records.read(path, path.read_bytes())
-    if records.config is None:
+    is_ours = records.config is not None and all(
+        isinstance(records.config.get(part), dict) for part in _PARTS
+    )
+    if records.config is None or not (records.trials or is_ours):
         raise InputError(f"{path} holds no trial yet")
     if len({len(trial.architecture.genotype) for trial in records.trials}) > 1:
         raise InputError(f"{path} has architectures of different lengths, of several spaces")
-    if not all(isinstance(records.config.get(part), dict) for part in _PARTS):
+    if not is_ours:
         raise InputError(f"{path} is not the journal of a search: it lacks {', '.join(_PARTS)}")
     return records.config, records

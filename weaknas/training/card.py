@@ -21,7 +21,7 @@ def write_card(facts: Mapping[str, Any]) -> str:
     held_out = facts[key_of("validation", metric)]
     images = "images" if len(facts["shape"]) == 3 else "samples"
     lines = [
-        f"# {facts['space']} on {facts['dataset']}",
+        f"# {facts.get('label', facts['space'])} on {facts['dataset']}",
         "",
         f"{_kind(facts)} whose architecture was chosen by weaknas.",
         "",
