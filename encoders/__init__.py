@@ -22,6 +22,7 @@ from weaknas.encoders.operation_pairs import OperationPairsEncoder
 from weaknas.encoders.ordinal import OrdinalEncoder
 from weaknas.encoders.path import PathCountsEncoder, PathEncoder, TruncatedPathEncoder
 from weaknas.encoders.path_statistics import PathStatisticsEncoder
+from weaknas.encoders.shared_features import SharedFeaturesEncoder
 from weaknas.encoders.value_counts import ValueCountsEncoder
 from weaknas.encoders.variables import VariablesEncoder
 from weaknas.encoders.zero_cost import ZeroCostEncoder
@@ -43,6 +44,7 @@ __all__ = [
     "PathCountsEncoder",
     "PathEncoder",
     "PathStatisticsEncoder",
+    "SharedFeaturesEncoder",
     "Transformer",
     "TruncatedPathEncoder",
     "ValueCountsEncoder",

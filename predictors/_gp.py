@@ -49,7 +49,9 @@ class Scaling:
     additive : bool
         Whether all columns have one, of a variance that is a hyperparameter.
     sources : sequence of int, optional
-        Columns of what earlier measurements predict, with a linear trend each beside that.
+        Columns of what earlier measurements predict, with a linear trend each and in no block.
+        They keep their unit: a source that is unsure of everything predicts small
+        differences, and so says little.
     dtype : type
         Of scaled features, and so of all that is computed of them.
 
@@ -66,8 +68,7 @@ class Scaling:
     slope : float
         What their scaled values are multiplied by for a mean squared length of 1.
     sources : ndarray of int
-    source_slopes : ndarray of float
-        The same of each source.
+        Columns whose scale is 1, as is the deviation of their slopes.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Scaling:
     ) -> None:
         width, self._dtype = features.shape[1], dtype
         chosen = [slice(None)] if groups is None else groups
-        self.blocks = [np.arange(width)[group] for group in chosen]
+        self.sources = np.asarray([] if sources is None else sources, dtype=np.int64)
+        own = np.setdiff1d(np.arange(width), self.sources)
+        self.blocks = [np.intersect1d(np.arange(width)[group], own) for group in chosen]
         member = np.zeros((width, len(self.blocks)), dtype=np.float32)
         for index, block in enumerate(self.blocks):
             member[block, index] = 1.0
@@ -96,14 +99,12 @@ class Scaling:
         self.scale = np.asarray(member @ factors, dtype=np.float32)
         self.norms *= np.square(factors).astype(np.float32)
         self.additive = additive
-        columns = range(width) if additive else [] if trend is None else trend
+        columns = own if additive else [] if trend is None else trend
         self.trend = np.asarray(columns, dtype=np.int64)
         spread = features[:, self.trend].var(axis=0, dtype=np.float64)  # of these: less memory
         length = float((self.scale[self.trend] ** 2 * spread).sum())
         self.slope = float(1.0 / np.sqrt(length)) if length > 0 else 0.0
-        self.sources = np.asarray([] if sources is None else sources, dtype=np.int64)
-        deviations = self.scale[self.sources] * features[:, self.sources].std(axis=0)
-        self.source_slopes = 1.0 / np.where(deviations > 0, deviations, np.inf)
+        self.scale[self.sources] = 1.0
 
     def __call__(self, features: Any) -> Reals:
         """Return scaled features, shape (n, f)."""
@@ -184,7 +185,7 @@ class Kernel:
         #: Columns with a trend, and the deviations of their slopes.
         self.trend = np.concatenate([scaling.trend, scaling.sources])
         slope = np.full(len(scaling.trend), scaling.slope * np.sqrt(hyper.trend))
-        self.slopes = np.concatenate([slope, scaling.source_slopes])
+        self.slopes = np.concatenate([slope, np.ones(len(scaling.sources))])
         self.block_weights = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
         self.weights = np.zeros(len(scaling.scale), dtype=np.float32)
         for block, weight in zip(scaling.blocks, self.block_weights, strict=True):
@@ -269,7 +270,7 @@ def fit_hyperparameters(
         center=center,
         width=width,
         trend=_products(points, scaling.trend, scaling.slope),
-        sources=_products(points, scaling.sources, scaling.source_slopes),
+        sources=_products(points, scaling.sources, 1.0),
     )
     best = minimize(
         density,

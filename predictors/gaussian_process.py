@@ -38,8 +38,9 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         space, with a prior variance of these sums that is one more hyperparameter. For
         spaces of many decisions, of which the data know few combinations.
     sources : sequence of int, optional
-        Columns of what earlier measurements predict: the mean is linear in each, whatever
-        else is, so that a source counts as far as the data bear it out.
+        Columns of what earlier measurements predict, in no block: the mean is linear in each,
+        whatever else is, so that a source counts as far as the data bear it out. They keep
+        their unit, in which the deviation of their slopes is 1.
     max_iter : int
         Steps of the optimiser of the hyperparameters.
 

@@ -12,10 +12,10 @@ from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evaluators._table_file import read_table_file
-from weaknas.registry import BENCHMARKS, SOURCES, get_benchmark
+from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal
 from weaknas.search.sources import Source
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import ChoiceSpace, SearchSpace
 
 _FILES = (".csv", ".tsv", ".parquet")
 _OPTIONS = ("objective", "maximize")
@@ -36,7 +36,8 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
         ``objective=`` where it has more than one column of numbers, and ``maximize=False``;
         a table as `weaknas.TabularBenchmark` takes it; pairs of an architecture and a score;
         or a study of Optuna, ``optuna:`` and its storage, ``#`` and its name.
-        What is not of the space is left out.
+        What is not of the space is left out, unless it is of another one that has features in
+        common with this one, see `weaknas.encoders.SharedFeaturesEncoder`.
     space : SearchSpace
     same_problem : bool
         Whether its scores are labels of the problem that is searched.
@@ -44,8 +45,15 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
     Raises
     ------
     InputError
-        When it is none of these, is of another space or damaged, or holds too little.
+        When it is none of these, is of a space with nothing in common or damaged, or holds too
+        little.
     """
+    source = _read(value, space, same_problem)
+    source.check_usable(space)
+    return source
+
+
+def _read(value: Any, space: SearchSpace, same_problem: bool) -> Source:
     if isinstance(value, Source):
         return value
     package = type(value).__module__.partition(".")[0]
@@ -82,12 +90,23 @@ def _read_path(
         raise InputError(f"{path} is no source; a source may be {_KINDS}")
     config, trials = read_journal(journal)
     told = [(trial.architecture, trial.score) for trial in trials if trial.is_ok]
-    if config["space"].get("name") != space.name:
-        raise InputError(
-            f"{path} holds a run in the space {config['space'].get('name')!r}, not {space.name!r}"
-        )
+    is_same = config["space"].get("name") == space.name
+    of = space if is_same else _described(config["space"], str(path))
     pairs = [(each.text, score) for each, score in told]
-    return Source.of_pairs(space, _means(pairs), str(path), same_problem=same_problem)
+    return Source.of_pairs(of, _means(pairs), str(path), same_problem=same_problem)
+
+
+def _described(description: Mapping[str, Any], name: str) -> SearchSpace:
+    """Return the space of a run, where that is another one than is searched."""
+    theirs = str(description.get("name"))
+    if "choices" in description:
+        return ChoiceSpace(description["choices"], theirs, description.get("conditions"))
+    if theirs in SPACES.names():
+        return get_space(theirs)
+    raise InputError(
+        f"{name} holds a run in the space {theirs!r}, which is not registered; make a"
+        " `weaknas.search.sources.Source` of its pairs and the object"
+    )
 
 
 def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -101,15 +120,12 @@ def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
 def _of_benchmark(
     benchmark: TabularBenchmark, space: SearchSpace, name: str, same_problem: bool
 ) -> Source:
-    if benchmark.space.name != space.name:
-        raise InputError(
-            f"the source {name} is of the space {benchmark.space.name!r}, not {space.name!r}"
-        )
+    of = space if benchmark.space.name == space.name else benchmark.space
     rows = benchmark.space.enumerate()
     rows = rows[np.unique(benchmark.space.fingerprint(rows), return_index=True)[1]]
     scores = benchmark.true_scores(rows)
-    inside = space.contains(rows)
-    return Source(name, space.canonicalize(rows[inside]), scores[inside], same_problem)
+    inside = of.contains(rows)
+    return Source(name, of.canonicalize(rows[inside]), scores[inside], same_problem, of)
 
 
 def _of_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from weaknas.encoders import Transformer, find_layout
+from weaknas.encoders import SharedFeaturesEncoder, Transformer, find_layout
 from weaknas.errors import InputError
 from weaknas.predictors.gaussian_process import GaussianProcess
-from weaknas.predictors.open_model import OpenModel
 from weaknas.search.targets import rank_normal
 from weaknas.spaces import ArchitectureLike, Genotypes, SearchSpace
 
 Floats = npt.NDArray[np.float64]
 
 _LEAST = 2  # architectures of a source, of different scores
+_MOST_FITTED = 2000  # of its architectures
 _MOST_REFERENCE = 2000  # candidates that the features of a source's process are scaled by
 
 
@@ -39,6 +40,8 @@ class Source:
     scores : ndarray of float, shape (n,)
         Larger is better.
     same_problem : bool
+    space : SearchSpace, optional
+        Of the architectures; default: the one that is searched.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class Source:
     genotypes: Genotypes
     scores: Floats
     same_problem: bool = False
+    space: SearchSpace | None = None
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.scores).all():
@@ -85,7 +89,47 @@ class Source:
         except (TypeError, ValueError) as error:
             raise InputError(f"the source {name} has a score that is no number: {error}") from error
         genotypes = space.canonicalize(space.genotypes([architecture for architecture, _ in given]))
-        return cls(name, genotypes, scores, same_problem)
+        return cls(name, genotypes, scores, same_problem, space)
+
+    def other_space(self, space: SearchSpace) -> SearchSpace | None:
+        """Return the space that it is of, if that is another than this one."""
+        if self.space is None or _identity(self.space) == _identity(space):
+            return None
+        return self.space
+
+    def check_usable(self, space: SearchSpace) -> None:
+        """Refuse what says nothing of the architectures of a space.
+
+        Raises
+        ------
+        InputError
+            When it is of another space, and has labels of the same problem or nothing in common
+            with this one.
+        """
+        other = self.other_space(space)
+        if other is not None and self.same_problem:
+            raise InputError(
+                f"the source {self.name} is of the space {other.name!r}, not {space.name!r}:"
+                " that is not the same problem"
+            )
+        if other is not None:
+            try:
+                SharedFeaturesEncoder(space, other)
+            except InputError as error:
+                raise InputError(f"the source {self.name} cannot be used: {error}") from error
+
+    def telling(self) -> tuple[Genotypes, Floats]:
+        """Return genotypes, and normal quantiles of their ranks; of very many the best and others.
+
+        A process of thousands would take long, and not be asked about the worst of them.
+        """
+        targets = rank_normal(self.scores)
+        if len(targets) <= _MOST_FITTED:
+            return self.genotypes, targets
+        best, rest = np.split(np.argsort(-targets, kind="stable"), [_MOST_FITTED // 2])
+        drawn = np.random.default_rng(0).permutation(rest)[: _MOST_FITTED - len(best)]
+        rows = np.concatenate([best, drawn])
+        return self.genotypes[rows], targets[rows]
 
     @property
     def tells(self) -> bool:
@@ -98,6 +142,47 @@ class Source:
         digest.update(self.scores.tobytes())
         kind = "same problem, " if self.same_problem else ""
         return f"Source({self.name!r}, {kind}{len(self.scores)} scores, {digest.hexdigest()})"
+
+
+def _identity(space: SearchSpace) -> tuple[str, tuple[str, ...], list[int]]:
+    return space.name, tuple(space.variables), space.cardinalities.tolist()
+
+
+class _Column(ABC):
+    """What a source predicts of candidates."""
+
+    @abstractmethod
+    def predict(self, genotypes: Genotypes, features: Any) -> Floats:
+        """Return the posterior mean of candidates, shapes (n, d) and (n, f); shape (n,)."""
+
+
+class _OwnColumn(_Column):
+    """A process of the features that the candidates are encoded to."""
+
+    def __init__(self, source: Source, encoder: Transformer, reference: Any) -> None:
+        layout: dict[str, Any] = find_layout(encoder)
+        self._model = GaussianProcess(**layout).for_any(reference)
+        genotypes, targets = source.telling()
+        self._model.fit(encoder.transform(genotypes), targets)
+
+    def predict(self, genotypes: Genotypes, features: Any) -> Floats:
+        return self._model.predict(features)[0]
+
+
+class _ForeignColumn(_Column):
+    """A process of the features that another space has, too."""
+
+    def __init__(self, source: Source, other: SearchSpace, space: SearchSpace, rows: Genotypes):
+        theirs = SharedFeaturesEncoder(other, space)
+        self._encoder = SharedFeaturesEncoder(space, other).fit(rows)
+        sample = other.sample(_MOST_REFERENCE, np.random.default_rng(0))
+        reference = theirs.fit(other.canonicalize(sample)).transform(sample)
+        self._model = GaussianProcess(groups=theirs.groups).for_any(reference)
+        genotypes, targets = source.telling()
+        self._model.fit(theirs.transform(genotypes), targets)
+
+    def predict(self, genotypes: Genotypes, features: Any) -> Floats:
+        return self._model.predict(self._encoder.transform(genotypes))[0]
 
 
 class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -113,39 +198,42 @@ class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     encoder : transformer
     sources : sequence of Source
+    space : SearchSpace
+        The one that is encoded. A source of another space is fitted to what both have, see
+        `SharedFeaturesEncoder`.
     """
 
-    def __init__(self, encoder: Transformer, sources: Sequence[Source]) -> None:
+    def __init__(self, encoder: Transformer, sources: Sequence[Source], space: SearchSpace) -> None:
         self.encoder = encoder
         self.sources = sources
+        self.space = space
 
     def fit(self, genotypes: npt.NDArray[np.integer], y: Any = None) -> Self:
         """Fit the encoder to candidates, shape (n, d), and a process to every source."""
         self.encoder.fit(genotypes)
         every = max(len(genotypes) // _MOST_REFERENCE, 1)
         reference = self.encoder.transform(genotypes[::every])
-        layout = find_layout(self.encoder)
         self._width = reference.shape[1]
-        self._models = [self._model(source, reference, layout) for source in self.sources]
+        self._columns = [self._column(one, genotypes[::every], reference) for one in self.sources]
         self.n_features_in_ = np.shape(genotypes)[1]
         return self
 
-    def _model(self, source: Source, reference: Any, layout: dict[str, Any]) -> OpenModel:
-        model = GaussianProcess(**layout).for_any(reference)
-        model.fit(self.encoder.transform(source.genotypes), rank_normal(source.scores))
-        return model
+    def _column(self, source: Source, rows: Genotypes, reference: Any) -> _Column:
+        other = source.other_space(self.space)
+        if other is None:
+            return _OwnColumn(source, self.encoder, reference)
+        return _ForeignColumn(source, other, self.space, rows)
 
     def transform(self, genotypes: npt.NDArray[np.integer]) -> Any:
         """Encode a batch, shape (n, d), to float32 features, shape (n, f + number of sources)."""
         features = self.encoder.transform(genotypes)
-        columns = [model.predict(features)[0] for model in self._models]
+        columns = [column.predict(genotypes, features) for column in self._columns]
         return np.column_stack([features, *columns]).astype(np.float32)
 
     @property
     def groups(self) -> list[Any]:
-        """Blocks of the encoder, and one a source."""
-        own = find_layout(self.encoder).get("groups", [slice(0, self._width)])
-        return [*own, *(slice(column, column + 1) for column in self.source_columns)]
+        """Blocks of the encoder: two architectures are no less alike for what a source predicts."""
+        return list(find_layout(self.encoder).get("groups", [slice(0, self._width)]))
 
     @property
     def trend(self) -> list[int]:

@@ -162,7 +162,7 @@ class WeakNAS(Strategy):
         self.sources: list[Source] = [get_source(source, space) for source in sources]
         others = [source for source in self.sources if not source.same_problem and source.tells]
         if others:
-            self.encoder = SourcesEncoder(self.encoder, others)
+            self.encoder = SourcesEncoder(self.encoder, others, space)
         self.objectives = tuple(objectives)
         self.prior = None if prior is None else read_prior(prior, space)
         self.acquisition = self._build_acquisition(acquisition)
@@ -248,13 +248,16 @@ class WeakNAS(Strategy):
         return self._unseen(np.vstack([*openers, rows]))[:n]
 
     def _promised(self, n: int) -> Genotypes | None:
-        """Return what the sources promise most: half of n, the others tell whether it is right."""
+        """Return n of what the sources promise most.
+
+        Their labels tell whether it is right as well as others would.
+        """
         if not isinstance(self.encoder, SourcesEncoder):
             return None
         pool = self._candidates.pool(self.history, self._rng)
         promise = pool.features[:, -len(self.encoder.sources) :].mean(axis=1)
         promise[~pool.other_than(np.fromiter(self._seen, dtype=np.int64))] = -np.inf
-        return pool.genotypes[best_first(promise, (n + 1) // 2)]
+        return pool.genotypes[best_first(promise, n)]
 
     def _believed(self, n: int) -> Genotypes | None:
         """Draw half of n by the prior, so that one that is wrong leaves the others."""
