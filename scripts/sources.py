@@ -1,114 +1,286 @@
-"""Queries to the best cell of a data set after a search on another one, and after false sources.
+"""Queries to the best architecture after what was measured or believed before, right and wrong.
 
 Every source is a search of 100 trainings with the default settings, its seed another one in each
-run; false ones are the same with permuted, negated or constant scores:
+run, or of another space 400 random trainings; false ones are the same with permuted or negated
+scores. Beliefs are weights of 3 of the operations of the best cell, or of pooling:
 
     python scripts/sources.py --jobs 2
+
+Parts: ``cells``, NAS-Bench-201 on three data sets; ``beliefs``; ``spaces``, NAS-Bench-101 for it
+and back, which needs the table of the former; ``graphs``, the nine data sets of NAS-Bench-Graph.
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 from _shared import DATASETS, SPACE, parser, save, start
 
 import weaknas
-from weaknas.components import run_seed
+from weaknas.components import parse_label, run_seed
 from weaknas.laboratory.statistics import bootstrap_interval
-
-Kind = Literal["true", "permuted", "negated", "constant"]
-#: Target, source ("none" without one), kind, number of the run, and settings.
-Task = tuple[str, str, Kind, int, int, int]
+from weaknas.reports import plots
+from weaknas.search.sources import Source
+from weaknas.spaces.graph.table import DATASETS as GRAPHS
 
 _PAID = 100  # trainings of a source
+_SAMPLED = 400  # random ones of a source in another space
+_WEIGHT = 3.0  # of what is believed
+_FALSE = ("permuted", "negated")
+_OTHER = "nasbench101"
+
+#: Architectures and labels.
+Pairs = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One search, or with a budget of 0 what another one begins with.
+
+    Parameters
+    ----------
+    target : str
+        A benchmark.
+    sources : tuple of str
+        Benchmarks.
+    kind : str
+        ``"true"``, one of `_FALSE`, or of beliefs ``"right"`` and ``"wrong"``.
+    run, budget, seed : int
+    known : tuple of pairs
+        The labels of each source.
+    """
+
+    target: str
+    sources: tuple[str, ...]
+    kind: str
+    run: int
+    budget: int
+    seed: int
+    known: tuple[Pairs, ...] = ()
 
 
 def main() -> None:
-    """Run every pair of data sets, print the matrix, write the JSON."""
+    """Run every part, print and draw the matrices, write the JSON."""
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=100)
+    options.add_argument("--graph-runs", type=int, default=5)
     options.add_argument("--budget", type=int, default=300)
-    options.add_argument("--datasets", nargs="+", default=list(DATASETS))
+    options.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     arguments = options.parse_args()
-    kinds = list(get_args(Kind))
     if arguments.quick:
-        arguments.runs, arguments.budget, kinds = 2, 30, kinds[:2]
-        arguments.datasets = arguments.datasets[:2]
-    tasks: list[Task] = [
-        (target, source, kind, run, arguments.budget, arguments.seed)
-        for target in arguments.datasets
-        for source in ("none", *(name for name in arguments.datasets if name != target))
-        for kind in (kinds if source != "none" else kinds[:1])
-        for run in range(arguments.runs)
-    ]
+        arguments.runs, arguments.budget, arguments.parts = 2, 30, ["cells", "beliefs"]
+    tasks = [task for part in arguments.parts for task in PARTS[part](arguments)]
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        found = pool.map(count_queries, tasks, chunksize=4)
+        needed = list(
+            dict.fromkeys(
+                (source, _is_other(source, task.target), task.run, task.seed)
+                for task in tasks
+                for source in task.sources
+            )
+        )
+        known = dict(zip(needed, pool.starmap(measure, needed, chunksize=1), strict=True))
+        ready = [
+            replace(
+                task,
+                known=tuple(
+                    known[source, _is_other(source, task.target), task.run, task.seed]
+                    for source in task.sources
+                ),
+            )
+            for task in tasks
+        ]
+        found = pool.map(count_queries, ready, chunksize=1)
     rows = summarize(tasks, found)
     for row in rows:
         low, high = row["queries"]["ci95"]
         label = f"{row['target']} after {row['source']} ({row['kind']})"
-        print(f"{label:44} {row['queries']['mean']:6.1f} [{low:.1f}, {high:.1f}]"
+        print(f"{label:64} {row['queries']['mean']:6.1f} [{low:.1f}, {high:.1f}]"
               f"  ratio {row['ratio']:.2f}")  # fmt: skip
     name = "sources-quick" if arguments.quick else "sources"
-    save(arguments, name, {"runs": arguments.runs, "budget": arguments.budget, "rows": rows})
+    content = {"runs": arguments.runs, "graph_runs": arguments.graph_runs}
+    content |= {"budget": arguments.budget, "rows": rows}
+    ratios = [row["ratio"] for row in rows if _dataset(row["target"]) in GRAPHS]
+    ratios = [ratio for ratio in ratios if ratio != 1.0]
+    if ratios:
+        content["graphs_geometric_mean"] = float(np.exp(np.mean(np.log(ratios))))
+        print(f"geometric mean of the ratios of graphs: {content['graphs_geometric_mean']:.2f}")
+    save(arguments, name, content)
+    plots.save(draw(rows), arguments.results / name, forms=("png",))
+
+
+def _cells(arguments: argparse.Namespace) -> Iterable[Task]:
+    labels = [f"{SPACE}:dataset={name}" for name in DATASETS[: 2 if arguments.quick else None]]
+    kinds = ("permuted",) if arguments.quick else _FALSE
+    for target in labels:
+        others = [label for label in labels if label != target]
+        yield from _runs(arguments, target, (), "true")
+        for source in others:
+            for kind in ("true", *kinds):
+                yield from _runs(arguments, target, (source,), kind)
+        if len(others) > 1:
+            yield from _runs(arguments, target, tuple(others), "true")
+
+
+def _beliefs(arguments: argparse.Namespace) -> Iterable[Task]:
+    for dataset in DATASETS[: 1 if arguments.quick else None]:
+        for kind in ("right", "wrong"):
+            yield from _runs(arguments, f"{SPACE}:dataset={dataset}", (), kind)
+
+
+def _spaces(arguments: argparse.Namespace) -> Iterable[Task]:
+    for dataset in DATASETS:
+        yield from _runs(arguments, f"{SPACE}:dataset={dataset}", (_OTHER,), "true")
+    yield from _runs(arguments, _OTHER, (), "true")
+    yield from _runs(arguments, _OTHER, (f"{SPACE}:dataset=cifar10",), "true")
+
+
+def _graphs(arguments: argparse.Namespace) -> Iterable[Task]:
+    labels, few = (
+        [f"graph:dataset={name}" for name in GRAPHS],
+        argparse.Namespace(**vars(arguments)),
+    )
+    few.runs = arguments.graph_runs
+    for target in labels:
+        yield from _runs(few, target, (), "true")
+        for source in labels:
+            if source != target:
+                yield from _runs(few, target, (source,), "true")
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Iterable[Task]]] = {
+    "cells": _cells,
+    "beliefs": _beliefs,
+    "spaces": _spaces,
+    "graphs": _graphs,
+}
+
+
+def _runs(
+    arguments: argparse.Namespace, target: str, sources: tuple[str, ...], kind: str
+) -> list[Task]:
+    return [
+        Task(target, sources, kind, run, arguments.budget, arguments.seed)
+        for run in range(arguments.runs)
+    ]
+
+
+@cache
+def _benchmark(label: str) -> Any:
+    name, options = parse_label(label)
+    return weaknas.get_benchmark(name, **options)
+
+
+def _is_other(source: str, target: str) -> bool:
+    """Whether a source is of another space."""
+    return parse_label(source)[0] != parse_label(target)[0]
+
+
+def _dataset(label: str) -> str:
+    return str(parse_label(label)[1].get("dataset", label))
+
+
+def measure(label: str, sample: bool, run: int, seed: int) -> Pairs:
+    """Return architectures and labels of a search of a benchmark, or of random trainings."""
+    benchmark = _benchmark(label)
+    strategy = "random" if sample else "weaknas"
+    search = weaknas.get_strategy(strategy, benchmark.space, seed=run_seed(seed + 2, run))
+    result = weaknas.run(search, benchmark, budget=_SAMPLED if sample else _PAID)
+    return [(trial.architecture.text, trial.score) for trial in result.trials]
 
 
 def count_queries(task: Task) -> int:
-    """Return the queries of one search until the best cell, at most the budget."""
-    target, source, kind, run, budget, seed = task
-    sources = [] if source == "none" else [measure(source, kind, run, seed)]
-    benchmark = weaknas.get_benchmark(SPACE, dataset=target)
+    """Return the queries of one search until the best architecture, at most the budget."""
+    benchmark = _benchmark(task.target)
     space, best = benchmark.space, benchmark.optimum().fingerprints
-    search = weaknas.WeakNAS(space, seed=run_seed(seed, run), sources=sources, repeats="never")
-    queries = 0
-    while queries < budget:
-        asked = search.ask(min(search.round_size, budget - queries))
+    given = [_source(*each, task) for each in zip(task.sources, task.known, strict=True)]
+    prior = _prior(task.kind, space, best)
+    seed = run_seed(task.seed, task.run)
+    search = weaknas.WeakNAS(space, seed=seed, sources=given, prior=prior, repeats="never")
+    queries, seed = 0, run_seed(task.seed + 1, task.run)
+    while queries < task.budget:
+        asked = search.ask(min(search.round_size, task.budget - queries))
         met = np.isin(space.fingerprint(space.genotypes(asked)), best)
         if met.any():
             return queries + 1 + int(np.argmax(met))
         queries += len(asked)
-        labels = [benchmark.evaluate(one, seed=run_seed(seed + 1, run)).score for one in asked]
-        search.tell(asked, labels)
-    return budget
+        search.tell(asked, [benchmark.evaluate(one, seed=seed).score for one in asked])
+    return task.budget
 
 
-def measure(dataset: str, kind: Kind, run: int, seed: int) -> list[tuple[Any, float]]:
-    """Return architectures and labels of a search on a data set, as true or false as said."""
-    benchmark = weaknas.get_benchmark(SPACE, dataset=dataset)
-    search = weaknas.WeakNAS(benchmark.space, seed=run_seed(seed + 2, run))
-    result = weaknas.run(search, benchmark, budget=_PAID)
-    scores = np.array([trial.score for trial in result.trials])
+def _source(label: str, pairs: Pairs, task: Task) -> Source:
+    """Return what was measured, as true or false as said."""
+    texts, scores = zip(*pairs, strict=True)
     told = {
-        "true": scores,
-        "permuted": np.random.default_rng(run).permutation(scores),
-        "negated": -scores,
-        "constant": np.zeros(len(scores)),
-    }[kind]
-    return [(t.architecture, float(s)) for t, s in zip(result.trials, told, strict=True)]
+        "permuted": np.random.default_rng(task.run).permutation(scores),
+        "negated": -np.array(scores),
+    }.get(task.kind, np.array(scores))
+    return Source.of_pairs(_benchmark(label).space, zip(texts, told, strict=True), label)
+
+
+def _prior(kind: str, space: Any, best: Any) -> dict[str, dict[str, float]] | None:
+    """Return weights of the operations of the best cell, or of pooling, where that is asked for."""
+    if kind not in ("right", "wrong"):
+        return None
+    rows = space.canonicalize(space.enumerate())
+    row = rows[np.isin(space.fingerprint(rows), best)][0]
+    names = [values[index] for values, index in zip(space.value_names, row, strict=True)]
+    if kind == "wrong":
+        names = ["avg_pool_3x3"] * len(names)
+    return {edge: {name: _WEIGHT} for edge, name in zip(space.variables, names, strict=True)}
 
 
 def summarize(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
-    """Return a row a target, source and kind: mean queries, and the ratio to no source."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for (target, source, kind, *_), queries in zip(tasks, found, strict=True):
-        groups.setdefault((target, source, kind), []).append(queries)
+    """Return a row a target, sources and kind: mean queries, and the ratio to nothing known."""
+    groups: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
+    for task, queries in zip(tasks, found, strict=True):
+        groups.setdefault((task.target, task.sources, task.kind), []).append(queries)
     rows = []
-    for (target, source, kind), queries in groups.items():
+    for (target, sources, kind), queries in groups.items():
         low, high = bootstrap_interval(queries)
         mean = float(np.mean(queries))
-        zero = float(np.mean(groups[target, "none", "true"]))
+        zero = groups.get((target, (), "true"))
         rows.append(
             {
                 "target": target,
-                "source": source,
+                "source": " and ".join(sources) or "nothing",
                 "kind": kind,
+                "runs": len(queries),
                 "queries": {"mean": mean, "ci95": [low, high]},
-                "ratio": mean / zero,
+                "ratio": None if zero is None else mean / float(np.mean(zero)),
             }
         )
     return rows
+
+
+def draw(rows: list[dict[str, Any]]) -> Any:
+    """Draw a matrix of ratios of the two families of data sets, source by target."""
+    from matplotlib.figure import Figure
+
+    families = [(f"{SPACE}, queries", DATASETS), ("graph, queries", GRAPHS)]
+    ratios = {
+        (_dataset(row["source"]), _dataset(row["target"])): row["ratio"]
+        for row in rows
+        if row["kind"] == "true" and " and " not in row["source"] and row["ratio"] is not None
+    }
+    drawn = Figure(figsize=(9.0, 4.2), layout="constrained")
+    for axis, (title, names) in zip(
+        drawn.subplots(1, 2, width_ratios=(1, 2)), families, strict=True
+    ):
+        matrix = np.array([[ratios.get((s, t), np.nan) for t in names] for s in names])
+        axis.imshow(np.log2(matrix), cmap="RdYlGn_r", vmin=-2, vmax=2)
+        for (row, column), ratio in np.ndenumerate(matrix):
+            if np.isfinite(ratio):
+                axis.text(column, row, f"{ratio:.2f}", ha="center", va="center", fontsize=7)
+        axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=7)
+        axis.set_yticks(range(len(names)), names, fontsize=7)
+        axis.set(title=f"{title} to those from zero", xlabel="searched", ylabel="source")
+    return drawn
 
 
 if __name__ == "__main__":

@@ -201,7 +201,12 @@ def test_sources_of_a_space_are_listed(tmp_path, capsys):
     capsys.readouterr()
     assert exit_code(["sources", "nasbench201", str(tmp_path), "--json"]) == 0
     listed = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert listed["benchmarks"] == ["nasbench201"]
+    tables = [table["source"] for table in listed["benchmarks"]]
+    assert tables[:3] == [
+        f"nasbench201:dataset={name}" for name in ("cifar100", "cifar10", "imagenet16-120")
+    ]
+    assert "nasbench101:dataset=cifar10" in tables
+    assert not any(name.startswith(("graph", "nats-size")) for name in tables)
     assert [run["source"] for run in listed["runs"]] == [str(tmp_path / "ours")]
     assert listed["runs"][0]["trials"] == 5
     assert exit_code(["sources", "nasbench201", str(tmp_path)]) == 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from weaknas.errors import InputError
-from weaknas.registry import BENCHMARKS, get_space, parse_space
-from weaknas.runs.journal import read_journal
+from weaknas.registry import get_space, parse_space
+from weaknas.runs.sources import find_runs, find_tables
 
 
 def list_sources(
@@ -18,7 +18,7 @@ def list_sources(
     *folders: Path,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """List what a search of a space can begin with.
+    """List what a search of a space can begin with: of the space, or of one like it.
 
     Parameters
     ----------
@@ -30,47 +30,28 @@ def list_sources(
         Print one JSON object instead.
     """
     name, options = parse_space(space)
-    searched = get_space(name, **options).name
+    searched = get_space(name, **options)
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder")
     places = folders or tuple(path for path in (Path("runs"),) if path.is_dir())
-    runs, passed = _find_runs(places, searched)
-    tables = [one for one in BENCHMARKS.names() if one == searched]
+    runs, passed = find_runs(searched, places)
+    tables = find_tables(searched)
     if json:
         from weaknas.commands._shared import print_json
 
-        print_json({"space": searched, "benchmarks": tables, "runs": runs})
+        print_json({"space": searched.name, "benchmarks": tables, "runs": runs})
         return
+    width = max((len(one["source"]) for one in [*tables, *runs]), default=0)
     for table in tables:
-        print(f"{table}:dataset=NAME  the table that comes with the space")
+        needed = f"the table of {table['space']}; needs {table['needs']}"
+        print(f"{table['source']:{width}}  {needed}")
     for run in runs:
-        told = f"{run['trials']} trials, best {run['best']:.5g}"
-        print(f"{run['source']}  {told}, of {run['evaluator']}")
+        told = f"{run['trials']} trials in {run['space']}, best {run['best']:.5g}"
+        print(f"{run['source']:{width}}  {told}, of {run['evaluator']}")
     for message in passed:
         print(f"({message})")
     if not tables and not runs:
-        print(f"nothing for the space {searched!r}; a table or pairs of your own may be a source")
-
-
-def _find_runs(folders: tuple[Path, ...], space: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the runs of a space, and why others that look like one cannot be read."""
-    runs, passed = [], []
-    for journal in sorted(path for folder in folders for path in folder.rglob("journal.jsonl")):
-        try:
-            config, trials = read_journal(journal)
-        except InputError as error:
-            passed.append(str(error))
-            continue
-        scores = [trial.score for trial in trials if trial.is_ok]
-        if config["space"].get("name") == space and scores:
-            judge = config["evaluator"]
-            runs.append(
-                {
-                    "source": str(journal.parent),
-                    "trials": len(scores),
-                    "best": max(scores),
-                    "evaluator": judge.get("benchmark") or judge.get("evaluator", "a function"),
-                }
-            )
-    return runs, passed
+        print(
+            f"nothing for the space {searched.name!r}; a table or pairs of your own may be a source"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evaluators._table_file import read_table_file
+from weaknas.evaluators.benchmarks import DATA
 from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal
-from weaknas.search.sources import Source
+from weaknas.search.sources import Source, has_shared_features
 from weaknas.spaces import ChoiceSpace, SearchSpace
 
 _FILES = (".csv", ".tsv", ".parquet")
@@ -90,15 +91,16 @@ def _read_path(
         raise InputError(f"{path} is no source; a source may be {_KINDS}")
     config, trials = read_journal(journal)
     told = [(trial.architecture, trial.score) for trial in trials if trial.is_ok]
-    is_same = config["space"].get("name") == space.name
-    of = space if is_same else _described(config["space"], str(path))
+    of = _space_of(config["space"], space, str(path))
     pairs = [(each.text, score) for each, score in told]
     return Source.of_pairs(of, _means(pairs), str(path), same_problem=same_problem)
 
 
-def _described(description: Mapping[str, Any], name: str) -> SearchSpace:
-    """Return the space of a run, where that is another one than is searched."""
+def _space_of(description: Mapping[str, Any], space: SearchSpace, name: str) -> SearchSpace:
+    """Return the space of a run: the one that is searched, or what can be made of another."""
     theirs = str(description.get("name"))
+    if theirs == space.name:
+        return space
     if "choices" in description:
         return ChoiceSpace(description["choices"], theirs, description.get("conditions"))
     if theirs in SPACES.names():
@@ -107,6 +109,63 @@ def _described(description: Mapping[str, Any], name: str) -> SearchSpace:
         f"{name} holds a run in the space {theirs!r}, which is not registered; make a"
         " `weaknas.search.sources.Source` of its pairs and the object"
     )
+
+
+def find_tables(space: SearchSpace) -> list[dict[str, str]]:
+    """Return the tables that may be sources of a space, its own first.
+
+    Returns
+    -------
+    list of dict
+        ``source``, the name; ``space`` and ``needs``, what must be there for it.
+    """
+    found = []
+    for name in BENCHMARKS.names():
+        other = get_space(name) if name in SPACES.names() and name in DATA else None
+        if other is not None and _is_usable(space, other):
+            datasets, needs = DATA[name]
+            named = [f"{name}:dataset={dataset}" for dataset in datasets]
+            found += [{"source": label, "space": name, "needs": needs} for label in named]
+    return sorted(found, key=lambda table: table["space"] != space.name)
+
+
+def find_runs(
+    space: SearchSpace, folders: Iterable[Path]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the runs in folders, and below, that may be sources of a space.
+
+    Returns
+    -------
+    runs : list of dict
+        ``source``, the folder; ``space``, ``trials``, ``best`` and ``evaluator``.
+    messages : list of str
+        Why others that look like runs cannot be read.
+    """
+    runs, messages = [], []
+    for journal in sorted(path for folder in folders for path in folder.rglob("journal.jsonl")):
+        try:
+            config, trials = read_journal(journal)
+            other = _space_of(config["space"], space, str(journal.parent))
+        except InputError as error:
+            messages.append(str(error))
+            continue
+        scores = [trial.score for trial in trials if trial.is_ok]
+        if scores and _is_usable(space, other):
+            judge = config["evaluator"]
+            runs.append(
+                {
+                    "source": str(journal.parent),
+                    "space": other.name,
+                    "trials": len(scores),
+                    "best": max(scores),
+                    "evaluator": judge.get("benchmark") or judge.get("evaluator", "a function"),
+                }
+            )
+    return runs, messages
+
+
+def _is_usable(space: SearchSpace, other: SearchSpace) -> bool:
+    return other.name == space.name or has_shared_features(space, other)
 
 
 def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:

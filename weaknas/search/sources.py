@@ -144,6 +144,15 @@ class Source:
         return f"Source({self.name!r}, {kind}{len(self.scores)} scores, {digest.hexdigest()})"
 
 
+def has_shared_features(space: SearchSpace, other: SearchSpace) -> bool:
+    """Tell whether what is known of another space can be a source of one."""
+    try:
+        SharedFeaturesEncoder(space, other)
+    except InputError:
+        return False
+    return True
+
+
 def _identity(space: SearchSpace) -> tuple[str, tuple[str, ...], list[int]]:
     return space.name, tuple(space.variables), space.cardinalities.tolist()
 
