@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,29 @@ _CORRELATION_NOISE = 1e-5
 _KERNEL_NOISE = 1e-3
 
 
+Slope: TypeAlias = tuple[Tensor, Tensor]
+
+
+@dataclass
+class _Pass:
+    """A forward pass: images with gradient, and what came of them.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, channels, height, width)
+    codes : list of Tensor of bool, shape (n, units)
+        Which units each activation passes on.
+    outputs : list of Tensor
+        Of convolutions and linear layers.
+    logits : Tensor, shape (n, classes)
+    """
+
+    images: Tensor
+    codes: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)
+    logits: Tensor = field(init=False)
+
+
 class Measurement:
     """One network and one batch; forward and backward passes are made when a proxy needs them.
 
@@ -39,35 +64,42 @@ class Measurement:
     # -- one forward pass with several uses ---------------------------------------------
 
     @cached_property
-    def _pass(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Images with gradient, logits, and which units are active after each activation."""
-        codes: list[Tensor] = []
+    def _pass(self) -> _Pass:
+        made = _Pass(self.images.clone().requires_grad_(True))
 
         def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            codes.append((inputs[0] > 0).flatten(1).detach())
+            made.codes.append((inputs[0] > 0).flatten(1).detach())
+
+        def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+            made.outputs.append(output)
 
         modules = list(self.network.modules())
         norms = [layer for layer in modules if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
         units = [layer for layer in modules if isinstance(layer, _ACTIVATIONS)]
         hooks = [layer.register_forward_pre_hook(note) for layer in units]
+        weighted = [layer for layer in modules if isinstance(layer, _WEIGHTED)]
+        hooks += [layer.register_forward_hook(keep) for layer in weighted]
         for layer in norms:
             layer.train()
-        images = self.images.clone().requires_grad_(True)
-        logits = self.network(images)
+        made.logits = self.network(made.images)
         for layer in norms:
             layer.eval()
         for hook in hooks:
             hook.remove()
-        return images, logits, codes
+        return made
+
+    def _slopes(self, of: list[Tensor], create_graph: bool = False) -> list[Slope]:
+        """Tensors with the gradients of the cross-entropy by them, where it depends on them."""
+        loss = nn.functional.cross_entropy(self._pass.logits, self.labels)
+        found = torch.autograd.grad(
+            loss, of, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
+        return _with_gradient(of, found)
 
     @cached_property
-    def _gradients(self) -> list[tuple[Tensor, Tensor]]:
+    def _gradients(self) -> list[Slope]:
         """Weights of each convolution and linear layer, and gradients of the cross-entropy."""
-        _, logits, _ = self._pass
-        loss = nn.functional.cross_entropy(logits, self.labels)
-        weights = _weights(self.network)
-        found = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
-        return _with_gradient(weights, found)
+        return self._slopes(_weights(self.network))
 
     def grad_norm(self) -> float:
         """Sum over layers of the norms of the gradients (arXiv:2101.08134, section 3.1)."""
@@ -77,10 +109,39 @@ class Measurement:
         """Sum of |weight x gradient| (Lee et al., ICLR 2019, arXiv:1810.02340, eq. 4)."""
         return sum(float((weight * gradient).abs().sum()) for weight, gradient in self._gradients)
 
+    def grasp(self) -> float:
+        """Sum of -weight x (H g), H the Hessian of the loss and g its gradient.
+
+        Wang et al. (ICLR 2020, arXiv:2002.07376), summed as in arXiv:2101.08134, sec. 3.2.
+        H g is the gradient of g' v by the weights, where v has the values of g.
+        """
+        weights = _weights(self.network)
+        slopes = [slope for _, slope in self._slopes(weights, create_graph=True)]
+        product = sum((slope * slope.detach()).sum() for slope in slopes)
+        if not isinstance(product, Tensor) or not product.requires_grad:
+            return 0.0  # a loss that is linear in the weights, or has none
+        curved = torch.autograd.grad(product, weights, retain_graph=True, allow_unused=True)
+        return -sum(float((weight * by).sum()) for weight, by in _with_gradient(weights, curved))
+
+    def fisher(self) -> float:
+        """Sum over channels of what the loss would lose without them, to second order.
+
+        ``sum_c sum_n (sum_ij a_ncij g_ncij)^2 / 2N``: a the outputs of convolutions and linear
+        layers, g the gradient of the loss by them (Theis et al. 2018, arXiv:1801.05787; Turner
+        et al., ICLR 2020, arXiv:1906.04113), summed as in arXiv:2101.08134, sec. 3.2.
+        """
+        total = 0.0
+        for output, slope in self._slopes(self._pass.outputs):
+            products = output * slope
+            # Channels of images come second, of tokens and vectors last.
+            summed = products.flatten(2).sum(2) if output.ndim == 4 else products
+            total += float(summed.square().sum()) / (2 * len(output))
+        return total
+
     def jacov(self) -> float:
         """How little the Jacobians of different images correlate (arXiv:2006.04647v1, eq. 3)."""
-        images, logits, _ = self._pass
-        (jacobian,) = torch.autograd.grad(logits.sum(), images, retain_graph=True)
+        made = self._pass
+        (jacobian,) = torch.autograd.grad(made.logits.sum(), made.images, retain_graph=True)
         rows = jacobian.flatten(1).cpu().double()
         rows = rows - rows.mean(dim=1, keepdim=True)
         norms = rows.norm(dim=1, keepdim=True)
@@ -91,7 +152,7 @@ class Measurement:
 
     def naswot(self) -> float:
         """Log-determinant of how many units agree on two images (arXiv:2006.04647v3, eq. 2)."""
-        codes = self._pass[2]
+        codes = self._pass.codes
         if not codes:
             names = ", ".join(layer.__name__ for layer in _ACTIVATIONS)
             raise InputError(f"naswot needs activations as modules, one of {names}")
@@ -142,6 +203,8 @@ _MEASURES: dict[str, Callable[[Measurement], float]] = {
     "naswot": Measurement.naswot,
     "grad-norm": Measurement.grad_norm,
     "snip": Measurement.snip,
+    "grasp": Measurement.grasp,
+    "fisher": Measurement.fisher,
     "params": Measurement.params,
     "macs": Measurement.macs,
 }
@@ -184,9 +247,7 @@ def _weights(network: nn.Module) -> list[Tensor]:
     return [layer.weight for layer in layers]
 
 
-def _with_gradient(
-    weights: list[Tensor], gradients: tuple[Tensor | None, ...]
-) -> list[tuple[Tensor, Tensor]]:
+def _with_gradient(weights: list[Tensor], gradients: tuple[Tensor | None, ...]) -> list[Slope]:
     """Pairs where a gradient arrived; the output may not depend on all weights."""
     pairs = zip(weights, gradients, strict=True)
     return [(weight.detach(), slope) for weight, slope in pairs if slope is not None]

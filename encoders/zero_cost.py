@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 #: What `zero_cost` can measure.
-PROXIES = ("synflow", "jacov", "naswot", "grad-norm", "snip", "params", "macs")
+PROXIES = (
+    "synflow", "jacov", "naswot", "grad-norm", "snip", "grasp", "fisher", "params", "macs",
+)  # fmt: skip
 
 _BATCH = 32
 
@@ -39,9 +41,10 @@ def zero_cost(
     Abdelfattah et al. (ICLR 2021, arXiv:2101.08134); ``jacov``, the covariance of
     Jacobians: Mellor et al. (arXiv:2006.04647v1); ``naswot``: the same authors' later
     score (ICML 2021, v3); ``grad-norm``: Abdelfattah et al.; ``snip``: Lee et al. (ICLR
-    2019, arXiv:1810.02340); ``params`` and ``macs`` are counted. Nothing is drawn: the
-    same network and images give the same scores. The network is not changed and may be
-    on any device.
+    2019, arXiv:1810.02340); ``grasp``: Wang et al. (ICLR 2020, arXiv:2002.07376) and
+    ``fisher``: Turner et al. (ICLR 2020, arXiv:1906.04113), both as in Abdelfattah et al.;
+    ``params`` and ``macs`` are counted. Nothing is drawn: the same network and images give
+    the same scores. The network is not changed and may be on any device.
 
     Parameters
     ----------

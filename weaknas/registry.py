@@ -402,6 +402,19 @@ def _own_space(name: str, options: dict[str, Any]) -> SearchSpace:
     return space
 
 
+def get_sources(value: Any, space: SearchSpace, *, same_problem: bool = False) -> list[Any]:
+    """Return the sources that a value stands for, as `weaknas.runs.sources.read_sources` does.
+
+    Raises
+    ------
+    InputError
+        When nothing can be made of the value for this space.
+    """
+    read = _import("weaknas.runs.sources:read_sources")
+    found: list[Any] = read(value, space, same_problem=same_problem)
+    return found
+
+
 def get_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -> Any:
     """Return what was measured before, as `weaknas.runs.sources.read_source` reads it.
 

@@ -10,7 +10,8 @@ import pytest
 import weaknas
 from weaknas.encoders.zero_cost import PROXIES, ZeroCostEncoder, zero_cost
 from weaknas.errors import InputError
-from weaknas.evaluators.zero_cost import ZeroCostEvaluator
+from weaknas.evaluators.zero_cost import MEASURED, ZeroCostEvaluator, measure_proxies
+from weaknas.registry import get_sources
 from weaknas.testing import evaluator_checks
 
 torch = pytest.importorskip("torch")
@@ -44,6 +45,52 @@ def test_gradients_by_hand():
     assert scores["grad-norm"] == pytest.approx(sum(norms), rel=1e-5)
     saliency = [float((layer.weight.detach() * layer.weight.grad).abs().sum()) for layer in layers]
     assert scores["snip"] == pytest.approx(sum(saliency), rel=1e-5)
+
+
+def test_curvature_and_channels_by_hand():
+    network, (images, labels) = perceptron().double(), batch()
+    images = images.double()
+    scores = zero_cost(network, images, labels, ["grasp", "fisher"])
+    shapes = [network[i].weight.shape for i in (1, 3)]
+
+    def loss(flat):
+        first, second = (part.view(s) for part, s in zip(flat.split([84, 21]), shapes, strict=True))
+        hidden = torch.relu(images.flatten(1) @ first.T + network[1].bias)
+        return nn.functional.cross_entropy(hidden @ second.T + network[3].bias, labels)
+
+    flat = torch.cat([network[i].weight.detach().flatten() for i in (1, 3)])
+    hessian = torch.autograd.functional.hessian(loss, flat)
+    (gradient,) = torch.autograd.grad(loss(flat.requires_grad_()), flat)
+    assert scores["grasp"] == pytest.approx(-float(flat.detach() @ hessian @ gradient), rel=1e-6)
+    hidden = network[1](images.flatten(1)).detach().requires_grad_()
+    logits = network[3](torch.relu(hidden))
+    loss_ = nn.functional.cross_entropy(logits, labels)
+    slopes = torch.autograd.grad(loss_, [hidden, logits])
+    products = [
+        (a * g).detach().square().sum() for a, g in zip((hidden, logits), slopes, strict=True)
+    ]
+    assert scores["fisher"] == pytest.approx(sum(map(float, products)) / (2 * 5), rel=1e-6)
+
+
+def test_fisher_sums_over_the_pixels_of_a_channel():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    images, labels = batch()
+    channels = network[0](images).detach().requires_grad_()
+    loss = nn.functional.cross_entropy(network[1:](channels)[:, :3], labels)
+    (slopes,) = torch.autograd.grad(loss, channels)
+    expected = (channels * slopes).sum((2, 3)).square().sum() / (2 * 5)
+    cut = nn.Sequential(*network, nn.Unflatten(1, (1, 4)), First())
+    assert zero_cost(cut, images, labels, ["fisher"])["fisher"] == pytest.approx(
+        float(expected.detach())
+    )
+
+
+class First(nn.Module):
+    """The first three logits."""
+
+    def forward(self, x):
+        return x[:, 0, :3]
 
 
 def test_synflow_by_hand():
@@ -315,3 +362,53 @@ def test_evaluator_refuses_what_it_cannot_do():
         ZeroCostEvaluator(SPACE, proxy="nswot")
     with pytest.raises(InputError, match="needs a space with networks"):
         ZeroCostEvaluator(weaknas.ChoiceSpace({"a": [1, 2]}, name="mine"))
+
+
+# -- as sources ------------------------------------------------------------------------
+
+
+def test_proxies_of_a_sample_are_measured_once(tmp_path, monkeypatch):
+    file = tmp_path / "proxies.jsonl"
+    found = measure_proxies(SPACE, ["naswot", "params"], networks=3, cache=file)
+    assert len(np.unique(SPACE.fingerprint(found.genotypes))) == 3
+    assert found.seconds > 0
+    for row, count in zip(found.genotypes, found.values["params"], strict=True):
+        network = SPACE.network(row, shape=(1, 8, 8), **SPACE.small_network)
+        assert count == sum(weights.numel() for weights in network.parameters())
+    monkeypatch.setattr("weaknas.encoders.zero_cost._MEMORY", {})
+    monkeypatch.setattr("weaknas.encoders._zero_cost.measure_untrained", None)  # is not called
+    again = measure_proxies(SPACE, ["naswot", "params"], networks=3, cache=file)
+    assert {k: v.tolist() for k, v in again.values.items()} == {
+        k: v.tolist() for k, v in found.values.items()
+    }
+
+
+def test_a_source_a_proxy(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKNAS_CACHE", str(tmp_path))
+    names = [source.name for source in get_sources("proxies:networks=2", SPACE)]
+    assert names == [f"proxies:{name}" for name in MEASURED]
+    assert list((tmp_path / "zero-cost").glob("*.jsonl"))
+    search = weaknas.WeakNAS(SPACE, sources=["proxies:networks=4:names=naswot+params"], initial=2)
+    assert [len(source.scores) for source in search.sources] == [4, 4]
+    search.tell(search.ask(), [1.0, 2.0])
+    assert len(search.ask()) == 2
+    again = weaknas.WeakNAS(SPACE, sources=["proxies:networks=4:names=naswot+params"])
+    assert repr(again.sources) == repr(search.sources)  # seconds are none of what it is
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("proxies:netwoks=3", "did you mean 'networks'"),
+        ("proxies:names=synfow", "did you mean 'synflow'"),
+        ("proxies:networks=1", "networks must be at least 2"),
+        ("proxies:dataset=pydoc", "need images with classes, which 'pydoc' has not"),
+    ],
+)
+def test_proxies_that_cannot_be_measured_are_one_line(text, message):
+    with pytest.raises(InputError, match=message):
+        get_sources(text, SPACE)
+    with pytest.raises(InputError, match="needs a space with networks"):
+        get_sources("proxies", weaknas.ChoiceSpace({"a": [1, 2]}, name="mine"))
+    with pytest.raises(InputError, match="no scores of the same problem"):
+        get_sources("proxies", SPACE, same_problem=True)

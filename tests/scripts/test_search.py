@@ -71,3 +71,15 @@ def test_sources(tmp_path):
         (first, "nothing", "right"),
     }
     assert all(1 <= row["queries"]["mean"] <= 30 for row in result["rows"])
+
+
+@pytest.mark.slow
+def test_proxies(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("WEAKNAS_CACHE", str(tmp_path))
+    result = run("proxies", tmp_path)[0]["proxies-quick"]
+    assert [row["proxy"] for row in result["ranks"]] == ["proxies:naswot", "proxies:synflow"]
+    assert all(-1 <= row["predicted"] <= 1 for row in result["ranks"])
+    assert [row["sources"] for row in result["rows"]] == ["from zero", "proxies"]
+    assert all(row["regret_at"]["12"]["mean"] >= 0 for row in result["rows"])
+    assert result["seconds"] > 0

@@ -207,6 +207,7 @@ def test_sources_of_a_space_are_listed(tmp_path, capsys):
     ]
     assert "nasbench101:dataset=cifar10" in tables
     assert not any(name.startswith(("graph", "nats-size")) for name in tables)
+    assert listed["proxies"] is True
     assert [run["source"] for run in listed["runs"]] == [str(tmp_path / "ours")]
     assert listed["runs"][0]["trials"] == 5
     assert exit_code(["sources", "nasbench201", str(tmp_path)]) == 0

@@ -23,10 +23,11 @@ from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.experiment import takes
 from weaknas.laboratory.predictor_config import PredictorConfig
-from weaknas.registry import METRICS, get_source
+from weaknas.registry import METRICS, get_sources
 from weaknas.runs.front import Front
 from weaknas.runs.predicted import predict_costs
 from weaknas.runs.problem import TABLE, Problem, build_problem
+from weaknas.runs.progress import duration
 from weaknas.runs.runner import Result, run
 from weaknas.runs.within import BestWithin, best_within
 from weaknas.spaces import SearchSpace
@@ -131,6 +132,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         problem.evaluator.keep_in(options.output)
     parts = _parts(options, problem.space)
     strategy = build_strategy(options.strategy, problem.space, options.seed, parts)
+    sources = _describe_sources(parts.get("sources", ()))
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
         result = run(
@@ -155,7 +157,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             " --budget continues",
             file=sys.stderr,
         )
-    winner = _examine(space, problem, result, options, place)
+    winner = _examine(space, problem, result, options, place) | sources
     everybody = strategy.contenders(options.budget) if limits else []
     within = best_within(problem.space, everybody, limits)
     winner |= {"limits": [item.to_dict() for item in within]} if limits else {}
@@ -175,6 +177,25 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             print(_verified(row))
         if "winner" in winner:
             print_facts(winner["winner"], _winner_folder(place))
+
+
+def _describe_sources(sources: Sequence[Any]) -> dict[str, Any]:
+    """Return what each source is, how much it holds, and the seconds it took, which are told."""
+    if not sources:
+        return {}
+    seconds = sum(source.seconds for source in sources)
+    if seconds:
+        print(f"sources: measured in {duration(seconds)}", file=sys.stderr)
+    rows = [
+        {
+            "source": source.name,
+            "architectures": len(source.scores),
+            "same_problem": source.same_problem,
+            "seconds": round(source.seconds, 3),
+        }
+        for source in sources
+    ]
+    return {"sources": rows}
 
 
 def _limits(options: Options) -> tuple[Options, list[str]]:
@@ -235,8 +256,9 @@ def _parts(options: Options, space: SearchSpace) -> dict[str, Any]:
         config = PredictorConfig.read(options.predictor_config)
         components["predictor"] = config.build()
         components["encoder"] = options.encoder or config.encoder
-    known = [get_source(text, space) for text in options.source]
-    known += [get_source(text, space, same_problem=True) for text in options.same_problem]
+    known = [one for text in options.source for one in get_sources(text, space)]
+    for text in options.same_problem:
+        known += get_sources(text, space, same_problem=True)
     if known:
         components["sources"] = known
     components["prior"] = options.prior

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from weaknas.errors import InputError
-from weaknas.registry import get_space, parse_space
+from weaknas.registry import ENCODERS, get_space, parse_space
 from weaknas.runs.sources import find_runs, find_tables
 
 
@@ -37,21 +37,25 @@ def list_sources(
     places = folders or tuple(path for path in (Path("runs"),) if path.is_dir())
     runs, passed = find_runs(searched, places)
     tables = find_tables(searched)
+    proxies = ENCODERS.load("zero-cost").supports(searched)
     if json:
         from weaknas.commands._shared import print_json
 
-        print_json({"space": searched.name, "benchmarks": tables, "runs": runs})
+        listed = {"benchmarks": tables, "proxies": proxies, "runs": runs}
+        print_json({"space": searched.name, **listed})
         return
     width = max((len(one["source"]) for one in [*tables, *runs]), default=0)
     for table in tables:
         needed = f"the table of {table['space']}; needs {table['needs']}"
         print(f"{table['source']:{width}}  {needed}")
+    if proxies:
+        print(f"{'proxies':{width}}  zero-cost proxies of untrained networks, measured in seconds")
     for run in runs:
         told = f"{run['trials']} trials in {run['space']}, best {run['best']:.5g}"
         print(f"{run['source']:{width}}  {told}, of {run['evaluator']}")
     for message in passed:
         print(f"({message})")
-    if not tables and not runs:
+    if not (tables or proxies or runs):
         print(
             f"nothing for the space {searched.name!r}; a table or pairs of your own may be a source"
         )

@@ -13,6 +13,7 @@ from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evaluators._table_file import read_table_file
 from weaknas.evaluators.benchmarks import DATA
+from weaknas.evaluators.zero_cost import MEASURED, measure_proxies
 from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal
 from weaknas.search.sources import Source, has_shared_features
@@ -20,11 +21,51 @@ from weaknas.spaces import ChoiceSpace, SearchSpace
 
 _FILES = (".csv", ".tsv", ".parquet")
 _OPTIONS = ("objective", "maximize")
+_PROXY_OPTIONS = ("names", "networks", "dataset", "path", "seed", "cache")
+#: Names the zero-cost proxies of untrained networks of the space.
+PROXIES = "proxies"
 _KINDS = (
-    "the folder of a run, a benchmark such as 'nasbench201:dataset=cifar10', a table in a .csv,"
-    " .tsv or .parquet file ('results.csv:objective=accuracy'), a data frame, pairs of an"
+    "the folder of a run, a benchmark such as 'nasbench201:dataset=cifar10', 'proxies', a table in"
+    " a .csv, .tsv or .parquet file ('results.csv:objective=accuracy'), a data frame, pairs of an"
     " architecture and its score, or a study, 'optuna:sqlite:///studies.db#name'"
 )
+
+
+def read_sources(value: Any, space: SearchSpace, *, same_problem: bool = False) -> list[Source]:
+    """Return the sources that a value stands for: one, but of ``"proxies"`` one a proxy.
+
+    Parameters
+    ----------
+    value : str, Path, table, sequence of pairs or Source
+        As of `read_source`; or ``"proxies"``, zero-cost proxies of untrained networks of the
+        space, with options of `weaknas.evaluators.zero_cost.measure_proxies` such as
+        ``"proxies:dataset=cifar10:networks=1000:names=synflow+naswot"``.
+    space : SearchSpace
+    same_problem : bool
+
+    Raises
+    ------
+    InputError
+        As by `read_source`, and when proxies cannot be measured.
+    """
+    if isinstance(value, str) and value.partition(":")[0] == PROXIES and not Path(value).exists():
+        if same_problem:
+            raise InputError("zero-cost proxies are no scores of the same problem")
+        return _of_proxies(space, parse_label(value)[1])
+    return [read_source(value, space, same_problem=same_problem)]
+
+
+def _of_proxies(space: SearchSpace, options: dict[str, Any]) -> list[Source]:
+    for option in options:
+        if option not in _PROXY_OPTIONS:
+            raise unknown(f"option of the source {PROXIES}:", option, _PROXY_OPTIONS)
+    names = str(options.pop("names", "+".join(MEASURED))).split("+")
+    found = measure_proxies(space, names, **options)
+    share = found.seconds / len(names)
+    return [
+        Source(f"{PROXIES}:{name}", found.genotypes, values, trend=False, seconds=share)
+        for name, values in found.values.items()
+    ]
 
 
 def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -> Source:

@@ -42,6 +42,11 @@ class Source:
     same_problem : bool
     space : SearchSpace, optional
         Of the architectures; default: the one that is searched.
+    trend : bool
+        Whether scores are expected to rise or fall with what the source predicts over the
+        whole space; if not, it is a feature like others, of which any function may be learnt.
+    seconds : float
+        That it took to measure them for this search.
 
     Raises
     ------
@@ -55,6 +60,8 @@ class Source:
     scores: Floats
     same_problem: bool = False
     space: SearchSpace | None = None
+    trend: bool = True
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.scores).all():
@@ -201,7 +208,8 @@ class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ranks; its mean is one more column, with a trend whose slope the search learns from
     its own labels: near 0 where the source says nothing, negative where it is
     contradicted (in the manner of the stacked processes of Golovin et al., Google Vizier,
-    KDD 2017, sec. 3.3, with weights that are learnt).
+    KDD 2017, sec. 3.3, with weights that are learnt). Without a trend it is a block with a
+    length scale of its own, as features are.
 
     Parameters
     ----------
@@ -241,8 +249,14 @@ class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def groups(self) -> list[Any]:
-        """Blocks of the encoder: two architectures are no less alike for what a source predicts."""
-        return list(find_layout(self.encoder).get("groups", [slice(0, self._width)]))
+        """Blocks of the encoder, and one a source without a trend.
+
+        Two architectures are no less alike for what another source predicts.
+        """
+        own = find_layout(self.encoder).get("groups", [slice(0, self._width)])
+        numbered = enumerate(self.sources, start=self._width)
+        rough = [column for column, source in numbered if not source.trend]
+        return [*own, *(slice(column, column + 1) for column in rough)]
 
     @property
     def trend(self) -> list[int]:
@@ -251,5 +265,6 @@ class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def source_columns(self) -> list[int]:
-        """Columns of the sources."""
-        return list(range(self._width, self._width + len(self.sources)))
+        """Columns of the sources that have a trend."""
+        numbered = enumerate(self.sources, start=self._width)
+        return [column for column, source in numbered if source.trend]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from weaknas.errors import (
     unknown,
 )
 from weaknas.predictors.regressor import Regressor
-from weaknas.registry import get_encoder, get_source
+from weaknas.registry import get_encoder, get_sources
 from weaknas.search.acquisition import ACQUISITIONS, Acquisition, best_first
 from weaknas.search.belief import Belief, Indices
 from weaknas.search.candidates import Candidates
@@ -84,8 +85,8 @@ class WeakNAS(Strategy):
         may be the best one (see `weaknas.search.repeats.choose_rivals`), or never.
     sources : sequence
         What was measured before, e.g. on another data set: folders of runs, benchmarks by
-        name, tables, pairs of an architecture and a score (see
-        `weaknas.runs.sources.read_source`), or `weaknas.search.sources.Source`. Of each only the
+        name, tables, pairs of an architecture and a score, zero-cost ``"proxies"`` (see
+        `weaknas.runs.sources.read_sources`), or `weaknas.search.sources.Source`. Of each only the
         order counts, and as far as it proves right; the labels of one that is of the
         same problem are told to the search before it begins.
     prior : mapping, callable, str or Path, optional
@@ -159,7 +160,8 @@ class WeakNAS(Strategy):
         refuse_set("objectives", objectives)
         check_list("objectives", objectives)
         check_list("sources", sources)
-        self.sources: list[Source] = [get_source(source, space) for source in sources]
+        read = (get_sources(value, space) for value in sources)
+        self.sources: list[Source] = list(chain.from_iterable(read))
         others = [source for source in self.sources if not source.same_problem and source.tells]
         if others:
             self.encoder = SourcesEncoder(self.encoder, others, space)
@@ -248,16 +250,21 @@ class WeakNAS(Strategy):
         return self._unseen(np.vstack([*openers, rows]))[:n]
 
     def _promised(self, n: int) -> Genotypes | None:
-        """Return n of what the sources promise most.
+        """Return n of what the sources promise most; half of n where none of them has a trend.
 
-        Their labels tell whether it is right as well as others would.
+        Labels of what a source promises tell whether it is right as well as others would.
+        Zero-cost proxies, which have no trend, are right of the bad ones alone.
         """
         if not isinstance(self.encoder, SourcesEncoder):
             return None
         pool = self._candidates.pool(self.history, self._rng)
-        promise = pool.features[:, -len(self.encoder.sources) :].mean(axis=1)
+        columns = list(pool.layout.get("sources", ()))
+        count = n if columns else (n + 1) // 2
+        width = pool.features.shape[1]
+        columns = columns or list(range(width - len(self.encoder.sources), width))
+        promise = pool.features[:, columns].mean(axis=1)
         promise[~pool.other_than(np.fromiter(self._seen, dtype=np.int64))] = -np.inf
-        return pool.genotypes[best_first(promise, n)]
+        return pool.genotypes[best_first(promise, count)]
 
     def _believed(self, n: int) -> Genotypes | None:
         """Draw half of n by the prior, so that one that is wrong leaves the others."""
