@@ -67,6 +67,17 @@ def test_the_first_are_what_sources_promise():
     assert (first > np.quantile(SCORES, 0.98)).all()
 
 
+def test_the_best_of_a_source_come_first_where_candidates_are_drawn():
+    space = ChoiceSpace({f"layer{i}": list("abcde") for i in range(20)}, name="large")
+    rows = space.sample(60, np.random.default_rng(0))
+    rows[0] = 4
+    known = list(zip(space.architectures(rows), rows.sum(axis=1), strict=True))
+    search = weaknas.WeakNAS(space, seed=0, initial=3, sources=[known])
+    first = space.genotypes(search.ask())
+    assert first[0].tolist() == [4] * 20
+    assert (first.sum(axis=1) > np.median(rows.sum(axis=1))).all()
+
+
 def test_a_source_that_knows_nothing_predicts_small_differences():
     noise = np.random.default_rng(3).normal(size=len(SCORES))
     encoder = SourcesEncoder(

@@ -30,6 +30,7 @@ from weaknas.search.belief import Belief, Indices
 from weaknas.search.candidates import Candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.search.objectives import HypervolumeImprovement
+from weaknas.search.pool import encode_pool
 from weaknas.search.presets import get_preset
 from weaknas.search.priors import PriorAcquisition, read_prior
 from weaknas.search.ranker import Evidence, Ranker
@@ -37,7 +38,7 @@ from weaknas.search.repeats import Labels, choose_rivals
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.search.targets import get_transform
 from weaknas.search.threads import one_thread
-from weaknas.spaces import Costs, Genotypes, SearchSpace
+from weaknas.spaces import Costs, Genotypes, SearchSpace, distinct_with_fingerprints
 from weaknas.strategies import Estimates, Fidelity, Strategy
 
 #: Whether architectures are trained again: as the search decides, or never.
@@ -258,6 +259,13 @@ class WeakNAS(Strategy):
         if not isinstance(self.encoder, SourcesEncoder):
             return None
         pool = self._candidates.pool(self.history, self._rng)
+        own = [s.genotypes for s in self.sources if s.trend and s.other_space(self.space) is None]
+        rows = np.vstack([pool.genotypes[:0], *own])
+        rows = rows[self.space.contains(rows)]
+        new = rows[~np.isin(self.space.fingerprint(rows), pool.fingerprints)]
+        if len(new):  # a pool that is drawn has few of what the sources know best
+            rows = np.vstack([pool.genotypes, new])
+            pool = encode_pool(*distinct_with_fingerprints(self.space, rows), self.encoder)
         columns = list(pool.layout.get("sources", ()))
         count = n if columns else (n + 1) // 2
         width = pool.features.shape[1]
