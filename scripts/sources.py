@@ -4,15 +4,14 @@ Every source is a search of 100 trainings with the default settings, its seed an
 run, or of another space 400 random trainings; false ones are the same with permuted or negated
 scores. Beliefs are weights of 3 of the operations of the best cell, or of pooling:
 
-    python scripts/sources.py --jobs 2
-
-Parts: ``cells``, NAS-Bench-201 on three data sets; ``beliefs``; ``spaces``, NAS-Bench-101 for it
-and back, which needs the table of the former; ``graphs``, the nine data sets of NAS-Bench-Graph.
+    python scripts/sources.py cells --jobs 2   # NAS-Bench-201, three data sets
+    python scripts/sources.py beliefs
+    python scripts/sources.py spaces           # NAS-Bench-101 for NAS-Bench-201, and back
+    python scripts/sources.py graphs           # the nine data sets of NAS-Bench-Graph
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -32,7 +31,6 @@ from weaknas.spaces.graph.table import DATASETS as GRAPHS
 _PAID = 100  # trainings of a source
 _SAMPLED = 400  # random ones of a source in another space
 _WEIGHT = 3.0  # of what is believed
-_FALSE = ("permuted", "negated")
 _OTHER = "nasbench101"
 
 #: Architectures and labels.
@@ -41,7 +39,7 @@ Pairs = list[tuple[str, float]]
 
 @dataclass(frozen=True)
 class Task:
-    """One search, or with a budget of 0 what another one begins with.
+    """One search.
 
     Parameters
     ----------
@@ -50,7 +48,7 @@ class Task:
     sources : tuple of str
         Benchmarks.
     kind : str
-        ``"true"``, one of `_FALSE`, or of beliefs ``"right"`` and ``"wrong"``.
+        ``"true"``, ``"permuted"``, ``"negated"``, or of beliefs ``"right"`` and ``"wrong"``.
     run, budget, seed : int
     known : tuple of pairs
         The labels of each source.
@@ -64,36 +62,35 @@ class Task:
     seed: int
     known: tuple[Pairs, ...] = ()
 
+    @property
+    def origins(self) -> list[tuple[str, bool, int, int]]:
+        """What `measure` takes to measure each source."""
+        space = parse_label(self.target)[0]
+        return [
+            (source, parse_label(source)[0] != space, self.run, self.seed)
+            for source in self.sources
+        ]
+
 
 def main() -> None:
-    """Run every part, print and draw the matrices, write the JSON."""
+    """Run one part, print and draw its matrix, write the JSON."""
     options = parser(__doc__ or "")
+    options.add_argument("part", nargs="?", default="cells", choices=list(PARTS))
     options.add_argument("--runs", type=int, default=100)
-    options.add_argument("--graph-runs", type=int, default=5)
     options.add_argument("--budget", type=int, default=300)
-    options.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     arguments = options.parse_args()
     if arguments.quick:
-        arguments.runs, arguments.budget, arguments.parts = 2, 30, ["cells", "beliefs"]
-    tasks = [task for part in arguments.parts for task in PARTS[part](arguments)]
+        arguments.runs, arguments.budget = 2, 30
+    tasks = [
+        Task(*searched, run, arguments.budget, arguments.seed)
+        for searched in PARTS[arguments.part](arguments.quick)
+        for run in range(arguments.runs)
+    ]
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        needed = list(
-            dict.fromkeys(
-                (source, _is_other(source, task.target), task.run, task.seed)
-                for task in tasks
-                for source in task.sources
-            )
-        )
+        needed = list(dict.fromkeys(origin for task in tasks for origin in task.origins))
         known = dict(zip(needed, pool.starmap(measure, needed, chunksize=1), strict=True))
         ready = [
-            replace(
-                task,
-                known=tuple(
-                    known[source, _is_other(source, task.target), task.run, task.seed]
-                    for source in task.sources
-                ),
-            )
-            for task in tasks
+            replace(task, known=tuple(known[origin] for origin in task.origins)) for task in tasks
         ]
         found = pool.map(count_queries, ready, chunksize=1)
     rows = summarize(tasks, found)
@@ -102,58 +99,56 @@ def main() -> None:
         label = f"{row['target']} after {row['source']} ({row['kind']})"
         print(f"{label:64} {row['queries']['mean']:6.1f} [{low:.1f}, {high:.1f}]"
               f"  ratio {row['ratio']:.2f}")  # fmt: skip
-    name = "sources-quick" if arguments.quick else "sources"
-    content = {"runs": arguments.runs, "graph_runs": arguments.graph_runs}
-    content |= {"budget": arguments.budget, "rows": rows}
-    ratios = [row["ratio"] for row in rows if _dataset(row["target"]) in GRAPHS]
-    ratios = [ratio for ratio in ratios if ratio != 1.0]
-    if ratios:
-        content["graphs_geometric_mean"] = float(np.exp(np.mean(np.log(ratios))))
-        print(f"geometric mean of the ratios of graphs: {content['graphs_geometric_mean']:.2f}")
+    told = [row["ratio"] for row in rows if row["source"] != "nothing" and row["kind"] == "true"]
+    name = f"sources-{arguments.part}" + "-quick" * arguments.quick
+    content = {"runs": arguments.runs, "budget": arguments.budget, "rows": rows}
+    if told:
+        content["geometric_mean"] = float(np.exp(np.mean(np.log(told))))
+        print(f"geometric mean of the ratios after sources: {content['geometric_mean']:.2f}")
+        plots.save(draw(rows), arguments.results / name, forms=("png",))
     save(arguments, name, content)
-    plots.save(draw(rows), arguments.results / name, forms=("png",))
 
 
-def _cells(arguments: argparse.Namespace) -> Iterable[Task]:
-    labels = [f"{SPACE}:dataset={name}" for name in DATASETS[: 2 if arguments.quick else None]]
-    kinds = ("permuted",) if arguments.quick else _FALSE
+#: Target, sources and kind.
+Searched = tuple[str, tuple[str, ...], str]
+
+
+def _cells(quick: bool) -> Iterable[Searched]:
+    labels = [f"{SPACE}:dataset={name}" for name in DATASETS[: 2 if quick else None]]
     for target in labels:
         others = [label for label in labels if label != target]
-        yield from _runs(arguments, target, (), "true")
+        yield target, (), "true"
         for source in others:
-            for kind in ("true", *kinds):
-                yield from _runs(arguments, target, (source,), kind)
+            for kind in ("true", "permuted") if quick else ("true", "permuted", "negated"):
+                yield target, (source,), kind
         if len(others) > 1:
-            yield from _runs(arguments, target, tuple(others), "true")
+            yield target, tuple(others), "true"
 
 
-def _beliefs(arguments: argparse.Namespace) -> Iterable[Task]:
-    for dataset in DATASETS[: 1 if arguments.quick else None]:
-        for kind in ("right", "wrong"):
-            yield from _runs(arguments, f"{SPACE}:dataset={dataset}", (), kind)
+def _beliefs(quick: bool) -> Iterable[Searched]:
+    for dataset in DATASETS[: 1 if quick else None]:
+        for kind in ("true", "right", "wrong"):
+            yield f"{SPACE}:dataset={dataset}", (), kind
 
 
-def _spaces(arguments: argparse.Namespace) -> Iterable[Task]:
-    for dataset in DATASETS:
-        yield from _runs(arguments, f"{SPACE}:dataset={dataset}", (_OTHER,), "true")
-    yield from _runs(arguments, _OTHER, (), "true")
-    yield from _runs(arguments, _OTHER, (f"{SPACE}:dataset=cifar10",), "true")
+def _spaces(quick: bool) -> Iterable[Searched]:
+    pairs = [(f"{SPACE}:dataset={dataset}", _OTHER) for dataset in DATASETS]
+    pairs.append((_OTHER, pairs[0][0]))
+    for target, source in pairs[: 1 if quick else None]:
+        yield target, (), "true"
+        yield target, (source,), "true"
 
 
-def _graphs(arguments: argparse.Namespace) -> Iterable[Task]:
-    labels, few = (
-        [f"graph:dataset={name}" for name in GRAPHS],
-        argparse.Namespace(**vars(arguments)),
-    )
-    few.runs = arguments.graph_runs
+def _graphs(quick: bool) -> Iterable[Searched]:
+    labels = [f"graph:dataset={name}" for name in GRAPHS[: 2 if quick else None]]
     for target in labels:
-        yield from _runs(few, target, (), "true")
+        yield target, (), "true"
         for source in labels:
             if source != target:
-                yield from _runs(few, target, (source,), "true")
+                yield target, (source,), "true"
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Iterable[Task]]] = {
+PARTS: dict[str, Callable[[bool], Iterable[Searched]]] = {
     "cells": _cells,
     "beliefs": _beliefs,
     "spaces": _spaces,
@@ -161,24 +156,10 @@ PARTS: dict[str, Callable[[argparse.Namespace], Iterable[Task]]] = {
 }
 
 
-def _runs(
-    arguments: argparse.Namespace, target: str, sources: tuple[str, ...], kind: str
-) -> list[Task]:
-    return [
-        Task(target, sources, kind, run, arguments.budget, arguments.seed)
-        for run in range(arguments.runs)
-    ]
-
-
 @cache
 def _benchmark(label: str) -> Any:
     name, options = parse_label(label)
     return weaknas.get_benchmark(name, **options)
-
-
-def _is_other(source: str, target: str) -> bool:
-    """Whether a source is of another space."""
-    return parse_label(source)[0] != parse_label(target)[0]
 
 
 def _dataset(label: str) -> str:
@@ -244,7 +225,7 @@ def summarize(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
     for (target, sources, kind), queries in groups.items():
         low, high = bootstrap_interval(queries)
         mean = float(np.mean(queries))
-        zero = groups.get((target, (), "true"))
+        zero = float(np.mean(groups[target, (), "true"]))
         rows.append(
             {
                 "target": target,
@@ -252,34 +233,33 @@ def summarize(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
                 "kind": kind,
                 "runs": len(queries),
                 "queries": {"mean": mean, "ci95": [low, high]},
-                "ratio": None if zero is None else mean / float(np.mean(zero)),
+                "ratio": mean / zero,
             }
         )
     return rows
 
 
 def draw(rows: list[dict[str, Any]]) -> Any:
-    """Draw a matrix of ratios of the two families of data sets, source by target."""
+    """Draw the matrix of ratios, source by target."""
     from matplotlib.figure import Figure
 
-    families = [(f"{SPACE}, queries", DATASETS), ("graph, queries", GRAPHS)]
     ratios = {
         (_dataset(row["source"]), _dataset(row["target"])): row["ratio"]
         for row in rows
-        if row["kind"] == "true" and " and " not in row["source"] and row["ratio"] is not None
+        if row["kind"] == "true" and " and " not in row["source"] and row["source"] != "nothing"
     }
-    drawn = Figure(figsize=(9.0, 4.2), layout="constrained")
-    for axis, (title, names) in zip(
-        drawn.subplots(1, 2, width_ratios=(1, 2)), families, strict=True
-    ):
-        matrix = np.array([[ratios.get((s, t), np.nan) for t in names] for s in names])
-        axis.imshow(np.log2(matrix), cmap="RdYlGn_r", vmin=-2, vmax=2)
-        for (row, column), ratio in np.ndenumerate(matrix):
-            if np.isfinite(ratio):
-                axis.text(column, row, f"{ratio:.2f}", ha="center", va="center", fontsize=7)
-        axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=7)
-        axis.set_yticks(range(len(names)), names, fontsize=7)
-        axis.set(title=f"{title} to those from zero", xlabel="searched", ylabel="source")
+    sources = list(dict.fromkeys(source for source, _ in ratios))
+    targets = list(dict.fromkeys(target for _, target in ratios))
+    matrix = np.array([[ratios.get((s, t), np.nan) for t in targets] for s in sources])
+    drawn = Figure(figsize=(1.8 + 0.6 * len(targets), 1.4 + 0.45 * len(sources)), dpi=90)
+    axis = drawn.subplots()
+    axis.imshow(np.log2(matrix), cmap="RdYlGn_r", vmin=-2, vmax=2, aspect="auto")
+    for (row, column), ratio in np.ndenumerate(matrix):
+        if np.isfinite(ratio):
+            axis.text(column, row, f"{ratio:.2f}", ha="center", va="center", fontsize=8)
+    axis.set_xticks(range(len(targets)), targets, rotation=45, ha="right", fontsize=8)
+    axis.set_yticks(range(len(sources)), sources, fontsize=8)
+    axis.set(title="queries after a source / from zero", xlabel="searched", ylabel="source")
     return drawn
 
 
