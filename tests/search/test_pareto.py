@@ -14,6 +14,7 @@ from weaknas import cli
 from weaknas.errors import InputError
 from weaknas.runs.front import find_front
 from weaknas.search.pareto import DominatedVolume, front, hypervolume
+from weaknas.search.targets import Scale
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, Costs
 from weaknas.spaces.mobilenetv3 import MobileNetV3
 
@@ -88,6 +89,36 @@ def test_the_expected_improvement_by_simulation(rows, mean, std, cost, k):
     assert exact == pytest.approx(gains.mean(), abs=5 * gains.std() / np.sqrt(4000) + 0.02)
 
 
+def test_the_volume_is_of_scores_whatever_the_predictor_is_fitted_to() -> None:
+    volume = DominatedVolume([2.0, 5.0], [[1.0], [3.0]], 0.0, [8.0])
+    scale = Scale(np.array([-1.0, 0.0, 2.0]), np.array([2.0, 5.0, 6.0]))
+    draws = np.random.default_rng(0).normal(0.5, 0.8, 20_000)
+    means, costs = np.array([0.5]), np.array([[2.0]])
+    exact = volume.expected_improvement(means, np.array([0.8]), costs, scale)[0]
+    gains = volume.expected_improvement(
+        scale(draws), np.zeros(len(draws)), np.repeat(costs, len(draws), axis=0)
+    )
+    assert exact == pytest.approx(gains.mean(), abs=4 * gains.std() / np.sqrt(len(draws)))
+
+
+def test_one_failed_training_hides_no_front() -> None:
+    """Of the two cheapest one scores as if it were broken: the other is found all the same."""
+    space = priced(3)
+
+    def broken(architecture):
+        return value(architecture) - 60.0 * (sum(architecture.genotype) == 0)
+
+    search = weaknas.WeakNAS(space, seed=0, objectives=("price",))
+    result = weaknas.run(search, broken, budget=25)
+    rows = space.enumerate()
+    scores = np.array([broken(a) for a in space.architectures(rows)])
+    costs = Costs(space, ("price",))
+    corner = value(space.architecture([0, 0, 0])) - 1.0, costs.worst
+    best = hypervolume(scores, costs(rows), *corner)
+    found = hypervolume(result.trials.scores, costs(result.trials.genotypes), *corner)
+    assert found > 0.98 * best
+
+
 def test_many_candidates_are_worked_on_in_parts(monkeypatch):
     rng = np.random.default_rng(0)
     volume = DominatedVolume(rng.random(30), rng.random((30, 2)), 0.0, [1.0, 1.0])
@@ -135,7 +166,7 @@ def share(space, trials, names, everything):
 def test_a_search_finds_the_front(names):
     space = priced()
     search = weaknas.WeakNAS(space, seed=0, objectives=names)
-    assert search.describe()["targets"] == "standard"
+    assert search.describe()["targets"] == "compressed"
     result = weaknas.run(search, value, budget=60)
     rows = space.enumerate()
     random = weaknas.run(weaknas.get_strategy("random", space, seed=0), value, budget=60)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from weaknas.errors import InputError
-from weaknas.search.targets import TRANSFORMS, get_transform
+from weaknas.search.targets import TRANSFORMS, Scale, compressed, get_transform
 
 scores = st.lists(st.integers(-(10**6), 10**6).map(lambda n: n / 128), min_size=2, max_size=40).map(
     np.array
@@ -78,3 +78,29 @@ def test_compressed_is_standard_without_a_tail(scores):
     np.testing.assert_allclose(
         get_transform("compressed")(short), get_transform("standard")(short), atol=1e-9
     )
+
+
+def test_the_way_back_leads_through_the_labels() -> None:
+    scores = np.array([10.0, 84.0, 90.0, 91.0, 91.5])
+    targets = compressed(scores)
+    scale = Scale.through(targets, scores)
+    np.testing.assert_allclose(scale(targets), scores)
+    assert scale(targets[-1:] + 1)[0] > 91.5  # on beyond the best
+    assert scale(targets[:1] - 1)[0] < 10
+    tied = Scale.through(np.array([0.0, 0.0, 1.0]), np.array([3.0, 3.0, 4.0]))
+    np.testing.assert_allclose(tied(np.array([0.0, 0.5, 2.0])), [3.0, 3.5, 5.0])
+    one = Scale.through(np.zeros(1), np.array([7.0]))
+    np.testing.assert_allclose(one(np.array([-1.0, 0.0, 1.0])), [6.0, 7.0, 8.0])
+
+
+@pytest.mark.parametrize("level", [-3.0, 1.5, 3.9, 4.0, 9.0])
+def test_expected_excess_by_integration(level: float) -> None:
+    scale = Scale(np.array([-1.0, 0.0, 2.0]), np.array([1.0, 3.0, 4.0]))
+    mean, std = 0.4, 1.3
+    grid = np.linspace(mean - 10 * std, mean + 10 * std, 400_001)
+    density = np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
+    expected = (np.maximum(scale(grid) - level, 0) * density).sum() * (grid[1] - grid[0])
+    found = scale.expected_excess(np.array([mean]), np.array([std]), np.array([level, 0.0]))
+    assert found[0, 0] == pytest.approx(expected, rel=1e-6)
+    known = scale.expected_excess(np.array([mean]), np.zeros(1), np.array([level]))
+    assert known[0, 0] == pytest.approx(max(scale(np.array([mean]))[0] - level, 0.0), abs=1e-9)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.predictors._base import Joint
+from weaknas.search.targets import SAME, Scale
 from weaknas.spaces import Genotypes
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -55,6 +56,8 @@ class Belief:
     rivals : callable, optional
         The scores behind the labels together with those of candidates; see
         `weaknas.predictors.pool.PoolModel.joint`.
+    scale : Scale
+        From units of the targets to those of the scores.
     assumed : Evaluated, optional
         Candidates that were chosen before, in the same batch, and count as evaluated
         with the score that was predicted.
@@ -69,6 +72,7 @@ class Belief:
     rng: np.random.Generator
     joint: Covariance
     rivals: Rivals | None = None
+    scale: Scale = SAME
     assumed: Evaluated | None = None
 
     @property

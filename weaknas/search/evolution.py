@@ -296,6 +296,7 @@ class EvolvingRanker(Ranker):
                 round=evidence.round,
                 rng=evidence.rng,
                 joint=lambda rows: model.covariance(features[rows]),
+                scale=evidence.scale,
             )
             return acquisition.values(belief)
 

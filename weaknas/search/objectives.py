@@ -15,7 +15,8 @@ _BEYOND = 0.1  # of a range, from the worst to the reference
 class HypervolumeImprovement(Acquisition):
     """Expected improvement of the volume that the evaluated architectures dominate.
 
-    Costs are exact, the score is as predicted; see `DominatedVolume`. The reference
+    Costs are exact, the score is as predicted; see `DominatedVolume`. The volume is that of
+    scores, whatever the predictor was fitted to. The reference
     is a tenth of the range worse than the worst: beyond the largest costs in the
     space, which are known before anything is paid for, and below the worst score
     of what was evaluated, so that both ends of the front count. A batch is chosen
@@ -41,7 +42,8 @@ class HypervolumeImprovement(Acquisition):
     def values(self, belief: Belief) -> Floats:
         """Return the expected improvement of candidates, shape (n,)."""
         costs = self._costs(belief.genotypes)
-        return self._volume(belief).expected_improvement(belief.mean, belief.std, costs)
+        volume = self._volume(belief)
+        return volume.expected_improvement(belief.mean, belief.std, costs, belief.scale)
 
     def weigh(self, values: Floats, logarithms: Floats) -> Floats:
         """Return the product with weights, of which the logarithms are given."""
@@ -50,14 +52,15 @@ class HypervolumeImprovement(Acquisition):
     def _volume(self, belief: Belief) -> DominatedVolume:
         """Return the volume of what was evaluated and, with it, of what is assumed."""
         evaluated, assumed = belief.evaluated, belief.assumed
+        known = belief.scale(evaluated.mean)
         if assumed is not None:
-            heights = np.concatenate([evaluated.mean, assumed.mean])
+            heights = np.concatenate([known, belief.scale(assumed.mean)])
             genotypes = np.vstack([evaluated.genotypes, assumed.genotypes])
-            return self._dominated(heights, self._costs(genotypes), evaluated.mean)
+            return self._dominated(heights, self._costs(genotypes), known)
         # An evolution asks many times in a round, of other candidates each time.
         if self._latest is None or self._latest[0] is not evaluated:
             costs = self._costs(evaluated.genotypes)
-            self._latest = evaluated, self._dominated(evaluated.mean, costs, evaluated.mean)
+            self._latest = evaluated, self._dominated(known, costs, known)
         return self._latest[1]
 
     def _dominated(self, heights: Floats, costs: Floats, evaluated: Floats) -> DominatedVolume:

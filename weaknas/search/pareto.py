@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from weaknas.errors import InputError
+from weaknas.search.targets import SAME, Scale
 from weaknas.spaces.limits.units import MOST_COSTS
 
 Floats = npt.NDArray[np.float64]
@@ -54,9 +54,8 @@ class DominatedVolume:
     The corners of the points cut the costs, from each up to the reference, into
     cells. In a cell the same points dominate; the best of their scores is its
     height. The volume is the sum of widths times heights, and a new point raises
-    each cell that it reaches to its own score. For a score with a normal
-    distribution the expected rise over a height h is that of expected improvement
-    (Jones et al. 1998, eq. 15), ``E max(s - h, 0)``, and the expected improvement
+    each cell that it reaches to its own score. The expected rise over a height h is
+    ``E max(s - h, 0)``, see `Scale.expected_excess`, and the expected improvement
     of the volume the sum of it over the cells (as Emmerich et al. 2011 sum over
     boxes where all objectives are uncertain).
 
@@ -109,29 +108,32 @@ class DominatedVolume:
         widths = (self._high[bounded] - self._low[bounded]).prod(axis=1)
         return float(widths @ (self._heights[bounded] - self._score))
 
-    def expected_improvement(self, mean: Floats, std: Floats, costs: Floats) -> Floats:
+    def expected_improvement(
+        self, mean: Floats, std: Floats, costs: Floats, scale: Scale = SAME
+    ) -> Floats:
         """Return by how much each candidate is expected to enlarge the volume.
 
         Parameters
         ----------
         mean, std : ndarray of float, shape (n,)
-            Of the score; a deviation of 0 stands for a score that is known.
+            Of the target that stands for the score; a deviation of 0 for one that is known.
         costs : ndarray of float, shape (n, k)
+        scale : Scale
+            From targets to scores; default: they are the same.
 
         Returns
         -------
         ndarray of float, shape (n,)
         """
         improvement = np.empty(len(mean))
+        levels, places = np.unique(self._heights, return_inverse=True)
         length = max(1, _CHUNK // max(len(self._heights), 1))
         for start in range(0, len(mean), length):
             part = slice(start, start + length)
             begin = np.maximum(costs[part, None], self._low)
             widths = np.maximum(self._high - begin, 0.0).prod(axis=2)
-            deviation = np.maximum(std[part, None], 1e-12)
-            z = (mean[part, None] - self._heights) / deviation
-            rise = deviation * (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) + z * ndtr(z))
-            improvement[part] = np.einsum("ij,ij->i", widths, np.maximum(rise, 0.0))
+            rise = scale.expected_excess(mean[part], std[part], levels)[:, places]
+            improvement[part] = np.einsum("ij,ij->i", widths, rise)
         return improvement
 
 

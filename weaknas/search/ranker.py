@@ -18,6 +18,7 @@ from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Evaluated, Floats
 from weaknas.search.pool import Pool
+from weaknas.search.targets import Scale
 from weaknas.spaces import Fingerprints, Genotypes
 from weaknas.strategies import History
 
@@ -32,6 +33,8 @@ class Evidence:
         What was told.
     targets : ndarray of float, shape (n,)
         What the predictor is fitted to, of what was told and did not fail.
+    scale : Scale
+        From the targets to the scores.
     repeats : Repeats, optional
         What is known of trainings beyond the first ones.
     pending : ndarray of int, shape (p, d)
@@ -46,6 +49,7 @@ class Evidence:
 
     history: History
     targets: Floats
+    scale: Scale
     repeats: Repeats | None
     pending: Genotypes
     pending_fingerprints: Fingerprints
@@ -142,6 +146,7 @@ def pool_belief(predictor: Regressor, pool: Pool, model: PoolModel, evidence: Ev
         rng=evidence.rng,
         joint=model.covariance,
         rivals=model.joint,
+        scale=evidence.scale,
     )
 
 

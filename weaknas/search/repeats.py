@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from weaknas.predictors._base import Joint, Repeats
 from weaknas.search.belief import Floats, Indices
-from weaknas.search.targets import Transform
+from weaknas.search.targets import Scale, Transform
 from weaknas.strategies import History
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -80,6 +80,11 @@ class Labels:
         if freedom == 0 and (self.exhausted.all() or not self.exhausted.any()):
             return None
         return Repeats(self.counts.astype(np.float64), self.errors, self.squares, freedom)
+
+    @property
+    def scale(self) -> Scale:
+        """The way back from targets to labels."""
+        return Scale.through(*self.curve)
 
     def to_scores(self, joint: Joint) -> tuple[Floats, Floats]:
         """Return mean and covariance of the scores behind the labels, before the transform.

@@ -169,8 +169,9 @@ class WeakNAS(Strategy):
         self.objectives = tuple(objectives)
         self.prior = None if prior is None else read_prior(prior, space)
         self.acquisition = self._build_acquisition(acquisition)
-        # Volumes need differences of scores: ranks have none.
-        self.targets = targets or ("standard" if self.objectives else settings.targets)
+        # A volume is of scores, whose differences the predictor must see; a few bad ones, of the
+        # cheapest architectures say, must not flatten all others.
+        self.targets = targets or ("compressed" if self.objectives else settings.targets)
         self._transform = get_transform(self.targets)
         # The front counts what was measured; a training more of a member does not move it.
         self.repeats = "never" if self.objectives else repeats or settings.repeats
@@ -293,6 +294,7 @@ class WeakNAS(Strategy):
         self._evidence = Evidence(
             history=self.history,
             targets=self._labels.targets,
+            scale=self._labels.scale,
             repeats=self._labels.repeats,
             pending=self.pending,
             pending_fingerprints=self.pending_fingerprints,
