@@ -14,6 +14,7 @@ from weaknas.registry import get_source
 from weaknas.runs.journal import Journal
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.spaces import ChoiceSpace
+from weaknas.spaces.limits.constrained import ConstrainedSpace
 
 LAYERS = ChoiceSpace({f"layer{i}": list("abcde") for i in range(5)}, name="layers")
 ROWS = LAYERS.enumerate()
@@ -249,3 +250,32 @@ def test_of_many_architectures_the_best_and_some_others_are_fitted_to():
     assert len(rows) == len(targets) == 2000
     assert np.isin(np.arange(4000, 5000), rows).all()
     assert np.corrcoef(rows[:, 0], targets)[0, 1] > 0.95
+
+
+def test_a_run_with_other_values_of_a_choice_is_of_another_space(tmp_path):
+    def space(*widths):
+        return ChoiceSpace({"op": ["conv", "pool"], "width": list(widths)}, name="mine")
+
+    older = space(8, 16, 32)
+    weaknas.run(weaknas.get_strategy("random", older), lambda a: float(a.genotype[1]), 6,
+                output=tmp_path / "run")  # fmt: skip
+    wider = space(16, 32, 64)
+    known = get_source(tmp_path / "run", wider)
+    assert known.space.choices[1] == ("8", "16", "32")
+    column = SourcesEncoder(weaknas.get_encoder("one-hot", wider), [known], wider)
+    predicted = column.fit_transform(wider.enumerate())[:, -1]
+    assert predicted[1] > predicted[0]  # of the same operation, width 32 and 16
+
+
+def test_what_is_outside_the_limits_tells_of_what_is_inside():
+    cells = weaknas.get_space("nasbench201")
+    limited = ConstrainedSpace(cells, ["params<=0.3e6"])
+    rows = cells.sample(40, np.random.default_rng(0))
+    inside = limited.contains(rows)
+    assert 0 < inside.sum() < 40
+    pairs = list(zip(cells.architectures(rows), np.arange(40.0), strict=True))
+    assert len(get_source(pairs, limited).scores) == 40
+    told = get_source(pairs, limited, same_problem=True)
+    np.testing.assert_array_equal(told.scores, np.flatnonzero(inside))
+    first = weaknas.WeakNAS(limited, seed=0, initial=2, sources=[pairs]).ask()
+    assert limited.contains(limited.genotypes(first)).all()

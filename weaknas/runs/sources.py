@@ -78,8 +78,8 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
         ``objective=`` where it has more than one column of numbers, and ``maximize=False``;
         a table as `weaknas.TabularBenchmark` takes it; pairs of an architecture and a score;
         or a study of Optuna, ``optuna:`` and its storage, ``#`` and its name.
-        What is not of the space is left out, unless it is of another one that has features in
-        common with this one, see `weaknas.encoders.SharedFeaturesEncoder`.
+        What is outside the limits of the space tells of it all the same, as does another space
+        that has features in common with it, see `weaknas.encoders.SharedFeaturesEncoder`.
     space : SearchSpace
     same_problem : bool
         Whether its scores are labels of the problem that is searched.
@@ -139,11 +139,11 @@ def _read_path(
 
 def _space_of(description: Mapping[str, Any], space: SearchSpace, name: str) -> SearchSpace:
     """Return the space of a run: the one that is searched, or what can be made of another."""
-    theirs = str(description.get("name"))
-    if theirs == space.name:
+    theirs, choices = str(description.get("name")), description.get("choices")
+    if theirs == space.name and choices == space.describe().get("choices"):
         return space
-    if "choices" in description:
-        return ChoiceSpace(description["choices"], theirs, description.get("conditions"))
+    if choices is not None:
+        return ChoiceSpace(choices, theirs, description.get("conditions"))
     if theirs in SPACES.names():
         return get_space(theirs)
     raise InputError(
@@ -224,8 +224,9 @@ def _of_benchmark(
     rows = benchmark.space.enumerate()
     rows = rows[np.unique(benchmark.space.fingerprint(rows), return_index=True)[1]]
     scores = benchmark.true_scores(rows)
-    inside = of.contains(rows)
-    return Source(name, of.canonicalize(rows[inside]), scores[inside], same_problem, of)
+    inside = of.contains(rows) if same_problem else np.ones(len(rows), dtype=bool)
+    rows = benchmark.space.canonicalize(rows[inside])
+    return Source(name, rows, scores[inside], same_problem, of)
 
 
 def _of_table(

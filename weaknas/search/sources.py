@@ -17,6 +17,7 @@ from weaknas.errors import InputError
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.search.targets import rank_normal
 from weaknas.spaces import ArchitectureLike, Genotypes, SearchSpace
+from weaknas.spaces.limits.part import PartOfSpace
 
 Floats = npt.NDArray[np.float64]
 
@@ -83,6 +84,9 @@ class Source:
     ) -> Source:
         """Return the source of pairs of an architecture and its score.
 
+        Those outside the limits of a space tell of those inside, unless they are of the same
+        problem: then they are left out.
+
         Raises
         ------
         InputError
@@ -95,7 +99,13 @@ class Source:
             scores = np.array([float(score) for _, score in given])
         except (TypeError, ValueError) as error:
             raise InputError(f"the source {name} has a score that is no number: {error}") from error
-        genotypes = space.canonicalize(space.genotypes([architecture for architecture, _ in given]))
+        whole = space
+        while isinstance(whole, PartOfSpace):
+            whole = whole.whole
+        genotypes = whole.canonicalize(whole.genotypes([architecture for architecture, _ in given]))
+        if same_problem:
+            inside = space.contains(genotypes)
+            genotypes, scores = genotypes[inside], scores[inside]
         return cls(name, genotypes, scores, same_problem, space)
 
     def other_space(self, space: SearchSpace) -> SearchSpace | None:
@@ -160,8 +170,8 @@ def has_shared_features(space: SearchSpace, other: SearchSpace) -> bool:
     return True
 
 
-def _identity(space: SearchSpace) -> tuple[str, tuple[str, ...], list[int]]:
-    return space.name, tuple(space.variables), space.cardinalities.tolist()
+def _identity(space: SearchSpace) -> tuple[str, tuple[str, ...], list[list[str]]]:
+    return space.name, tuple(space.variables), space.value_names
 
 
 class _Column(ABC):
