@@ -13,7 +13,7 @@ scores. Beliefs are weights of 3 of the operations of the best cell, or of pooli
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -78,12 +78,14 @@ def main() -> None:
     options.add_argument("part", nargs="?", default="cells", choices=list(PARTS))
     options.add_argument("--runs", type=int, default=100)
     options.add_argument("--budget", type=int, default=300)
+    options.add_argument("--datasets", nargs="+", help="default: all of the part")
     arguments = options.parse_args()
+    names = arguments.datasets or (GRAPHS if arguments.part == "graphs" else DATASETS)
     if arguments.quick:
-        arguments.runs, arguments.budget = 2, 30
+        arguments.runs, arguments.budget, names = 2, 30, names[:2]
     tasks = [
         Task(*searched, run, arguments.budget, arguments.seed)
-        for searched in PARTS[arguments.part](arguments.quick)
+        for searched in PARTS[arguments.part](names)
         for run in range(arguments.runs)
     ]
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
@@ -113,34 +115,33 @@ def main() -> None:
 Searched = tuple[str, tuple[str, ...], str]
 
 
-def _cells(quick: bool) -> Iterable[Searched]:
-    labels = [f"{SPACE}:dataset={name}" for name in DATASETS[: 2 if quick else None]]
+def _cells(names: Sequence[str]) -> Iterable[Searched]:
+    labels = [f"{SPACE}:dataset={name}" for name in names]
     for target in labels:
         others = [label for label in labels if label != target]
         yield target, (), "true"
         for source in others:
-            for kind in ("true", "permuted") if quick else ("true", "permuted", "negated"):
+            for kind in ("true", "permuted", "negated"):
                 yield target, (source,), kind
         if len(others) > 1:
             yield target, tuple(others), "true"
 
 
-def _beliefs(quick: bool) -> Iterable[Searched]:
-    for dataset in DATASETS[: 1 if quick else None]:
+def _beliefs(names: Sequence[str]) -> Iterable[Searched]:
+    for dataset in names:
         for kind in ("true", "right", "wrong"):
             yield f"{SPACE}:dataset={dataset}", (), kind
 
 
-def _spaces(quick: bool) -> Iterable[Searched]:
-    pairs = [(f"{SPACE}:dataset={dataset}", _OTHER) for dataset in DATASETS]
-    pairs.append((_OTHER, pairs[0][0]))
-    for target, source in pairs[: 1 if quick else None]:
+def _spaces(names: Sequence[str]) -> Iterable[Searched]:
+    pairs = [(f"{SPACE}:dataset={dataset}", _OTHER) for dataset in names]
+    for target, source in [*pairs, (_OTHER, pairs[0][0])]:
         yield target, (), "true"
         yield target, (source,), "true"
 
 
-def _graphs(quick: bool) -> Iterable[Searched]:
-    labels = [f"graph:dataset={name}" for name in GRAPHS[: 2 if quick else None]]
+def _graphs(names: Sequence[str]) -> Iterable[Searched]:
+    labels = [f"graph:dataset={name}" for name in names]
     for target in labels:
         yield target, (), "true"
         for source in labels:
@@ -148,7 +149,7 @@ def _graphs(quick: bool) -> Iterable[Searched]:
                 yield target, (source,), "true"
 
 
-PARTS: dict[str, Callable[[bool], Iterable[Searched]]] = {
+PARTS: dict[str, Callable[[Sequence[str]], Iterable[Searched]]] = {
     "cells": _cells,
     "beliefs": _beliefs,
     "spaces": _spaces,
