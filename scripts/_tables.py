@@ -91,10 +91,17 @@ def nasbench201(dataset: str) -> Scored:
 def archive201(dataset: str, kind: str) -> Scored:
     """Return the validation accuracy after 12 epochs, ``"12"``, or test accuracy, ``"test"``."""
     column = {"12": "val12", "test": "test200_mean"}[kind]
-    arrays = _arrays("nasbench201/nasbench201.npz")
+    space, columns = archive201_columns(dataset)
+    return space, columns["genotype"], columns[column].astype(np.float64)
+
+
+def archive201_columns(dataset: str) -> tuple[SearchSpace, dict[str, Any]]:
+    """Return what the archive of NAS-Bench-201 has of a data set by column, and genotypes."""
+    arrays, prefix = _arrays("nasbench201/nasbench201.npz"), f"{dataset.removesuffix('-120')}_"
     space = weaknas.get_space("nasbench201")
-    scores = arrays[f"{dataset.removesuffix('-120')}_{column}"].astype(np.float64)
-    return space, space.genotypes(arrays["arch_str"].astype(str).tolist()), scores
+    genotypes = space.genotypes(arrays["arch_str"].astype(str).tolist())
+    own = {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+    return space, {"genotype": genotypes, **own}
 
 
 def latency(device: str) -> Scored:

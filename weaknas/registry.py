@@ -216,6 +216,7 @@ STRATEGIES = Registry(
         "hyperband": "weaknas.strategies:Hyperband",
         "local-search": "weaknas.strategies:LocalSearch",
         "lstm-controller": "weaknas.strategies:LSTMController",
+        "multi-fidelity": "weaknas.search.fidelities:MultiFidelity",
         "nao": "weaknas.search.nao:NAO",
         "npenas": "weaknas.search.published:npenas",
         "nsga2": "weaknas.strategies:NSGA2",

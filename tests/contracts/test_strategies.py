@@ -34,7 +34,12 @@ NEEDS = {
 RESOURCES = (1.0, 3.0, 9.0)
 BUDGET = 40
 
-GRADED = {"bohb", "hyperband", "successive-halving"}  # ask again at another fidelity
+GRADED = {
+    "bohb",
+    "hyperband",
+    "multi-fidelity",
+    "successive-halving",
+}  # ask again at another fidelity
 
 NAMES = [
     pytest.param(
@@ -67,8 +72,7 @@ def small_space() -> ChoiceSpace:
 
 
 def build(name: str, space: SearchSpace, seed: int = 0, **options: Any) -> Strategy:
-    factory = STRATEGIES.load(name)
-    if isinstance(factory, type) and issubclass(factory, Hyperband):
+    if name in GRADED:
         options["resources"] = RESOURCES
     made: Strategy = get_strategy(name, space, seed=seed, **options)
     strategy: Any = made.strategy if isinstance(made, Repeating) else made

@@ -82,3 +82,14 @@ def test_proxies(tmp_path, monkeypatch):
     assert [row["sources"] for row in result["rows"]] == ["from zero", "proxies"]
     assert all(row["regret_at"]["12"]["mean"] >= 0 for row in result["rows"])
     assert result["seconds"] > 0
+
+
+@pytest.mark.slow
+def test_fidelities(tmp_path, shared_data, monkeypatch):
+    monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("nasbench201").parent))
+    rows = run("fidelities", tmp_path)[0]["fidelities-quick"]["rows"]
+    trainings = {row["strategy"]: row["trainings"] for row in rows}
+    assert trainings.keys() == {"weaknas", "multi-fidelity", "bohb", "hyperband"}
+    assert trainings["weaknas"][0] == 0
+    assert trainings["multi-fidelity"][0] > trainings["bohb"][0] > 0
+    assert all(0 < row["full_trainings"]["mean"] <= 6 for row in rows)

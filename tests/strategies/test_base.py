@@ -25,9 +25,8 @@ def score(architecture: Architecture) -> float:
 
 
 def built(name: str) -> Strategy:
-    options = (
-        {"resources": [1.0, 3.0]} if name in ("bohb", "hyperband", "successive-halving") else {}
-    )
+    graded = ("bohb", "hyperband", "multi-fidelity", "successive-halving")
+    options = {"resources": [1.0, 3.0]} if name in graded else {}
     strategy: Strategy = STRATEGIES.build(name, SPACE, seed=3, **options)
     return strategy
 

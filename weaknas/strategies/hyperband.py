@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,30 @@ def bracket(resources: Sequence[float], start: int) -> list[int]:
     return [math.floor(first * rungs[0] / resource + 1e-9) for resource in rungs]
 
 
+def check_resources(
+    name: str, space: SearchSpace, resources: Sequence[float] | None
+) -> tuple[float, ...]:
+    """Return the resources of a strategy of this name: those given, else those of the space.
+
+    Raises
+    ------
+    InputError
+        When they are not ascending and positive, or the space has no default.
+    """
+    refuse_set("resources", resources)
+    given = RESOURCES.get(space.name, ()) if resources is None else resources
+    check_list("resources", given)
+    found = tuple(check_number("each of resources", value, above=0) for value in given)
+    if not found:
+        raise InputError(
+            f"{name} has no default resources for the space {space.name!r};"
+            " pass resources, e.g. epochs in ascending order, the last being full training"
+        )
+    if not all(low < high for low, high in pairwise((0.0, *found))):
+        raise InputError(f"resources must ascend, not {list(found)}")
+    return found
+
+
 class Hyperband(Strategy):
     """Brackets of successive halving (Li et al., JMLR 2018, arXiv:1603.06560, Algorithm 1).
 
@@ -71,18 +96,7 @@ class Hyperband(Strategy):
         self, space: SearchSpace, *, resources: Sequence[float] | None = None, seed: int = 0
     ) -> None:
         super().__init__(space, seed=seed)
-        refuse_set("resources", resources)
-        given = RESOURCES.get(space.name, ()) if resources is None else resources
-        check_list("resources", given)
-        self.resources = tuple(check_number("each of resources", v, above=0) for v in given)
-        if not self.resources:
-            raise InputError(
-                f"{type(self).__name__} has no default resources for the space {space.name!r};"
-                " pass resources, e.g. epochs in ascending order, the last being full training"
-            )
-        steps = zip((0.0, *self.resources), self.resources, strict=False)
-        if not all(low < high for low, high in steps):
-            raise InputError(f"resources must ascend, not {list(self.resources)}")
+        self.resources = check_resources(type(self).__name__, space, resources)
         self._brackets = 0  # how many were begun
         self._sizes: list[int] = []  # of the rungs of this bracket
         self._rung = 0
