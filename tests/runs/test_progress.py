@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +152,7 @@ def test_pages_of_many_trainings_are_small_and_never_torn(tmp_path: Path) -> Non
     ]
     live = Live(tmp_path, live.config, list(many), [float(n) for n in range(10_000)], live.status)
     path = tmp_path / "page.html"
-    for _ in range(20):
+    for _ in range(2):
         write_page(live, path, 1)
         with path.open(encoding="utf-8") as reader:  # still that one when the next is written
             write_page(live, path, 1)
@@ -157,6 +160,51 @@ def test_pages_of_many_trainings_are_small_and_never_torn(tmp_path: Path) -> Non
         assert text.endswith("</body></html>\n")
         assert len(text) < 500_000
     assert text.count("<circle") >= 1000
+
+
+@pytest.mark.slow  # a thousand times the disk is waited for
+def test_no_reader_of_a_page_sees_a_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand rewrites while another thread reads as fast as it can."""
+    search(30, output=tmp_path)
+    live, path = Live.read(tmp_path), tmp_path / "page.html"
+    text = page(live, time.time(), 1)
+    longer = text.replace("</body>", "<p>more</p>" * 1000 + "</body>")
+    pages = cycle([text, longer])
+    monkeypatch.setattr("weaknas.reports.live.page", lambda *_: next(pages))
+    write_page(live, path, 1)
+    seen: list[str] = []
+    is_over = threading.Event()
+
+    def read() -> None:
+        while not is_over.is_set():
+            seen.append(path.read_text(encoding="utf-8"))
+            time.sleep(0)  # the writer goes on
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(1000):
+        write_page(live, path, 1)
+    is_over.set()
+    reader.join()
+    assert set(seen) == {text, longer}
+
+
+def test_a_line_of_the_log_is_there_before_the_next_training_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    log = tmp_path / "log"
+
+    def look(architecture: Any) -> float:
+        counts.append(len(log.read_text().splitlines()))
+        return slow(architecture)
+
+    with log.open("w") as file:
+        monkeypatch.setattr(sys, "stderr", file)
+        search(10, look, progress=True, retries=0)
+    assert counts == list(range(1, 11))  # after the line of the start, one for each before
 
 
 def test_an_interruption_says_what_there_is(tmp_path: Path, capsys: Any) -> None:
