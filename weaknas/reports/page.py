@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["png", "svg", "pdf", "latex"]
 _TEMPLATE = Path(__file__).with_name("report.html")
 _SORT = Path(__file__).with_name("sort.js")
 _LONG = 30  # characters of a cell that may be broken into lines
+_SEPARATOR = re.compile(r"([:=]|,(?! ))(?=\S)")  # after which a name may be broken
 _ESTIMATE = re.compile(r"(\S+) (\(\S+ to \S+\))")
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -59,14 +60,7 @@ class Page:
         cells = "".join(
             f"<th{mark}>{escape(name)}</th>" for name, mark in zip(head, marks, strict=True)
         )
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f"<td{mark}>{_cell(cell)}</td>" for cell, mark in zip(row, marks, strict=True)
-            )
-            + "</tr>"
-            for row in lines
-        )
+        body = "".join(f"<tr>{_name(row[0])}{_cells(row, marks)}</tr>" for row in lines)
         html = f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
         self.sections.append((heading, f'<div class="wide">{html}</div>'))
 
@@ -148,12 +142,21 @@ def _is_long(cells: Iterable[str]) -> bool:
     return any(len(cell) > _LONG and not _ESTIMATE.fullmatch(cell) for cell in cells)
 
 
-def _cell(text: str) -> str:
-    """Return a cell; the interval of an estimate is in a line of its own."""
-    found = _ESTIMATE.fullmatch(text)
-    if found is None:
-        return escape(text)
-    return f"{escape(found[1])} <small>{escape(found[2])}</small>"
+def _name(text: str) -> str:
+    """Return the first cell of a row, which may be broken between its parts."""
+    broken = _SEPARATOR.sub(r"\1<wbr>", escape(text))
+    return f"<td>{broken}</td>"
+
+
+def _cells(row: Sequence[str], marks: Sequence[str]) -> str:
+    """Return the other cells; the interval of an estimate is in a line of its own."""
+    found = [_ESTIMATE.fullmatch(text) for text in row]
+    texts = [
+        f"{escape(match[1])}<small> {escape(match[2])}</small>" if match else escape(text)
+        for text, match in zip(row, found, strict=True)
+    ]
+    cells = zip(texts[1:], marks[1:], strict=True)
+    return "".join(f"<td{mark}>{text}</td>" for text, mark in cells)
 
 
 def _latex(heading: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

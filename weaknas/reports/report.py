@@ -142,8 +142,9 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
     has_optimum = part["optimum_score"] is not None
     marks = [str(mark) for mark in checkpoints(part["budget"])]
     head = ["strategy", "runs"]
-    head += ["found", "queries to the optimum", "95 %", "median", "p90"] if has_optimum else []
-    head += [f"{'regret' if has_optimum else 'best score'} at {mark}" for mark in marks]
+    head += ["found", "queries to the optimum", "median", "p90"] if has_optimum else []
+    shown = marks[-1:] if has_optimum else marks  # all regrets have a table of their own
+    head += [f"{'regret' if has_optimum else 'best score'} at {mark}" for mark in shown]
     head += [f"optimum returned at {marks[-1]}", "relative improvement"] if has_optimum else []
     head += ["p (Holm)", "seconds a run"]
     rows = []
@@ -151,11 +152,11 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
         cells = [item["strategy"], str(item["runs"])]
         if has_optimum:
             cells += _to_optimum(item)
-            cells += [_with_range(item["regret_at"][mark], ".3f") for mark in marks]
+            cells += [_with_range(item["regret_at"][mark], ".3f") for mark in shown]
             cells.append(_form(item["optimum_returned_at"][marks[-1]], ".0%"))
             cells.append(_form(item["relative_improvement"], ".2f"))
         else:
-            cells += [_with_range(item["best_at"][mark], ".5g") for mark in marks]
+            cells += [_with_range(item["best_at"][mark], ".5g") for mark in shown]
         p_value = item.get("wilcoxon", {}).get("p_holm")
         rows.append([*cells, _form(p_value, ".2g"), _form(item["seconds_per_run"], ".2f")])
     labels = f": labels {part['labels']}" if part["labels"] else ""
@@ -171,6 +172,7 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
             " p: Wilcoxon's signed-rank test of queries to the optimum against the first"
             " strategy, paired by seed."
         )
+        _add_regret_table(page, part, marks)
     else:
         page.add_table(f"{part['dataset']}{labels}", head, rows)
         page.add_text(
@@ -180,6 +182,17 @@ def _add_comparison_table(page: Page, part: dict[str, Any]) -> None:
         )
     for failure in part["failures"]:
         page.add_text(f"{failure['strategy']}, run {failure['run']} failed: {failure['error']}")
+
+
+def _add_regret_table(page: Page, part: dict[str, Any], marks: list[str]) -> None:
+    page.add_table(
+        f"{part['dataset']}: regret by trainings",
+        ["strategy", *(f"at {mark}" for mark in marks)],
+        [
+            [item["strategy"], *(_with_range(item["regret_at"][mark], ".3f") for mark in marks)]
+            for item in part["strategies"]
+        ],
+    )
 
 
 def _add_volume_table(page: Page, part: dict[str, Any]) -> None:
@@ -224,8 +237,7 @@ def _to_optimum(item: dict[str, Any]) -> list[str]:
     queries = item["queries_to_optimum"]
     return [
         f"{100 * item['found_rate']:.0f} %",
-        f"{queries['mean']:.1f}",
-        _range(queries["ci95"], ".1f"),
+        _with_range(queries, ".1f"),
         f"{queries['median']:.0f}",
         f"{queries['p90']:.0f}",
     ]
