@@ -38,6 +38,9 @@ suppress_warnings = ["config.cache"]
 html_theme = "furo"
 html_title = "weaknas"
 html_copy_source = False
+html_static_path = ["_static", "../weaknas/reports/sort.js"]
+html_css_files = ["pages.css"]
+html_js_files = ["sort.js"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -57,7 +60,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": (),
+    "image_scrapers": ("pictures.scrape",),
     "reset_modules": (),
     "reset_argv": "measured.quick_arguments",
     "abort_on_example_error": True,

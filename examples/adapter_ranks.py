@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 import weaknas
-from weaknas.reports.plots import plot_search, save
+from weaknas.reports.plots import plot_result, save
 from weaknas.spaces import ConstrainedSpace
 from weaknas.training import Dataset, Protocol
 from weaknas.training.data import windows
@@ -150,10 +150,7 @@ for name, answer in answers.items():
 # %%
 # What the search met.
 
-rounds = np.array([trial.round for trial in found.trials])
-expected = np.full(len(rounds), np.nan)
-for trainings, leader in found.returned:
-    expected[trainings - 1 :] = leader.score
+figure = plot_result(found)
 place = Path(tempfile.mkdtemp() if quick else ".") / "adapter_ranks"
-save(plot_search(found.trials.scores, rounds, expected), place)
+save(figure, place)
 print(f"picture: {place}.png")

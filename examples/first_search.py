@@ -7,14 +7,18 @@ pip installs, and see what the search did.
 """
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 import weaknas
+from weaknas.reports import plots
 
 parser = argparse.ArgumentParser(description="A first search.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
-budget = 30 if parser.parse_args().quick else 150
+quick = parser.parse_args().quick
+budget = 30 if quick else 150
 
 # %%
 # A benchmark knows its space and what trainings of it bring. Each shows the validation
@@ -39,3 +43,11 @@ scores = result.trials.scores
 for part in np.array_split(np.arange(len(scores)), 5):
     span = f"queries {part[0] + 1} to {part[-1] + 1}"
     print(f"{span:>20}: mean {scores[part].mean():.2f}, best {scores[part].max():.2f}")
+
+# %%
+# What every training showed, and what would be returned after it.
+
+figure = plots.plot_result(result, benchmark.optimum().score)
+place = Path(tempfile.mkdtemp() if quick else ".") / "first_search"
+plots.save(figure, place)
+print(f"picture: {place}.png")

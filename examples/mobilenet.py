@@ -7,16 +7,20 @@ grown around the best so far, and every one of them is within the limits.
 """
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 import weaknas
 from weaknas.evaluators import OFAPredictor
+from weaknas.reports import plots
 from weaknas.spaces import ConstrainedSpace
 
 parser = argparse.ArgumentParser(description="MobileNets under a budget of multiply-adds.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
-budget = 25 if parser.parse_args().quick else 200
+quick = parser.parse_args().quick
+budget = 25 if quick else 200
 
 # %%
 # Costs are properties of the network alone: multiply-adds, parameters, peak activations
@@ -40,6 +44,7 @@ print(f"multiply-adds of 200 samples: {inside.min():.4g} to {inside.max():.4g}")
 # for the supernet that ranks well. Its file is not part of weaknas: put
 # ``ofa_acc_predictor_w1.2.pth`` into ``mobilenet/`` in a folder named by ``WEAKNAS_DATA``.
 
+result = None
 try:
     judge = OFAPredictor(space)
 except weaknas.InputError:
@@ -48,3 +53,12 @@ else:
     search = weaknas.WeakNAS(space, seed=0, batch_size=10)
     result = weaknas.run(search, judge, budget=budget)
     print(f"best {result.best.score:.4f}:", result.best.architecture.text)
+
+# %%
+# What every training showed, and what would be returned after it.
+
+if result is not None:
+    figure = plots.plot_result(result)
+    place = Path(tempfile.mkdtemp() if quick else ".") / "mobilenet"
+    plots.save(figure, place)
+    print(f"picture: {place}.png")

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import weaknas
-from weaknas.reports.plots import plot_search, save
+from weaknas.reports.plots import plot_result, save
 
 parser = argparse.ArgumentParser(description="A small GPT of yours.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
@@ -109,10 +109,7 @@ print(f"{-result.best.score:.2f} bits a letter; random {-scores[: search.initial
 # %%
 # What the search did, as a picture.
 
-rounds = np.array([trial.round for trial in result.trials])
-expected = np.full(len(scores), np.nan)
-for trainings, leader in result.returned:
-    expected[trainings - 1 :] = leader.score
+figure = plot_result(result)
 place = Path(tempfile.mkdtemp() if quick else ".") / "search_gpt"
-save(plot_search(scores, rounds, expected), place)
+save(figure, place)
 print(f"picture: {place}.png")

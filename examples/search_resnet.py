@@ -11,12 +11,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 import weaknas
-from weaknas.reports.plots import plot_search, save
+from weaknas.reports.plots import plot_result, save
 
 parser = argparse.ArgumentParser(description="A ResNet of yours.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
@@ -100,10 +99,7 @@ network = space.network(result.best.architecture)  # untrained; `weaknas train` 
 # %%
 # What the search did, as a picture.
 
-rounds = np.array([trial.round for trial in result.trials])
-expected = np.full(len(scores), np.nan)
-for trainings, leader in result.returned:
-    expected[trainings - 1 :] = leader.score
+figure = plot_result(result)
 place = Path(tempfile.mkdtemp() if quick else ".") / "search_resnet"
-save(plot_search(scores, rounds, expected), place)
+save(figure, place)
 print(f"picture: {place}.png")

@@ -12,14 +12,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
 import weaknas
-from weaknas.reports.plots import plot_search, save
+from weaknas.reports.plots import plot_result, save
 
 parser = argparse.ArgumentParser(description="Two towers of yours.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
@@ -90,10 +89,7 @@ print(f"{result.best.score:.3f} are found; by random ones {scores[: search.initi
 # %%
 # What the search did, as a picture.
 
-rounds = np.array([trial.round for trial in result.trials])
-expected = np.full(len(scores), np.nan)
-for trainings, leader in result.returned:
-    expected[trainings - 1 :] = leader.score
+figure = plot_result(result)
 place = Path(tempfile.mkdtemp() if quick else ".") / "search_two_towers"
-save(plot_search(scores, rounds, expected), place)
+save(figure, place)
 print(f"picture: {place}.png")

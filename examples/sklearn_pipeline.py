@@ -8,7 +8,9 @@ ridge regression.
 """
 
 import argparse
+import tempfile
 from functools import partial
+from pathlib import Path
 
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.linear_model import BayesianRidge
@@ -19,11 +21,13 @@ import weaknas
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.ranking import Measurer, Ranking
 from weaknas.laboratory.ranking_results import Task
+from weaknas.reports import plots
 from weaknas.testing import check_predictor
 
 parser = argparse.ArgumentParser(description="A scikit-learn pipeline as predictor.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
-budget = 30 if parser.parse_args().quick else 100
+quick = parser.parse_args().quick
+budget = 30 if quick else 100
 
 pipeline = make_pipeline(
     PolynomialFeatures(degree=2, interaction_only=True, include_bias=False),
@@ -62,3 +66,11 @@ measurer = Measurer(design)
 for name in design.contestants:
     for row in measurer(Task(name, run=0)).rows.to_pylist():
         print(f"{name:>5} fitted to {row['train_size']}: tau {row['kendall_tau']:.3f}")
+
+# %%
+# What every training showed, and what would be returned after it.
+
+figure = plots.plot_result(result, benchmark.optimum().score)
+place = Path(tempfile.mkdtemp() if quick else ".") / "sklearn_pipeline"
+plots.save(figure, place)
+print(f"picture: {place}.png")

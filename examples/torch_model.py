@@ -9,6 +9,8 @@ uncertainty. Without torch the example only says so.
 
 import argparse
 import importlib.util
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -16,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import weaknas
+from weaknas.reports import plots
 from weaknas.testing import check_predictor
 
 parser = argparse.ArgumentParser(description="A torch model as predictor.")
@@ -115,3 +118,12 @@ if available:
     )
     result = weaknas.run(search, benchmark, budget=budget)
     print(f"{result.best.architecture.text}: regret {result.regret:.2f} after {budget} queries")
+
+# %%
+# What every training showed, and what would be returned after it.
+
+if available:
+    figure = plots.plot_result(result, benchmark.optimum().score)
+    place = Path(tempfile.mkdtemp() if quick else ".") / "torch_model"
+    plots.save(figure, place)
+    print(f"picture: {place}.png")

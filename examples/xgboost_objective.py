@@ -8,15 +8,19 @@ their splits where the search will look.
 """
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from xgboost import XGBRegressor
 
 import weaknas
+from weaknas.reports import plots
 
 parser = argparse.ArgumentParser(description="XGBoost with a custom objective.")
 parser.add_argument("--quick", action="store_true", help="seconds: a small budget")
-budget = 30 if parser.parse_args().quick else 100
+quick = parser.parse_args().quick
+budget = 30 if quick else 100
 
 
 # %%
@@ -39,10 +43,19 @@ predictor = XGBRegressor(
 # A regressor without ``return_std`` has no uncertainty; ``top-n``, the acquisition of the
 # published algorithm, needs none: it draws from the predicted best.
 
+results = {}
 benchmark = weaknas.get_benchmark("nasbench201", dataset="cifar100")
 for name, candidate in {"custom objective": predictor, "registered": "xgboost"}.items():
     search = weaknas.WeakNAS(
         benchmark.space, predictor=candidate, acquisition="top-n", batch_size=10, seed=0
     )
-    result = weaknas.run(search, benchmark, budget=budget)
+    result = results[name] = weaknas.run(search, benchmark, budget=budget)
     print(f"{name:>17}: regret {result.regret:.2f} after {budget} queries")
+
+# %%
+# What each would return after so many trainings.
+
+figure = plots.plot_results(results, benchmark.optimum().score)
+place = Path(tempfile.mkdtemp() if quick else ".") / "xgboost_objective"
+plots.save(figure, place)
+print(f"picture: {place}.png")

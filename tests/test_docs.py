@@ -194,3 +194,14 @@ def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
     assert re.search(r"50 +b +4 +0\.750 +0\.740 to 0\.760", text)
     assert "python scripts/rank_predictors.py --runs 4" in re.sub(r" +", " ", text)
     assert "python scripts/compare_nasbench201.py" in re.sub(r" +", " ", text)
+
+
+def test_messages_that_are_explained_are_those_of_the_code():
+    page = (DOCS / "faq.md").read_text(encoding="utf-8")
+    explained = re.findall(r"\*\*`(.*?)`\*\*", page)
+    assert len(explained) > 10
+    files = [path for folder in ("weaknas", "spaces") for path in (ROOT / folder).rglob("*.py")]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    # A message may go on in the next line of the code.
+    sources = re.sub(r'"\s*\n\s*f?"', "", sources)
+    assert [message for message in explained if message not in sources] == []

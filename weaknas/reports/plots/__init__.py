@@ -38,6 +38,8 @@ from weaknas.reports.plots.searches import (
     plot_contenders,
     plot_front,
     plot_map,
+    plot_result,
+    plot_results,
     plot_search,
     projection,
 )
@@ -67,6 +69,8 @@ __all__ = [
     "plot_ranking",
     "plot_regret",
     "plot_relation",
+    "plot_result",
+    "plot_results",
     "plot_search",
     "plot_volume",
     "projection",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.cross_decomposition import PLSRegression
 
 from weaknas.laboratory.statistics import Floats
-from weaknas.reports.plots._drawing import finish, make_axes, robust_limits, styled
+from weaknas.reports.plots._drawing import finish, make_axes, robust_limits, styled, styles
+from weaknas.runs.trials import Trials
 from weaknas.search.pareto import front
 from weaknas.search.targets import rank_normal
+from weaknas.strategies import Contender
 
 
 @styled
@@ -61,6 +63,63 @@ def plot_search(
     axis.locator_params(axis="x", integer=True)
     axis.set_xlim(0, len(observed) + 1)
     return finish(figure)
+
+
+class Ran(Protocol):
+    """What `weaknas.run` returns, as far as it is drawn."""
+
+    @property
+    def trials(self) -> Trials:
+        """Every training."""
+
+    @property
+    def returned(self) -> Sequence[tuple[int, Contender]]:
+        """What would have been returned after so many trainings, in order."""
+
+
+def plot_result(result: Ran, optimum: float | None = None) -> Any:
+    """Draw what `weaknas.run` returned: every score, and what would be returned after each.
+
+    Parameters
+    ----------
+    result : Result
+    optimum : float, optional
+        Best possible mean score, where it is known.
+    """
+    rounds = np.array([trial.round for trial in result.trials])
+    return plot_search(result.trials.scores, rounds, _expected(result), optimum=optimum)
+
+
+@styled
+def plot_results(results: Mapping[str, Ran], optimum: float | None = None) -> Any:
+    """Draw the expected score of what would be returned after each training, run by run.
+
+    Parameters
+    ----------
+    results : mapping of str to Result
+    optimum : float, optional
+        Best possible mean score, where it is known.
+    """
+    figure, axes = make_axes(1, width=7.0, height=3.4)
+    axis = axes[0]
+    curves = {name: _expected(result) for name, result in results.items()}
+    for (name, curve), style in zip(curves.items(), styles(len(curves)), strict=True):
+        axis.step(np.arange(1, len(curve) + 1), curve, where="post", label=name, **style)
+    if optimum is not None:
+        axis.axhline(optimum, color="black", lw=1, ls=":", label="optimum (mean score)")
+    ends = [curve[-1] for curve in curves.values()]
+    axis.set_ylim(robust_limits(np.concatenate(list(curves.values())), [*ends, optimum or ends[0]]))
+    axis.set(xlabel="trainings", ylabel="expected score of what is returned")
+    axis.locator_params(axis="x", integer=True)
+    return finish(figure)
+
+
+def _expected(result: Ran) -> Floats:
+    """Return the expected score of what would be returned, NaN before it is known."""
+    expected = np.full(len(result.trials), np.nan)
+    for count, leader in result.returned:
+        expected[count - 1 :] = leader.score
+    return expected
 
 
 @styled
