@@ -92,11 +92,20 @@ def test_a_training_that_continues_costs_the_difference():
     assert search.describe()["continues"] is True
 
 
+def test_resources_of_the_command_line():
+    search = weaknas.get_strategy("multi-fidelity", SPACE, resources="1+20")
+    assert search.fidelities == (1.0, None)
+    assert search.describe() == multi().describe()
+    assert weaknas.get_strategy("hyperband", SPACE, resources="1+3+9").fidelities == (1, 3, None)
+
+
 def test_what_cannot_be_used_is_one_line():
     with pytest.raises(InputError, match="MultiFidelity has no default resources for the space"):
         MultiFidelity(SPACE)
     with pytest.raises(InputError, match="resources must ascend"):
         MultiFidelity(SPACE, resources=[20, 1])
+    with pytest.raises(InputError, match=r"numbers joined by \+, such as 3\+9\+27; 'x' is none"):
+        MultiFidelity(SPACE, resources="1+x")
     with pytest.raises(InputError, match="initial must be at least 1"):
         multi(initial=0)
     with pytest.raises(InputError, match="asks for the fidelity 2, where the evaluator has 1"):

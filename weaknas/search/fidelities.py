@@ -76,7 +76,7 @@ class MultiFidelity(Strategy):
     Parameters
     ----------
     space : SearchSpace
-    resources : sequence of float, optional
+    resources : sequence of float or str, optional
         As of `weaknas.strategies.Hyperband`: epochs, ascending; the last is full training.
     continues : bool
         Whether a training at a higher fidelity goes on where one of the same architecture
@@ -99,7 +99,7 @@ class MultiFidelity(Strategy):
         self,
         space: SearchSpace,
         *,
-        resources: Sequence[float] | None = None,
+        resources: Sequence[float] | str | None = None,
         continues: bool = False,
         batch_size: int | None = None,
         initial: int = _INITIAL,

@@ -44,15 +44,19 @@ def bracket(resources: Sequence[float], start: int) -> list[int]:
 
 
 def check_resources(
-    name: str, space: SearchSpace, resources: Sequence[float] | None
+    name: str, space: SearchSpace, resources: Sequence[float] | str | None
 ) -> tuple[float, ...]:
     """Return the resources of a strategy of this name: those given, else those of the space.
+
+    A text, as of the command line, has them joined by ``+``.
 
     Raises
     ------
     InputError
         When they are not ascending and positive, or the space has no default.
     """
+    if isinstance(resources, str):
+        resources = [_read_number(text) for text in resources.split("+")]
     refuse_set("resources", resources)
     given = RESOURCES.get(space.name, ()) if resources is None else resources
     check_list("resources", given)
@@ -65,6 +69,14 @@ def check_resources(
     if not all(low < high for low, high in pairwise((0.0, *found))):
         raise InputError(f"resources must ascend, not {list(found)}")
     return found
+
+
+def _read_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        message = f"resources are numbers joined by +, such as 3+9+27; {text!r} is none"
+        raise InputError(message) from None
 
 
 class Hyperband(Strategy):
@@ -80,9 +92,9 @@ class Hyperband(Strategy):
     Parameters
     ----------
     space : SearchSpace
-    resources : sequence of float, optional
-        What an evaluation may be given, e.g. epochs, ascending; the last is full
-        training, asked for with the fidelity None. Their ratios are the paper's
+    resources : sequence of float or str, optional
+        What an evaluation may be given, e.g. epochs, ascending, also as ``"3+9+27"``; the
+        last is full training, asked for with the fidelity None. Their ratios are the paper's
         eta. Default: the epochs of the published tables of NAS-Bench-101 and 201.
     seed : int
 
@@ -93,7 +105,7 @@ class Hyperband(Strategy):
     """
 
     def __init__(
-        self, space: SearchSpace, *, resources: Sequence[float] | None = None, seed: int = 0
+        self, space: SearchSpace, *, resources: Sequence[float] | str | None = None, seed: int = 0
     ) -> None:
         super().__init__(space, seed=seed)
         self.resources = check_resources(type(self).__name__, space, resources)
