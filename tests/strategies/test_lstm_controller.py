@@ -152,6 +152,45 @@ def test_what_is_drawn_is_inside() -> None:
     assert len({a.id for _ in range(20) for a in strategy.ask(1)}) == 20  # all there are
 
 
+def test_spaces_grow() -> None:
+    layers = {f"layer{i}": ["skip", "conv3", "conv5"] for i in range(4)}
+    whole = ChoiceSpace(layers)
+    one = ChoiceSpace({"layer0": ["conv5", "conv3"]})
+    two = ChoiceSpace({name: layers[name] for name in ("layer0", "layer1")})
+    options = {"growth": [one, two], "growth_trainings": 4, "hidden": 8, "layers": 1}
+    strategy = LSTMController(whole, seed=0, **options)
+    rows = []
+    for _ in range(12):
+        (asked,) = strategy.ask(1)
+        rows.append(asked.genotype)
+        strategy.tell([asked], [float(sum(asked.genotype))])
+    rows = np.array(rows)
+    assert sorted(rows[:2, 0]) == [1, 2]  # both there are, and then the next
+    assert not rows[:2, 1:].any()
+    assert rows[2:6, 1].any()
+    assert not rows[:6, 2:].any()
+    assert rows[8:, 2:].any()
+    assert [space["size"] for space in strategy.describe()["growth"]] == [2, 9]
+    limited = strategy.policy.controller(torch.from_numpy(whole.enumerate().astype(np.int64)))
+    assert float(limited.detach().exp().sum()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("smaller", "message"),
+    [
+        ({"layr0": ["skip"]}, "did you mean 'layer0'"),
+        (
+            {"layer0": ["conv7"]},
+            "layer0 of the space .* has no value 'conv7' .allowed: skip, conv3",
+        ),
+    ],
+)
+def test_what_grows_is_inside(smaller, message: str) -> None:
+    whole = ChoiceSpace({"layer0": ["skip", "conv3"], "layer1": ["skip", "conv3"]})
+    with pytest.raises(InputError, match=message):
+        LSTMController(whole, growth=[ChoiceSpace({**smaller, "layer1": ["skip"]})])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -165,6 +204,7 @@ def test_what_is_drawn_is_inside() -> None:
         ({"entropy": -1.0}, "entropy must be a number at least 0"),
         ({"momentum": 1.0}, "momentum must be a number at least 0 and below 1"),
         ({"samples": 0}, "samples must be at least 1"),
+        ({"growth_trainings": 0}, "growth_trainings must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(options, message: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +11,9 @@ import numpy.typing as npt
 from weaknas.costs.process import Floats, grid
 from weaknas.encoders._columns import choice_columns, most_columns
 from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.spaces.within import HasChoices
 
 _PROBE = 2000  # architectures by whose mean and spread columns are scaled
-
-
-@runtime_checkable
-class HasChoices(Protocol):
-    """A space that tells what can be chosen, the same values where decisions are alike."""
-
-    @property
-    def choices(self) -> Sequence[Sequence[object]]:
-        """The values of each of the d decisions."""
 
 
 def as_computed(space: SearchSpace, genotypes: npt.NDArray[np.integer]) -> Genotypes:

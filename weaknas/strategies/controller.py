@@ -84,7 +84,12 @@ class Controller(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for weights in self.parameters():
             nn.init.uniform_(weights, -bound, bound, generator=generator)
-        self._is_choice = torch.arange(most) < torch.from_numpy(space.cardinalities)[:, None]
+        self.limit(np.arange(most) < space.cardinalities[:, None])
+
+    def limit(self, choices: npt.NDArray[np.bool_]) -> None:
+        """Give all other choices no chance from now on; shape (d, k), at least one a decision."""
+        self._is_choice = torch.from_numpy(choices)
+        self._last = torch.from_numpy(choices.shape[1] - 1 - choices[:, ::-1].argmax(axis=1))
 
     def states(self, genotypes: Tensor) -> Tensor:
         """Return the hidden states of the last layer as the choices of genotypes are read.
@@ -140,8 +145,8 @@ class Controller(nn.Module):
                 logits = states[:, 0] @ self.maps[decision].T + self.biases[decision]
                 chances = self._choose(logits, decision).exp()
                 # The last choice takes what rounding leaves.
-                edges = chances.cumsum(1)[:, : int(self.space.cardinalities[decision]) - 1]
-                choices.append((uniform[:, decision, None] > edges).sum(1))
+                edges = chances.cumsum(1)[:, : int(self._last[decision])]
+                choices.append((uniform[:, decision, None] >= edges).sum(1))
                 inputs = self.embeddings[decision, choices[-1]][:, None]
         return torch.stack(choices, dim=1).numpy().astype(self.space.genotype_dtype)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from weaknas.components import HasName
 from weaknas.errors import check_whole, optional_import, unknown
 from weaknas.spaces import Genotypes, SearchSpace
+from weaknas.spaces.within import choices_within
 from weaknas.strategies._stepwise import StepwiseStrategy
 
 #: Score to reward.
@@ -56,6 +57,11 @@ class LSTMController(StepwiseStrategy):
         See `weaknas.strategies.controller.Controller`.
     samples : int
         Draws of a step.
+    growth : sequence of SearchSpace
+        Smaller spaces that are searched before the whole, by the same controller, as the paper
+        lets the number of layers grow; see `weaknas.spaces.within.choices_within`.
+    growth_trainings : int
+        What is trained in each of them, unless it has no more; the paper has 1,600.
     seed : int
     batch_size : int
         Architectures of a round.
@@ -82,6 +88,8 @@ class LSTMController(StepwiseStrategy):
         temperature: float = 1.0,
         tanh_constant: float = 0.0,
         samples: int = 10,
+        growth: Sequence[SearchSpace] = (),
+        growth_trainings: int = 1600,
         seed: int = 0,
         batch_size: int = 1,
     ) -> None:
@@ -115,6 +123,12 @@ class LSTMController(StepwiseStrategy):
         self.policy = PolicyGradient(
             controller, learning_rate=learning_rate, momentum=momentum, entropy=entropy
         )
+        self.growth = tuple(growth)
+        self.growth_trainings = check_whole("growth_trainings", growth_trainings)
+        whole = np.arange(int(space.cardinalities.max())) < space.cardinalities[:, None]
+        self._choices = [*(choices_within(space, each) for each in self.growth), whole]
+        self._stage = 0
+        controller.limit(self._choices[0])
         self._drawn: list[Genotypes] = []
         self._rewarded: list[tuple[Genotypes, float]] = []
 
@@ -122,7 +136,28 @@ class LSTMController(StepwiseStrategy):
         """Return what decides the proposals, as plain JSON types."""
         named = self.reward  # the text of a function has its address
         reward = named.__qualname__ if isinstance(named, HasName) else str(named)
-        return super().describe() | self._settings | {"reward": reward, "samples": self.samples}
+        grown = {
+            "growth": [space.describe() for space in self.growth],
+            "growth_trainings": self.growth_trainings,
+        }
+        described = super().describe() | self._settings
+        described |= {"reward": reward, "samples": self.samples}
+        return described | (grown if self.growth else {})
+
+    def _propose(self, n: int) -> Genotypes:
+        self._grow(self.history.told // self.growth_trainings)
+        rows = super()._propose(n)
+        while len(rows) == 0 and self._stage < len(self.growth):  # nothing new is left in it
+            self._grow(self._stage + 1)
+            rows = super()._propose(n)
+        return rows
+
+    def _grow(self, stage: int) -> None:
+        """Go on in a larger space: what is drawn next is of it."""
+        stage = min(stage, len(self.growth))
+        if stage > self._stage:
+            self._stage, self._drawn, self._rewarded = stage, [], []
+            self.policy.controller.limit(self._choices[stage])
 
     def _draw(self) -> Genotypes | None:
         if not self._drawn:
