@@ -249,8 +249,8 @@ def draw(rows: list[dict[str, Any]]) -> Any:
         for row in rows
         if row["kind"] == "true" and " and " not in row["source"] and row["source"] != "nothing"
     }
-    sources = list(dict.fromkeys(source for source, _ in ratios))
     targets = list(dict.fromkeys(target for _, target in ratios))
+    sources = sorted({source for source, _ in ratios}, key=[*targets, _OTHER].index)
     matrix = np.array([[ratios.get((s, t), np.nan) for t in targets] for s in sources])
     drawn = Figure(figsize=(1.8 + 0.6 * len(targets), 1.4 + 0.45 * len(sources)), dpi=90)
     axis = drawn.subplots()
