@@ -49,6 +49,20 @@ def test_pareto_mobilenet(tmp_path, shared_data, monkeypatch):
 
 
 @pytest.mark.slow
+def test_front_mobilenet(tmp_path, shared_data, monkeypatch):
+    monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("mobilenet").parent))
+    results, figures = run("front_mobilenet", tmp_path)
+    devices = results["front-mobilenet"]["devices"]
+    assert devices.keys() == {"note10", "i7-8700K"}
+    for rows in devices.values():
+        volumes = {row["strategy"]: row["hypervolume_percent_at"]["25"]["mean"] for row in rows}
+        assert 0 < volumes["random"] < volumes["weaknas"] <= 100
+        best = [found["mean"] for found in rows[0]["within"].values() if found["runs"]]
+        assert best == sorted(best)
+    assert figures == {"front-mobilenet-note10.png", "front-mobilenet-i7-8700K.png"}
+
+
+@pytest.mark.slow
 def test_many_tables(tmp_path):
     results, _ = run("many_tables", tmp_path)
     result = results["many-tables-quick"]
