@@ -33,7 +33,7 @@ from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.supernets.files import save_supernet
 from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
-from weaknas.training import Protocol, load_dataset
+from weaknas.training import Dataset, Protocol, load_dataset
 from weaknas.training.checkpoints import Checkpoint
 
 DATASET = "digits"
@@ -171,9 +171,11 @@ def search(
 class Alone:
     """Trains architectures by themselves and tests them; what is done is kept in a folder."""
 
-    def __init__(self, space: SearchSpace, protocol: Protocol, folder: Path) -> None:
+    def __init__(
+        self, space: SearchSpace, protocol: Protocol, folder: Path, data: Dataset | None = None
+    ) -> None:
         self.space, self.protocol, self.folder = space, protocol, folder
-        self.data = load_dataset(DATASET)
+        self.data = load_dataset(DATASET) if data is None else data
 
     def __call__(self, architecture: Architecture, seed: int) -> float:
         """Return the accuracy on the test split, a fraction."""

@@ -22,6 +22,20 @@ def run(script: str, folder: Path, *arguments: str):
 
 
 @pytest.mark.slow
+def test_supernet_rules(tmp_path: Path) -> None:
+    done = run("supernet_rules", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "results" / "supernet-rules.json").read_text())
+    assert set(result["methods"]) == {"sandwich", "alphanet", "attentive"}
+    for facts in result["methods"].values():
+        assert 0 <= facts["mean"]["mean"] <= facts["best"]["mean"] <= 1
+        assert -1 <= facts["kendall_tau"]["mean"] <= 1
+        assert facts["processor_seconds"][0] > 0
+    assert "gain" not in result["methods"]["sandwich"]["best"]
+    assert len(result["alone"]) == result["subnets"] == 3
+
+
+@pytest.mark.slow
 def test_supernet_digits(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     done = run("supernet_digits", tmp_path)
