@@ -57,7 +57,7 @@ class Measurement:
     """
 
     def __init__(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(True)
+        self.network = _twice_differentiable(copy.deepcopy(network)).eval().requires_grad_(True)
         device = next((weights.device for weights in network.parameters()), images.device)
         self.images, self.labels = images.detach().to(device), labels.to(device)
 
@@ -251,6 +251,21 @@ def _with_gradient(weights: list[Tensor], gradients: tuple[Tensor | None, ...]) 
     """Pairs where a gradient arrived; the output may not depend on all weights."""
     pairs = zip(weights, gradients, strict=True)
     return [(weight.detach(), slope) for weight, slope in pairs if slope is not None]
+
+
+class _Hardsigmoid(nn.Module):
+    """The same function as torch's, which has no second derivative."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu6(x + 3) / 6
+
+
+def _twice_differentiable(network: nn.Module) -> nn.Module:
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Hardsigmoid):
+                setattr(module, name, _Hardsigmoid())
+    return network
 
 
 def _without_norms(network: nn.Module) -> nn.Module:

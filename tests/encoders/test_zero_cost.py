@@ -72,6 +72,24 @@ def test_curvature_and_channels_by_hand():
     assert scores["fisher"] == pytest.approx(sum(map(float, products)) / (2 * 5), rel=1e-6)
 
 
+def test_a_hard_sigmoid_has_curvature():
+    # Of torch's own there is no second derivative.
+    images, labels = batch()
+    torch.manual_seed(0)
+    soft = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.Hardsigmoid(), nn.Linear(7, 3))
+    plain = nn.Sequential(soft[0], soft[1], Sixth(), soft[3])
+    names = ["grasp", "fisher", "snip"]
+    expected = zero_cost(plain, images, labels, names)
+    assert zero_cost(soft, images, labels, names) == pytest.approx(expected)
+
+
+class Sixth(nn.Module):
+    """What a hard sigmoid is."""
+
+    def forward(self, x):
+        return (x / 6 + 0.5).clamp(0, 1)
+
+
 def test_fisher_sums_over_the_pixels_of_a_channel():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
