@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_each_limit_has_the_best_of_the_shared_trials(capsys) -> None:
     assert [line.split()[0] for line in out.splitlines() if "size<=" in line] == [
         row["limit"] for row in rows
     ]
+
+
+def test_the_costs_of_what_is_returned_are_told(capsys) -> None:
+    code, out, _ = run(capsys, "--strategy", "random", "--budget", "3", "--constraint", "size<=9")
+    assert code == 0
+    found = re.search(r"^ +returned  (\S+): .*\n +costs  (.*)$", out, re.MULTILINE)
+    assert found is not None
+    values = [int(pair.partition("=")[2]) for pair in found[1].split(",")]
+    size, depth = sum(values), sum(value > 0 for value in values)
+    assert found[2] == f"size {size}, depth {depth}, within size<=9"
 
 
 def test_two_lists_are_refused(capsys) -> None:

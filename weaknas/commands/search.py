@@ -25,12 +25,12 @@ from weaknas.laboratory.experiment import takes
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.registry import METRICS, get_sources
 from weaknas.runs.front import Front
-from weaknas.runs.predicted import predict_costs
+from weaknas.runs.predicted import known_costs, predict_costs
 from weaknas.runs.problem import TABLE, Problem, build_problem
 from weaknas.runs.progress import duration
 from weaknas.runs.runner import Result, run
 from weaknas.runs.within import BestWithin, best_within
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import Architecture, ConstrainedSpace, SearchSpace
 from weaknas.spaces.limits.constraints import parse_constraint, split_limits
 from weaknas.strategies import Contender
 
@@ -168,7 +168,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             head | {"budget": options.budget, "seed": options.seed} | result.to_dict() | winner
         )
     else:
-        _print(result, problem.name)
+        _print(result, problem, with_limits=not limits)
         for item in within:
             print(_within(item))
         for cost in predict_costs(problem.space, result.best.architecture):
@@ -321,6 +321,14 @@ def _measured(best: Contender) -> list[tuple[str, float]]:
     return [(k, v) for k, v in metrics.items() if k in known or f"{k}@1" in metrics]
 
 
+def _priced(space: SearchSpace, architecture: Architecture, with_limits: bool) -> dict[str, str]:
+    """Return the costs of what is returned, and the limits that it keeps, in a line."""
+    told = [f"{name} {cost:,.7g}" for name, cost in known_costs(space, architecture).items()]
+    limits = space.constraints if with_limits and isinstance(space, ConstrainedSpace) else ()
+    told += [f"within {limit}" for limit in limits]
+    return {"costs": ", ".join(told)} if told else {}
+
+
 def _runner_up(others: Sequence[Contender]) -> Contender:
     """Return who is most likely to be the best after all; where that is unknown, the next."""
     return max(others, key=lambda item: item.probability_best or 0.0)
@@ -335,14 +343,15 @@ def _verified(row: dict[str, Any]) -> str:
     )
 
 
-def _print(result: Result, problem: str) -> None:
+def _print(result: Result, problem: Problem, *, with_limits: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     best, observed, others = result.best, result.best_observed, result.contenders[1:]
     console = Console(width=120)
     queries = sum(trial.repeat == 0 for trial in result.trials)
-    title = f"{problem}: contenders after {len(result.trials)} trainings of {queries} architectures"
+    after = f"{len(result.trials)} trainings of {queries} architectures"
+    title = f"{problem.name}: contenders after {after}"
     leaders = Table(title=title, box=None)
     for column in ("expected score", "trainings", "is the best", "architecture"):
         leaders.add_column(column, justify="left" if column == "architecture" else "right")
@@ -354,6 +363,7 @@ def _print(result: Result, problem: str) -> None:
         console.print(_front_table(result.front))
     facts = {
         "returned": _standing(best),
+        **_priced(problem.space, best.architecture, with_limits),
         **({"runner-up": _standing(_runner_up(others))} if others else {}),
         **{name: f"{value:.4g}" for name, value in _measured(best)},
         "luckiest": f"{observed.score:.4g}, one training of {observed.architecture.text}",

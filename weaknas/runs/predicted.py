@@ -1,4 +1,4 @@
-"""What models of costs predict of an architecture that a search returns."""
+"""What an architecture that a search returns costs, known or predicted by models."""
 
 from __future__ import annotations
 
@@ -63,3 +63,12 @@ def predict_costs(space: SearchSpace, architecture: Architecture) -> list[Predic
         }
         found.append(PredictedCost(name, cost.unit, median, low, high, limits))
     return found
+
+
+def known_costs(space: SearchSpace, architecture: Architecture) -> dict[str, float]:
+    """Return the costs of an architecture that are known exactly, by name."""
+    rows = space.canonicalize(space.genotypes([architecture]))
+    costs = space.costs().items()
+    return {
+        name: float(cost(rows)[0]) for name, cost in costs if not isinstance(cost, UncertainCost)
+    }
