@@ -39,7 +39,8 @@ class ZeroCostEvaluator:
     space : SearchSpace
         With networks.
     proxy : str
-        The score, one of `weaknas.encoders.zero_cost.PROXIES`; the others are metrics.
+        The score, one of `weaknas.encoders.zero_cost.PROXIES`; the others are metrics, but
+        for ``grasp``, which is measured where it is the score.
     cache : path, optional
         A file of JSON lines where measurements are kept.
 
@@ -73,7 +74,9 @@ class ZeroCostEvaluator:
             When the architecture is not of the space.
         """
         begin = time.perf_counter()
-        encoder = ZeroCostEncoder(self.space, PROXIES, seed=seed, cache=self.cache)
+        # Not every network has the second derivatives that GraSP needs.
+        names = [name for name in PROXIES if name != "grasp" or self.proxy == "grasp"]
+        encoder = ZeroCostEncoder(self.space, names, seed=seed, cache=self.cache)
         metrics = encoder.measure(self.space.genotypes([architecture]))[0]
         return Evaluation(metrics[self.proxy], dict(metrics), time.perf_counter() - begin)
 
