@@ -31,7 +31,7 @@ EXPECTED_FAILURES: dict[str, dict[str, str]] = {
 }
 
 _MEMBERS = [("linear", Linear()), ("trees", ExtraTrees(20))]
-#: Smaller than the defaults, where the checks would take minutes.
+#: Smaller than the defaults, where the checks would take minutes; those of scikit-learn are slow.
 _SMALL: dict[str, dict[str, Any]] = {
     "auto": {"estimators": _MEMBERS, "folds": 2},
     "bayesian-last-layer": {"hidden": (16,), "max_iter": 100, "members": 2},
@@ -71,7 +71,7 @@ def _of_scikit_learn(name: str, predictor: Any) -> Iterator[Any]:
     reasons = EXPECTED_FAILURES.get(name, {})
     for estimator, check in estimator_checks_generator(predictor, legacy=True):
         called = getattr(check, "func", check).__name__
-        marks = []
+        marks: list[Any] = [pytest.mark.slow] if name in _SMALL else []
         if called in reasons:
             marks.append(pytest.mark.xfail(reason=reasons[called], strict=True))
         yield pytest.param((estimator, check), id=f"{name}-{called}", marks=marks)

@@ -259,7 +259,7 @@ class Noisy(Judge):
     [
         pytest.param({"confirm": 4}, marks=pytest.mark.slow),
         {"confirm": "auto"},
-        {"repeats": 2, "confirm": 2},
+        pytest.param({"repeats": 2, "confirm": 2}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
