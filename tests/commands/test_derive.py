@@ -23,6 +23,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
     return int(stopped.value.code or 0), printed.out, printed.err
 
 
+@pytest.mark.slow
 def test_train_and_derive(capsys, tmp_path: Path) -> None:
     train = ["train-supernet", "nasbench201", "--method", "darts", *TINY]
     code, out, err = run(capsys, *train, "--output", str(tmp_path), "--json")

@@ -77,6 +77,7 @@ def test_the_definition_of_timm_needs_no_weights(capsys, tmp_path: Path) -> None
     assert len(json.loads((tmp_path / "timm.json").read_text())["arch_def"]) == 7
 
 
+@pytest.mark.slow
 def test_a_network_that_timm_does_not_have_is_a_program(capsys, tmp_path: Path) -> None:
     space = "mobilenetv3:width=0.1:resolution=16"
     code, out, err = run(capsys, "export", space, TEXT, "--output", str(tmp_path), "--json")
@@ -90,6 +91,7 @@ def test_a_network_that_timm_does_not_have_is_a_program(capsys, tmp_path: Path) 
     assert not (tmp_path / "card.json").exists()  # there are no weights to load
 
 
+@pytest.mark.slow
 def test_weights_are_exported_by_the_card_beside_them(capsys, tmp_path: Path) -> None:
     from weaknas.training.export import load_network
 

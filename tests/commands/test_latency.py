@@ -88,6 +88,7 @@ def test_bad_input_is_one_line(capsys, tmp_path: Path, arguments, message) -> No
     assert (code, message in err, len(err.splitlines())) == (2, True, 1), err
 
 
+@pytest.mark.slow
 def test_a_limit_with_a_confidence_is_searched_and_verified(capsys, tmp_path: Path) -> None:
     """On this device; how long anything takes must not decide the test."""
     model, folder = tmp_path / "here.json", tmp_path / "run"
@@ -137,6 +138,7 @@ def test_with_a_plain_limit_whatever_is_trained_is_measured(capsys, tmp_path: Pa
     assert facts["predicted"][0]["low"] == facts["predicted"][0]["high"] > 0
 
 
+@pytest.mark.slow
 def test_a_report_has_the_intervals_of_the_front(capsys, tmp_path: Path) -> None:
     model, folder = tmp_path / "phone.json", tmp_path / "run"
     rows = SPACE.sample(12, np.random.default_rng(0))
@@ -156,6 +158,7 @@ def test_a_report_has_the_intervals_of_the_front(capsys, tmp_path: Path) -> None
         report(folder)
 
 
+@pytest.mark.slow
 def test_models_of_several_devices_are_several_costs(capsys, tmp_path: Path) -> None:
     space = MobileNetV3(0.1, 16, classes=10, channels=1)
     rows = space.sample(12, np.random.default_rng(0))

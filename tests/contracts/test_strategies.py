@@ -173,6 +173,7 @@ def test_the_seed_decides(name: str) -> None:
     assert first == again != other
 
 
+@pytest.mark.slow
 def test_every_strategy_does_the_same_in_another_process() -> None:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONHASHSEED"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])

@@ -54,6 +54,7 @@ def judge(files):
     return evaluator(files)
 
 
+@pytest.mark.slow
 def test_promises(files) -> None:
     check_evaluator(evaluator(files, CELLS, device="cpu"), CELLS, queries=2)
 
@@ -108,6 +109,7 @@ def test_it_travels_light(judge) -> None:
     assert copied.describe() == judge.describe()
 
 
+@pytest.mark.slow
 def test_devices_and_types_other_than_here(files) -> None:
     """Half precision on the CPU stands in for that of a GPU."""
     judge = evaluator(files, precision="bfloat16")
@@ -140,6 +142,7 @@ def test_what_cannot_be_is_said_at_once(files, space, options, message: str) -> 
         get_evaluator("supernet", space, **{"checkpoint": files["mobile"]} | options)
 
 
+@pytest.mark.slow
 def test_weights_of_other_origin_do_not_say_their_data(files, tmp_path: Path) -> None:
     torch.save(torch.load(files["mobile"], weights_only=True)["state_dict"], tmp_path / "net")
     with pytest.raises(InputError, match="does not say which data set"):

@@ -83,6 +83,7 @@ def test_asynchronously(tmp_path: Path, cluster: DaskExecutor) -> None:
     assert {trial.evaluation.status for trial in result.trials} == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_a_trial_with_status(tmp_path: Path, cluster: DaskExecutor) -> None:
     batch = RandomSearch(SPACE).ask(6)
     judge = Judge(tmp_path, faults={batch[1].id: ("killed", 99), batch[4].id: ("killed", 1)})
@@ -93,6 +94,7 @@ def test_a_lost_worker_is_a_trial_with_status(tmp_path: Path, cluster: DaskExecu
     assert [trial.score for trial in others] == [score(t.architecture) for t in others]
 
 
+@pytest.mark.slow
 def test_more_time_than_it_may_take_ends_with_the_process(
     tmp_path: Path, cluster: DaskExecutor
 ) -> None:

@@ -45,6 +45,7 @@ def count(folder: Path, architecture: Architecture) -> int:
     return sum(line[:2] == ("begin", architecture.id) for line in marks(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_every_fault_is_a_trial_and_every_other_result_is_kept(
     tmp_path: Path, asynchronous: bool

@@ -105,6 +105,7 @@ def test_page_of_a_comparison(comparison, tmp_path, registered):
     assert {"narrowing.svg", "regret-by-seconds.png", "map-other.png"} <= names
 
 
+@pytest.mark.slow
 def test_page_without_the_table_at_hand_has_no_map(comparison, tmp_path):
     path = report(comparison[0], tmp_path / "page.html")
     assert len(Page(path.read_text()).images) == 4

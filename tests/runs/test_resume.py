@@ -86,12 +86,9 @@ def without_seconds(journal):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("predictor", "moments"),
-    [
-        pytest.param("gp", (1, 18), id="gp"),
-        pytest.param("random-forest", (18,), id="forest", marks=pytest.mark.slow),
-    ],
+    ("predictor", "moments"), [("gp", (1, 18)), ("random-forest", (18,))], ids=["gp", "forest"]
 )
 def test_killed_again_and_again(tmp_path, predictor, moments):
     command = [sys.executable, "-c", SCRIPT, "run", predictor]
