@@ -22,11 +22,11 @@ from weaknas.execution.evaluations import _Shared
 from weaknas.spaces import Architecture
 from weaknas.strategies import RandomSearch
 
-LIMIT = 6  # seconds: a new process first imports what it needs
+LIMIT = 5  # seconds
 STATUS = {
     "killed": ("worker-died", "the worker process was killed by SIGKILL"),
     "exit": ("worker-died", "the worker process ended by itself with exit code 3"),
-    "hang": ("timeout", "not done after 6 s, the time limit"),
+    "hang": ("timeout", f"not done after {LIMIT} s, the time limit"),
     "memory": ("out-of-memory", "out of memory"),
     "nan": ("invalid", "the score is nan"),
     "raise": ("failed", "RuntimeError: diverged"),
@@ -77,6 +77,7 @@ def test_every_fault_is_a_trial_and_every_other_result_is_kept(
     )
 
 
+@pytest.mark.slow
 def test_only_what_may_go_well_another_time_is_tried_again(tmp_path: Path) -> None:
     batch = proposals(7)
     faults = {architecture.id: (kind, 1) for architecture, kind in zip(batch, STATUS, strict=True)}

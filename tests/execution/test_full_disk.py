@@ -35,7 +35,11 @@ def command(folder: Path, *options: str, room: int | None = None) -> tuple[int, 
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("options", [(), ("--jobs", "2")], ids=["here", "processes"])
+@pytest.mark.parametrize(
+    "options",
+    [(), pytest.param(("--jobs", "2"), marks=pytest.mark.slow)],
+    ids=["here", "processes"],
+)
 def test_the_command_stops_with_one_line(tmp_path: Path, options: tuple[str, ...]) -> None:
     journal = tmp_path / "run" / "journal.jsonl"
     code, err = command(tmp_path, *options, room=3500)
@@ -87,6 +91,7 @@ def test_a_full_disk_under_running_workers(tmp_path: Path, monkeypatch: pytest.M
     assert len(result.trials) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--jobs", "1", "--executor", "process")])
 def test_a_disk_too_full_for_checkpoints_fails_no_architecture(
     tmp_path: Path, options: tuple[str, ...]

@@ -57,9 +57,9 @@ def trials(folder: Path) -> list[str]:
     ("kind", "number"),
     [
         ("here", signal.SIGINT),
-        ("process", signal.SIGINT),
+        pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
         ("process", signal.SIGTERM),
-        ("asynchronous", signal.SIGINT),
+        pytest.param("asynchronous", signal.SIGINT, marks=pytest.mark.slow),
         ("thread", signal.SIGINT),
     ],
 )

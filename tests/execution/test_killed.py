@@ -121,9 +121,8 @@ def test_killed_again_and_again_it_ends_with_the_same_trials(
     assert len(run.begun()) == before
 
 
-@pytest.mark.parametrize(
-    "mode", ["random-asynchronous", pytest.param("evolution-asynchronous", marks=SLOW)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["random-asynchronous", "evolution-asynchronous"])
 def test_asynchronously_too(tmp_path: Path, mode: str) -> None:
     budget = 60
     run = Killed(tmp_path, mode, budget)

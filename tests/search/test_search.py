@@ -239,6 +239,7 @@ def start(threads, **extra):
     return subprocess.Popen(command, env=environment | extra, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_another_process_asks_for_the_same():
     processes = [start("2"), start("1", PYTHONHASHSEED="77")]
     first, *others = (json.loads(process.communicate()[0]) for process in processes)

@@ -112,6 +112,7 @@ def test_messages_do_not_list_thousands_of_values() -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.slow
 def test_conditions_in_a_long_chain() -> None:
     """Each level of a ladder depends on both choices of the one before."""
     names = [f"{side}{level}" for level in range(250) for side in "ab"]

@@ -47,7 +47,8 @@ class ProcessPool(Executor):
         k // workers_per_gpu; default: as few as give every worker a GPU. Cores are
         shared out as threads.
     time_limit : float, optional
-        Seconds that a call may take.
+        Seconds that a call may take once its process has imported what it needs, for which
+        there is a minute at least.
 
     Raises
     ------

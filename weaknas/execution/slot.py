@@ -24,6 +24,7 @@ from weaknas.execution.worker import BEGUN, READY, serve
 _SPAWN = multiprocessing.get_context("spawn")
 _STARTING = threading.Lock()
 _MAX_TRIES = 2
+_IMPORTS = 60.0  # seconds at least that a process has to import what a call needs
 
 
 @dataclass(eq=False)
@@ -51,7 +52,7 @@ class Slot:
     environment : mapping
         Variables that the process is started with, beside those of this one.
     time_limit : float
-        Seconds after which a call is given up and its process killed.
+        Seconds after which a call that has begun is given up and its process killed.
     """
 
     def __init__(self, environment: Mapping[str, str], time_limit: float = math.inf) -> None:
@@ -70,10 +71,14 @@ class Slot:
 
     @property
     def seconds_left(self) -> float:
-        """How long the call may still take; infinity where there is none."""
-        if self.call is None:
-            return math.inf
-        return self._begin + self.time_limit - time.monotonic()
+        """How long the call may still take, or take to begin; infinity where there is none."""
+        return math.inf if self.call is None else self._begin + self._limit - time.monotonic()
+
+    @property
+    def _limit(self) -> float:
+        """Seconds from `_begin`, which is when the call began or else when it was sent."""
+        has_begun = self.call is not None and self.call.has_begun
+        return self.time_limit if has_begun else max(self.time_limit, _IMPORTS)
 
     def give(self, call: Call) -> None:
         """Send a call to the waiting process."""
@@ -96,7 +101,7 @@ class Slot:
         if not self.process.is_alive():
             return self._replace("worker-died")
         if self.seconds_left <= 0:
-            return self._replace("timeout", f"not done after {self.time_limit:g} s, the time limit")
+            return self._replace("timeout", f"not done after {self._limit:g} s, the time limit")
         return None
 
     def close(self) -> None:
@@ -134,7 +139,7 @@ class Slot:
             return
         if message == BEGUN:
             if self.call is not None:
-                self.call.has_begun = True
+                self.call.has_begun, self._begin = True, time.monotonic()
             return
         call, self.call = self.call, None
         if call is None:

@@ -19,7 +19,7 @@ from weaknas.execution.errors import WorkerLost
 
 #: The first message of a worker: it is up and waits for calls.
 READY = b"ready"
-#: The message before an answer: the call has arrived and begins.
+#: The message before an answer: the call has arrived, with all that it imports, and begins.
 BEGUN = b"begun"
 #: What to do about a call that worker processes cannot be given.
 DEFINE = "define functions and classes at the top of a module, not in a notebook or a session"
@@ -33,16 +33,21 @@ def serve(connection: Connection) -> None:
         connection.send_bytes(READY)
         while True:
             payload = connection.recv_bytes()
-            connection.send_bytes(BEGUN)
             try:
-                connection.send_bytes(answer(payload))
+                connection.send_bytes(answer(payload, lambda: connection.send_bytes(BEGUN)))
             except DeviceLost as error:
                 connection.send_bytes(_pickled(WorkerLost("worker-died", str(error))))
                 return  # for another process, which can use the GPU
 
 
-def answer(payload: bytes) -> bytes:
+def answer(payload: bytes, begin: Callable[[], None] = lambda: None) -> bytes:
     """Make the pickled call ``(function, arguments, keywords)``; pickle its result or error.
+
+    Parameters
+    ----------
+    payload : bytes
+    begin : callable
+        Called when everything is imported that the call needs.
 
     Raises
     ------
@@ -53,6 +58,7 @@ def answer(payload: bytes) -> bytes:
         function, arguments, keywords = pickle.loads(payload)  # noqa: S301  # of our own making
     except (AttributeError, ImportError) as error:  # defined in a notebook or a session
         return _pickled(FaultyEvaluator(f"cannot be found by a worker process: {error}; {DEFINE}"))
+    begin()
     return perform(function, arguments, keywords)
 
 
