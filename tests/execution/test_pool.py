@@ -144,6 +144,18 @@ def test_more_time_than_it_may_take_ends_with_the_process(tmp_path: Path) -> Non
         assert pool.submit(time.sleep, 0.5).result() is None
 
 
+class Imports:
+    """What takes a second to arrive, as a call does that imports torch."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return time.sleep, (1.0,)
+
+
+def test_what_a_call_imports_takes_nothing_of_its_time() -> None:
+    with ProcessPool(1, time_limit=0.9) as pool:
+        assert pool.submit(repr, Imports()).result() == "None"
+
+
 def test_a_call_that_cannot_be_sent_is_refused(pool: ProcessPool) -> None:
     with pytest.raises(InputError, match="cannot be sent to a worker process"):
         pool.submit(lambda: 1)
