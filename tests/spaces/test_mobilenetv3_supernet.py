@@ -143,10 +143,10 @@ def test_smaller_kernels_are_the_transformed_centre() -> None:
 @pytest.mark.parametrize(
     "space",
     [
-        MobileNetV3(1.2, 236),
-        MobileNetV3(1.0, 224),
+        pytest.param(MobileNetV3(1.2, 236), marks=pytest.mark.slow),
+        pytest.param(MobileNetV3(1.0, 224), marks=pytest.mark.slow),
         MobileNetV3(0.25, 8, classes=10, channels=1),
-        MobileNetV3(0.35, 28, classes=10, channels=1),
+        pytest.param(MobileNetV3(0.35, 28, classes=10, channels=1), marks=pytest.mark.slow),
         MobileNetV3(0.5, 32, classes=5, strides=(1, 2, 1, 2, 1, 1)),
     ],
 )

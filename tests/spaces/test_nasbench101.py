@@ -173,6 +173,7 @@ def test_a_cached_enumeration_is_read_and_a_damaged_one_made_anew(tmp_path, monk
         np.testing.assert_array_equal(load(), few + 1)
 
 
+@pytest.mark.slow
 def test_all_real_cells_are_found_with_their_hash_and_parameters(sample):
     genotypes = sample["genotype"]
     assert SPACE.contains(genotypes).all()

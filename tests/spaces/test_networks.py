@@ -323,6 +323,7 @@ def every_operation(space):
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operations", ["darts", "nasnet"])
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
 def test_darts_formulas_hold_for_every_operation(torch, operations, stem):
