@@ -68,6 +68,7 @@ def test_every_public_name_is_documented():
     assert set(weaknas.__all__) - {"__version__"} <= listed
 
 
+@pytest.mark.slow
 def test_the_guide_to_your_own_runs(tmp_path):
     """Its blocks are one program; here with fewer trainings."""
     for package in ("torch", "safetensors"):

@@ -39,8 +39,8 @@ def trainer(space, dataset, protocol=FEW, **options) -> SupernetTrainer:
 @pytest.mark.parametrize(
     ("space", "method"),
     [
-        pytest.param(MOBILE, "sandwich", marks=pytest.mark.slow),  # a part of shrinking
-        (MOBILE, "shrinking"),
+        pytest.param(MOBILE, "sandwich", marks=pytest.mark.slow),
+        pytest.param(MOBILE, "shrinking", marks=pytest.mark.slow),
         (CELLS, "single-path"),
     ],
 )
