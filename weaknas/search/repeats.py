@@ -16,7 +16,7 @@ from weaknas.strategies import History
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 _DRAWS = 128  # of all scores, of which one has a rival of the best, if there is one
-_NEAR = 0.2  # in targets: how steep the way back is, is looked at so far around at least
+_NEAR = 0.5  # in targets: how steep the way back is, is looked at so far around at least
 
 
 @dataclass(frozen=True, eq=False)
