@@ -98,8 +98,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[Line]]:
 
 
 def _parameters(name: str, space: SearchSpace | None, described: dict[str, Any]) -> Parameters:
-    if space is None and "choices" in described:
-        choices = {key: list(map(_typed, texts)) for key, texts in described["choices"].items()}
+    texts = described.get("choices")
+    if space is None and texts is not None:
+        choices = {key: list(map(_typed, each)) for key, each in texts.items()}
         space = ChoiceSpace(choices, name, described.get("conditions"))
     if space is None and name in SPACES.names():
         space = get_space(name)

@@ -20,7 +20,14 @@ _READABLE = (1, FORMAT_VERSION)
 BUDGET = frozenset({"budget", "budget_cost"})
 #: What of a configuration is read again; a journal of others may lack it.
 _FORM = {
-    "space": ({"name": (str, None)}, None),
+    "space": (
+        {
+            "name": (str, None),
+            "choices": ({str: [str]}, None),
+            "conditions": ({str: {str: [str]}}, None),
+        },
+        None,
+    ),
     "strategy": ({"strategy": (str, None)}, None),
     "evaluator": ({}, None),
     "budget": (int, None),
