@@ -251,6 +251,7 @@ def test_a_process_keeps_what_an_evaluator_has_loaded() -> None:
     assert pickle.loads(pickle.dumps(second)).value is not copies[0].value  # noqa: S301
 
 
+@pytest.mark.slow
 def test_a_process_that_lost_its_gpu_is_replaced(tmp_path: Path) -> None:
     batch = proposals(8)
     with ProcessPool(1) as pool:

@@ -58,7 +58,7 @@ def trials(folder: Path) -> list[str]:
     [
         ("here", signal.SIGINT),
         pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
-        ("process", signal.SIGTERM),
+        pytest.param("process", signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param("asynchronous", signal.SIGINT, marks=pytest.mark.slow),
         ("thread", signal.SIGINT),
     ],

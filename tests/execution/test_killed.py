@@ -21,7 +21,6 @@ from killed_search import judge, strategy
 import weaknas
 from weaknas.evaluators import evaluation_seed
 
-SLOW = pytest.mark.slow  # each kill costs three processes that import what they need
 SCRIPT = Path(__file__).with_name("killed_search.py")
 #: Evaluations of a worker that is to be killed, after which it hangs: however late the kills
 #: come, the budget is not used up by them.
@@ -102,10 +101,8 @@ def kill_and_check(run: Killed, times: int) -> None:
     assert not {run.key(record) for record in kept} & {key for key, _ in run.begun()[begun:]}
 
 
-@pytest.mark.parametrize(
-    ("mode", "times", "budget"),
-    [("repeats", 4, 60), pytest.param("rounds", 20, 220, marks=SLOW)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "times", "budget"), [("repeats", 4, 60), ("rounds", 20, 220)])
 def test_killed_again_and_again_it_ends_with_the_same_trials(
     tmp_path: Path, mode: str, times: int, budget: int
 ) -> None:
