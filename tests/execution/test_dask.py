@@ -52,6 +52,7 @@ def evolution() -> RegularizedEvolution:
     return RegularizedEvolution(SPACE, seed=2, population=8, batch_size=5)
 
 
+@pytest.mark.slow
 def test_the_same_trials_as_by_the_process_pool(tmp_path: Path, cluster: DaskExecutor) -> None:
     found = []
     for name, executor in {"pool": ProcessPool(2), "dask": cluster}.items():

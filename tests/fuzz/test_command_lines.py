@@ -21,7 +21,7 @@ LINES = {
     "export": 30, "latency": 25, "list": 20, "report": 20, "export-study": 15,
     "table import": 15, "table describe": 15,
 }  # fmt: skip
-NETWORKS = {"latency", "train-supernet"}  # whose right lines build and run them
+SLOW = {"compare", "latency", "rank", "train-supernet"}  # start processes, build networks
 _SMALL = "mobilenetv3:width=0.25:resolution=8:classes=10:channels=1"
 _CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|"
 #: A line of each command that is quick and, with the files of the fixture, right.
@@ -165,7 +165,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in NETWORKS)) for name in LINES],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in LINES],
 )
 def test_no_line_ends_in_a_traceback(name, place, capsys, quick_processes):
     arguments, rng = _arguments(name), random.Random(name)
