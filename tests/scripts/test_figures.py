@@ -118,14 +118,23 @@ def test_bad_input_is_one_line(tmp_path):
 
 #: Each script in a copy of one process that has imported what many of them import.
 HELP = """
-import os, runpy, sys
-import matplotlib, numpy, weaknas.predictors, weaknas.laboratory.results, weaknas.strategies
+import os, runpy, sys, traceback
+import matplotlib.pyplot, weaknas.cli, weaknas.laboratory.experiment, weaknas.reports.plots
+import weaknas.predictors, weaknas.search, weaknas.strategies, weaknas.training.trainer
 for script in sys.argv[1:]:
     process = os.fork()
     if process == 0:
         sys.argv, sys.path[0] = [script, "--help"], os.path.dirname(script)
-        runpy.run_path(script, run_name="__main__")
-        sys.exit()
+        code = 1
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+        except Exception:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # tidying up all that is imported takes seconds
     print(os.path.basename(script), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
     sys.stdout.flush()
 """
