@@ -102,7 +102,7 @@ def kill_and_check(run: Killed, times: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "times", "budget"), [("repeats", 4, 60), ("rounds", 20, 220)])
+@pytest.mark.parametrize(("mode", "times", "budget"), [("repeats", 4, 60), ("rounds", 8, 100)])
 def test_killed_again_and_again_it_ends_with_the_same_trials(
     tmp_path: Path, mode: str, times: int, budget: int
 ) -> None:
