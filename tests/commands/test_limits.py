@@ -82,6 +82,13 @@ def test_the_costs_of_what_is_returned_are_told(capsys) -> None:
     assert found[2] == f"size {size}, depth {depth}, within size<=9"
 
 
+def test_large_costs_are_whole_numbers(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["search", "nasbench201", "--strategy", "random", "--budget", "2"])
+    costs = re.search(r"^ +costs  macs ([\d,]+), params ([\d,]+)$", capsys.readouterr().out, re.M)
+    assert costs is not None
+
+
 def test_two_lists_are_refused(capsys) -> None:
     lists = ["--constraint", "size<=6,9", "--constraint", "depth<=1,2"]
     code, _, err = run(capsys, *lists)

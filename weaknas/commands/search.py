@@ -34,6 +34,8 @@ from weaknas.spaces import Architecture, ConstrainedSpace, SearchSpace
 from weaknas.spaces.limits.constraints import parse_constraint, split_limits
 from weaknas.strategies import Contender
 
+_COUNTED = 1e4  # costs from here on are written as whole numbers
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -323,7 +325,10 @@ def _measured(best: Contender) -> list[tuple[str, float]]:
 
 def _priced(space: SearchSpace, architecture: Architecture, with_limits: bool) -> dict[str, str]:
     """Return the costs of what is returned, and the limits that it keeps, in a line."""
-    told = [f"{name} {cost:,.7g}" for name, cost in known_costs(space, architecture).items()]
+    told = [
+        f"{name} {cost:,.0f}" if cost >= _COUNTED else f"{name} {cost:.5g}"
+        for name, cost in known_costs(space, architecture).items()
+    ]
     limits = space.constraints if with_limits and isinstance(space, ConstrainedSpace) else ()
     told += [f"within {limit}" for limit in limits]
     return {"costs": ", ".join(told)} if told else {}
