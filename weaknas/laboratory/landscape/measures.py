@@ -309,8 +309,11 @@ def _explained(columns: Floats, scores: Floats) -> float:
     total = float(centred @ centred)
     if not total > 0:
         return math.nan
-    # By the normal equations: there are many rows and few columns.
+    # By the normal equations: there are many rows and few columns. The choices of a decision
+    # sum to one, so the matrix is singular; what rounding leaves of a zero differs between
+    # machines and is well below the cut.
     columns = columns - columns.mean(axis=0)
-    weights = np.linalg.pinv(columns.T @ columns, hermitian=True) @ (columns.T @ centred)
+    inverse = np.linalg.pinv(columns.T @ columns, rcond=1e-10, hermitian=True)
+    weights = inverse @ (columns.T @ centred)
     rest = centred - columns @ weights
     return 1 - float(rest @ rest) / total
