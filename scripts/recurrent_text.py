@@ -3,7 +3,8 @@
 Two supernets of the same space are trained: one draws cells uniformly, the other by ENAS'
 controller. WeakNAS searches the first one; of the second the best of some draws of the
 controller is taken, and for comparison the best of as many uniform draws under the uniform
-weights. What is derived, and random cells, are then trained alone, from scratch; the
+weights. DARTS learns the weights of a sum of all cells, with a seed each, and derives the
+strongest. What is derived, and random cells, are then trained alone, from scratch; the
 perplexity is that of the last tenth of the text, by which nothing was chosen. The means of
 draws of the trained controller and of uniform ones under both sets of weights separate what
 the controller learnt from what sharing does to the weights (after Adam and Lorraine, 2019,
@@ -31,6 +32,7 @@ from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
 from weaknas.spaces import Architecture, Genotypes
 from weaknas.spaces.recurrent import Recurrent
 from weaknas.supernets.files import save_supernet
+from weaknas.supernets.mixed.trainer import MixedTrainer
 from weaknas.supernets.samplers.enas import ENAS
 from weaknas.supernets.trainer import SupernetTrainer
 from weaknas.training import Dataset, Protocol
@@ -69,8 +71,9 @@ def main() -> None:
     options.add_argument("--lessons", type=int, default=5, help="of the controller, an epoch")
     options.add_argument("--budget", type=int, default=16, help="queries of a search")
     options.add_argument("--derived", type=int, default=3, help="cells of each method")
-    options.add_argument("--random", type=int, default=6, help="cells")
+    options.add_argument("--random", type=int, default=20, help="cells")
     options.add_argument("--draws", type=int, default=6, help="one of which is derived")
+    options.add_argument("--alpha-rate", type=float, default=3e-3, help="of DARTS, as published")
     options.add_argument("--width", type=int, default=32)
     options.add_argument("--length", type=int, default=16, help="tokens of a window")
     options.add_argument("--fraction", type=float, default=1.0, help="of the training windows")
@@ -85,6 +88,7 @@ def main() -> None:
         "weaknas": study.search(uniform),
         "enas": study.best_of_draws(drawn, drawn.draw),
         "uniform draws": study.best_of_draws(uniform, lambda n: study.space.sample(n, rng)),
+        "darts": study.darts(),
         "random": study.space.architectures(study.space.sample(arguments.random, rng)),
     }
     facts = {name: study.retrain(found) for name, found in cells.items()}
@@ -162,6 +166,27 @@ class Study:
             self.space, checkpoint=folder / "supernet.pt", dataset=self.data, device="cpu"
         )
         return Shared(judge, training.sampler)
+
+    def darts(self) -> list[Architecture]:
+        """Return the cells of the strongest activations of DARTS, with a seed each."""
+        arguments, found = self.arguments, []
+        for seed in range(arguments.seed, arguments.seed + arguments.derived):
+            trainer = MixedTrainer(
+                self.space,
+                self.data,
+                PROTOCOL.with_options({"epochs": arguments.epochs}),
+                alpha_rate=arguments.alpha_rate,
+                seed=seed,
+                skeleton={"width": arguments.width},
+                threads=1,
+            )
+            folder = self.work / f"darts-{seed}"
+            folder.mkdir(parents=True, exist_ok=True)
+            trainer.checkpoint = Checkpoint(folder / "checkpoint.pt", trainer.describe())
+            training = trainer.run()
+            print("darts", seed, training.probes, training.derived, flush=True)
+            found.append(self.space.architecture(training.derived[-1]))
+        return found
 
     def search(self, shared: Shared) -> list[Architecture]:
         """Return what WeakNAS derives, with a seed each."""

@@ -34,7 +34,7 @@ from weaknas.training import Dataset, Protocol, get_protocol, load_dataset
 from weaknas.training.export import read_card
 from weaknas.training.final import train_final
 
-WEIGHTS = (1.0, 10.0, 100.0)
+WEIGHTS = (1.0, 10.0, 20.0, 40.0, 100.0)
 WIDTH = 0.25
 _LARGE = {"kernel": 1, "expansion": 2}  # indices of kernel 5 and expansion 6
 
@@ -120,14 +120,15 @@ def main() -> None:
         data, protocol = data.part(0.1), protocol.with_options({"batch_size": 16})
 
     def run(weight: float) -> Derived:
+        weight = float(f"{weight:.6g}")  # as its folder is called
         made = derive(
             space, data, weight, protocol, seed=options.seed, device="cpu", threads=1,
-            output=work / f"{weight:.4g}", width=WIDTH,
+            output=work / f"{weight:.6g}", width=WIDTH,
         )  # fmt: skip
         print(f"weight {weight:8.3f}: {made.latency:6.2f} ms, {made.architecture.text}", flush=True)
         return made
 
-    sweep = [row_of(run(weight)) for weight in (WEIGHTS[2:] if quick else WEIGHTS)]
+    sweep = [row_of(run(weight)) for weight in (WEIGHTS[-1:] if quick else WEIGHTS)]
     bounds = tuple(float(space.latency(as_large(space, large))[0]) for large in (False, True))
     target = float(np.sqrt(bounds[0] * bounds[1]))
     met = meet_latency(run, target, (bounds[0], bounds[1]), runs=1 if quick else 6)

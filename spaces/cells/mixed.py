@@ -85,9 +85,11 @@ class MixedSupernet(nn.Module):
     kinds : mapping of str to range
         The edges of each kind of cell, the first kind being the one that is not a reduction.
     nodes : sequence of sequence of int
-        Of each node that chooses two inputs, the edges into it; none where all edges stay.
+        Of each node that chooses inputs, the edges into it; none where all edges stay.
     choosable : sequence of bool
         Whether an architecture can have each operation.
+    inputs : int
+        That each of these nodes keeps.
 
     Attributes
     ----------
@@ -109,13 +111,15 @@ class MixedSupernet(nn.Module):
         kinds: Mapping[str, range],
         nodes: Sequence[Sequence[int]],
         choosable: Sequence[bool],
+        inputs: int = 2,
     ) -> None:
         super().__init__()
         self.space, self.network = space, network
         self.operations, self.kinds = tuple(operations), dict(kinds)
-        self.nodes, self.choosable = [list(node) for node in nodes], np.array(choosable)
+        self.nodes, self.inputs = [list(node) for node in nodes], inputs
+        self.choosable = np.array(choosable)
         self._edges = [module for module in network.modules() if isinstance(module, MixedEdge)]
-        count = 1 + max(edge.number for edge in self._edges)
+        count = sum(map(len, self.kinds.values()))
         self.alpha = nn.Parameter(1e-3 * torch.randn(count, len(operations)))
         self.register_buffer("allowed", torch.ones(count, len(operations), dtype=torch.bool))
         for module in network.modules():
@@ -126,21 +130,24 @@ class MixedSupernet(nn.Module):
         self.register_load_state_dict_post_hook(lambda module, _: module._keep())
 
     def forward(self, images: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the logits, shape (n, classes).
+        """Return the logits, shape (n, classes), or of tokens (n, classes, length).
 
         Parameters
         ----------
         images : Tensor, shape (n, channels, height, width)
+            Or tokens, shape (n, length).
         weights : Tensor, shape (edges, operations), optional
             Of the operations; default: `mixing`.
         """
-        weights = self.mixing() if weights is None else weights
-        for edge in self._edges:
-            edge.weights = weights[edge.number]
+        self._give(self.mixing() if weights is None else weights)
         logits: Tensor = self.network(images)
-        for edge in self._edges:
-            edge.weights = None
+        self._give(None)
         return logits
+
+    def _give(self, weights: Tensor | None) -> None:
+        """Let edges weigh so, shape (edges, operations), or forget what they weighed."""
+        for edge in self._edges:
+            edge.weights = None if weights is None else weights[edge.number]
 
     def mixing(self) -> Tensor:
         """Return the weights, shape (edges, operations): a softmax over what is allowed."""

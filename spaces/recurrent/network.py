@@ -14,7 +14,8 @@ from weaknas.spaces.language import LanguageSkeleton
 from weaknas.spaces.language.model import LanguageModel
 from weaknas.spaces.recurrent.cell import ACTIVATIONS, leaves, split
 
-_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+#: What a node makes of its half of the products, by name.
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
@@ -32,7 +33,7 @@ def highway(state: Tensor, products: Tensor, activation: str) -> Tensor:
     activation : str
     """
     gate, made = products.chunk(2, dim=-1)
-    return state + torch.sigmoid(gate) * (_FUNCTIONS[activation](made) - state)
+    return state + torch.sigmoid(gate) * (FUNCTIONS[activation](made) - state)
 
 
 class Plan:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import check_whole, optional_import, unknown
+from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.spaces.cells.costs import Counts
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.language import LanguageSkeleton, LanguageSpace
@@ -17,6 +17,7 @@ from weaknas.spaces.rows import Genotypes
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from weaknas.spaces.recurrent.mixed import MixedRecurrent
     from weaknas.spaces.recurrent.supernet import Supernet
 
 OUTPUTS = ("all", "leaves")
@@ -159,3 +160,34 @@ class Recurrent(LanguageSpace[LanguageSkeleton]):
         from weaknas.spaces.recurrent.supernet import Supernet
 
         return Supernet(self, settings, self.nodes, self.output)
+
+    def mixed_supernet(
+        self,
+        *,
+        classes: int | None = None,
+        shape: tuple[int, ...] | None = None,
+        **skeleton: Any,
+    ) -> MixedRecurrent:
+        """Return a network of all cells at once, whose nodes are weighted sums, untrained.
+
+        Parameters
+        ----------
+        classes, shape, **skeleton
+            As for `network`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be used, the next state is that of leaves, which are none
+            before inputs are chosen, or torch is not installed.
+        """
+        if self.output != "all":
+            raise InputError(
+                f"output is {self.output}; sums of all cells need output=all: which nodes are"
+                " leaves is known in the end"
+            )
+        settings = self.skeleton.read(classes, shape, skeleton)
+        optional_import("torch", "train")
+        from weaknas.spaces.recurrent.mixed import MixedRecurrent
+
+        return MixedRecurrent(self, settings, self.nodes)

@@ -25,7 +25,7 @@ def test_recurrent_text(tmp_path: Path) -> None:
     result = json.loads((tmp_path / "results" / "recurrent-text.json").read_text())
     cells = result["cells"]
     assert {name: len(part["cells"]) for name, part in cells.items()} == dict.fromkeys(
-        ("weaknas", "enas", "uniform draws", "random"), 2
+        ("weaknas", "enas", "uniform draws", "darts", "random"), 2
     )
     for part in cells.values():
         assert part["mean"] == pytest.approx(np.mean(part["perplexities"]))

@@ -20,6 +20,7 @@ from weaknas.errors import InputError  # noqa: E402
 from weaknas.spaces.darts import DARTS  # noqa: E402
 from weaknas.spaces.nasbench101 import NASBench101  # noqa: E402
 from weaknas.spaces.nasbench201 import NASBench201  # noqa: E402
+from weaknas.spaces.recurrent import Recurrent  # noqa: E402
 from weaknas.supernets.mixed import MIXED_METHODS  # noqa: E402
 from weaknas.supernets.mixed.bilevel import first_order, second_order  # noqa: E402
 from weaknas.supernets.mixed.derive import Derivation, strongest  # noqa: E402
@@ -27,6 +28,7 @@ from weaknas.supernets.mixed.learner import Learner  # noqa: E402
 from weaknas.supernets.mixed.schedule import GROUPS, group, keep_inputs, narrow  # noqa: E402
 from weaknas.supernets.mixed.trainer import MixedTrainer, default_protocol  # noqa: E402
 from weaknas.training.checkpoints import Checkpoint  # noqa: E402
+from weaknas.training.data.text import language_data  # noqa: E402
 
 CELLS, PAIRS = NASBench201(), DARTS()
 SMALL = {"channels": 2, "cells": 1}
@@ -201,6 +203,81 @@ def test_an_edge_is_the_weighted_sum_of_what_is_allowed() -> None:
     edge.dropout, edge.weights = 0.999, torch.eye(5)[1]
     assert not torch.equal(edge.train()(x), x)
     assert torch.equal(edge.eval()(x), x)
+
+
+# -- recurrent cells ------------------------------------------------------------------------
+
+NODES = Recurrent(3)
+TOKENS = torch.arange(12).reshape(2, 6) % 5
+
+
+def text_of(count: int = 240):
+    """A text of three words in turn, so that the next one is known."""
+    words = [f"w{place % 3}" for place in range(count)]
+    return language_data("rule", [words, words[:60], words[:60]], length=6)
+
+
+def test_one_predecessor_and_activation_a_node_is_the_recurrent_cell() -> None:
+    torch.manual_seed(0)
+    network = NODES.mixed_supernet(classes=5, shape=(6,), width=4)
+    for genotype in NODES.sample(5, np.random.default_rng(1)):
+        mask = network.chosen(genotype)
+        assert np.array_equal(network.genotype(mask), genotype)
+        network.restrict(mask)
+        torch.testing.assert_close(network(TOKENS), network.extract(genotype)(TOKENS))
+
+
+def test_a_node_is_the_mean_over_predecessors_of_weighted_activations() -> None:
+    """Of the first token, node by node, by the equations."""
+    torch.manual_seed(0)
+    network = NODES.mixed_supernet(classes=5, shape=(6,), width=4)
+    network.alpha.data.normal_()
+    mask = np.ones((6, 5), dtype=bool)
+    mask[4] = False  # node 3 does not come from node 1
+    network.restrict(mask)
+    cell, weights = network.network.body, network.mixing()
+    x = torch.randn(2, 4)
+    functions = (torch.tanh, torch.relu, torch.sigmoid, lambda h: h)
+    gate, made = (x @ cell.input).chunk(2, dim=1)
+    nodes = [torch.sigmoid(gate) * torch.tanh(made)]
+    for node, edges in enumerate(([0], [1, 2], [3, 4, 5])):
+        total, present = torch.zeros(2, 4), 0
+        for source, edge in enumerate(edges):
+            gate, made = (nodes[source] @ cell.nodes[node]).chunk(2, dim=1)
+            for k, function in enumerate(functions):
+                value = nodes[source] + torch.sigmoid(gate) * (function(made) - nodes[source])
+                total = total + weights[edge, k + 1] * value
+            present += bool(mask[edge].any())
+        nodes.append(total / present)
+    network._give(weights)
+    torch.testing.assert_close(cell(x[:, None])[:, 0], torch.stack(nodes[1:]).mean(0))
+
+
+@pytest.mark.parametrize("method", ["darts", pytest.param("p-darts", marks=pytest.mark.slow)])
+def test_recurrent_cells_are_learnt_and_derived(tmp_path: Path, method: str) -> None:
+    data = text_of()
+    protocol = replace(default_protocol(method, NODES), epochs=6, batch_size=8, learning_rate=0.2)
+    options = {"method": method, "skeleton": {"width": 8}, "threads": 1, "alpha_rate": 0.05}
+    whole = MixedTrainer(NODES, data, protocol, **options).run()
+    assert whole.metric == "perplexity"
+    assert whole.probes["the mixture"][-1] < 2.9  # 3 by chance
+    for end in (2, 6):
+        kept = Checkpoint(tmp_path / "kept", {})
+        parts = MixedTrainer(NODES, data, protocol, checkpoint=kept, **options).run(end)
+    expected, found = whole.network.state_dict(), parts.network.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert NODES.contains(NODES.genotypes(whole.derived[-1:])).all()
+    made = MIXED_METHODS[method]
+    derivation = Derivation(whole.network, data, made, protocol, tuning=0, threads=1)
+    assert NODES.contains(derivation.run()[None]).all()
+    for decision in derivation.decisions:  # perplexities: what is kept costs most without it
+        kept = decision.chosen[0]
+        assert decision.accuracies[kept] == max(decision.accuracies.values()) > 1
+
+
+def test_leaves_have_no_sum_of_all_cells() -> None:
+    with pytest.raises(InputError, match="sums of all cells need output=all"):
+        Recurrent(3, output="leaves").mixed_supernet(classes=5, shape=(6,))
 
 
 # -- training -------------------------------------------------------------------------------

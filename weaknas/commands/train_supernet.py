@@ -142,7 +142,7 @@ def _build(space: str, options: Options) -> SupernetTrainer | MixedTrainer:
     name, setting = parse_space(space)
     chosen, dataset = get_space(name, **setting), load_dataset(options.dataset, options.data)
     is_mixed = method is not None and method in MIXED_METHODS
-    usual = default_protocol(str(method)) if is_mixed else default_for(chosen)
+    usual = default_protocol(str(method), chosen) if is_mixed else default_for(chosen)
     switches = _settings(options.protocol)
     if options.epochs is not None:
         switches["epochs"] = options.epochs

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Spaces of this package that have one, of single paths and of weighted sums.
 WITH_SUPERNETS = ("mobilenetv3", "nasbench201", "recurrent")
-WITH_MIXED_SUPERNETS = ("darts", "nasbench201")
+WITH_MIXED_SUPERNETS = ("darts", "nasbench201", "recurrent")
 
 
 def build_supernet(

@@ -58,7 +58,7 @@ class Examination:
         self._source = open_source(split, device, loaders=loaders)
         self._normalize = make_normalization(dataset)
         self._device, self._dtype = device, choose_precision(precision, device)
-        self._batch = _TOKENS // dataset.shape[0] + 1 if dataset.has_tokens else _BATCH
+        self._batch = batch_of(dataset)
 
     def value(self, network: nn.Module, workers: Workers = ALONE) -> float:
         """Return the value of the metric; NaN where outputs of the network are no numbers.
@@ -97,6 +97,11 @@ class Examination:
         with evaluating(network), autocast(self._device, self._dtype):
             for inputs, labels in self._source.batches(parts, np.random.default_rng(0)):
                 yield labels, network(self._normalize(inputs))
+
+
+def batch_of(dataset: Dataset) -> int:
+    """Return how many inputs of a data set are looked at at once."""
+    return _TOKENS // dataset.shape[0] + 1 if dataset.has_tokens else _BATCH
 
 
 def costs(

@@ -29,7 +29,7 @@ _SLOWER = 0.1  # of the learning rate, while it is tuned
 
 
 def strongest(network: MixedSupernet, method: Method) -> Mask:
-    """Return the operation of each edge that weighs most, and of each node the two inputs.
+    """Return the operation of each edge that weighs most, and of each node its inputs.
 
     Liu, Simonyan and Yang (arXiv:1806.09055, section 2.4): what no architecture can have
     does not count. Where a method allows few skip connections the weakest give way, and
@@ -44,8 +44,9 @@ def strongest(network: MixedSupernet, method: Method) -> Mask:
         if name in network.operations:
             weights[:, network.operations.index(name)] = 0
     chosen = _strongest(weights, network)
-    skip, first = network.operations.index(_SKIP), next(iter(network.kinds.values()))
-    while method.skips is not None:
+    first = next(iter(network.kinds.values()))
+    while method.skips is not None and _SKIP in network.operations:
+        skip = network.operations.index(_SKIP)
         edges = [edge for edge in first if chosen[edge, skip]]
         if len(edges) <= method.skips:
             break
@@ -56,7 +57,8 @@ def strongest(network: MixedSupernet, method: Method) -> Mask:
 
 def _strongest(weights: Weights, network: MixedSupernet) -> Mask:
     chosen = np.arange(weights.shape[1]) == weights.argmax(axis=1)[:, None]
-    return np.asarray(chosen & keep_inputs(weights.max(axis=1), network.nodes)[:, None])
+    keep = keep_inputs(weights.max(axis=1), network.nodes, network.inputs)
+    return np.asarray(chosen & keep[:, None])
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Decision:
     edge : int
         Whose operation was chosen, or of whose node the inputs were: the first of them.
     accuracies : dict of str to float
-        On validation images, without each operation or without each input.
+        On the validation split, without each operation or without each input; of texts
+        perplexities.
     chosen : list of str
         The operation, or the inputs that stay.
     """
@@ -84,7 +87,7 @@ class Derivation:
     Wang et al., "Rethinking architecture selection in differentiable NAS", ICLR 2021
     (arXiv:2108.04392), algorithm 1: edges in random order, of each the operation whose
     removal costs the most accuracy, the others weighing what they did; afterwards of each
-    node the two inputs whose removal costs the most. Between decisions the network is
+    node the inputs whose removal costs the most. Between decisions the network is
     trained for a few epochs at a tenth of the learning rate. Equal accuracies, which the
     paper leaves open, are told apart by the loss.
 
@@ -201,7 +204,7 @@ class Derivation:
 
     def _chooses(self, node: int, kind: range) -> bool:
         edges = [edge for edge in self.network.nodes[node] if self.network.mask()[edge].any()]
-        return len(edges) > 2 and edges[0] in kind
+        return len(edges) > self.network.inputs and edges[0] in kind
 
     def _choose_operation(self, edge: int) -> Decision:
         network, mask = self.network, self.network.mask()
@@ -211,7 +214,7 @@ class Derivation:
             weights = network.weights()[edge]
             best = max(options, key=lambda option: weights[option])
         else:
-            best = min(options, key=lambda option: _quality(looks[option]))
+            best = min(options, key=lambda option: self._quality(looks[option]))
         mask[edge] = np.arange(mask.shape[1]) == best
         network.restrict(mask)
         named = {network.operations[option]: looks[option][0] for option in options}
@@ -225,17 +228,22 @@ class Derivation:
             weights = (network.alpha.detach().softmax(1).cpu().numpy() * mask).max(axis=1)
             order = sorted(edges, key=lambda edge: -weights[edge])
         else:
-            order = sorted(edges, key=lambda edge: _quality(looks[edge]))
-        mask[order[2:]] = False
+            order = sorted(edges, key=lambda edge: self._quality(looks[edge]))
+        mask[order[network.inputs :]] = False
         network.restrict(mask)
         named = {str(edges.index(edge)): looks[edge][0] for edge in edges}
-        return Decision(edges[0], named, [str(edges.index(edge)) for edge in sorted(order[:2])])
+        stay = sorted(order[: network.inputs])
+        return Decision(edges[0], named, [str(edges.index(edge)) for edge in stay])
 
     def _without(self, edge: int, operation: int | slice) -> tuple[float, float]:
-        """Return accuracy and loss while an operation of an edge, or all, weigh nothing."""
+        """Return the metric and the loss while an operation of an edge, or all, weigh nothing."""
         weights = self.network.mixing().detach().clone()
         weights[edge, operation] = 0
         return self.judge.look(self.network, weights)
+
+    def _quality(self, look: tuple[float, float]) -> tuple[float, float]:
+        value, loss = look
+        return self.judge.metric.score(value), -loss
 
     def _tune(self, step: int) -> None:
         rate = _SLOWER * self.protocol.learning_rate
@@ -260,8 +268,3 @@ class Derivation:
         self.learner.restore(saved)
         self.decisions = [Decision(**decision) for decision in saved["decisions"]]
         return int(saved["steps"])
-
-
-def _quality(look: tuple[float, float]) -> tuple[float, float]:
-    accuracy, loss = look
-    return accuracy, -loss

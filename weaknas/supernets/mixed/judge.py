@@ -1,4 +1,4 @@
-"""How good a mixed supernet is with some weights, on held-out images."""
+"""How good a mixed supernet is with some weights, on what is held out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from weaknas.training.batches import evaluation_parts
 from weaknas.training.data import Dataset
 from weaknas.training.devices import autocast, choose_precision
 from weaknas.training.distributed import ALONE
-from weaknas.training.measure import evaluating
+from weaknas.training.measure import batch_of, evaluating
+from weaknas.training.metrics import MeanMetric, get_metric
 from weaknas.training.sources import open_source
-from weaknas.training.transforms import Normalize
-
-_BATCH = 512
+from weaknas.training.transforms import make_normalization
 
 
 class Judge:
-    """The validation images of a data set, to score mixtures by.
+    """The validation split of a data set, to score mixtures by.
 
     Parameters
     ----------
@@ -41,11 +40,15 @@ class Judge:
     ) -> None:
         self._count = len(dataset.validation)
         self._source = open_source(dataset.validation, device, loaders=loaders)
-        self._normalize = Normalize(dataset.mean, dataset.std)
+        self._normalize = make_normalization(dataset)
         self._device, self._dtype = device, choose_precision(precision, device)
+        self._batch = batch_of(dataset)
+        self.metric = get_metric("auto", dataset.task)
 
     def look(self, network: MixedSupernet, weights: Tensor | None = None) -> tuple[float, float]:
-        """Return accuracy, a fraction, and mean loss; batch norms normalise by each batch.
+        """Return the metric, accuracy or perplexity, and the mean loss.
+
+        Batch norms normalise by each batch.
 
         Parameters
         ----------
@@ -54,12 +57,13 @@ class Judge:
         weights : Tensor, shape (edges, operations), optional
             Of the operations; default: the network's own.
         """
-        total = torch.zeros(2, device=self._device)
-        parts = evaluation_parts(self._count, _BATCH, ALONE)
+        assert isinstance(self.metric, MeanMetric)
+        totals = []
+        parts = evaluation_parts(self._count, self._batch, ALONE)
         with evaluating(network), autocast(self._device, self._dtype):
-            for pixels, labels in self._source.batches(parts, np.random.default_rng(0)):
-                logits = network(self._normalize(pixels), weights).float()
+            for inputs, labels in self._source.batches(parts, np.random.default_rng(0)):
+                logits = network(self._normalize(inputs), weights).float()
                 loss = functional.cross_entropy(logits, labels, reduction="sum")
-                total += torch.stack([(logits.argmax(1) == labels).sum().float(), loss])
-        correct, loss = (total / self._count).tolist()
-        return correct, loss
+                totals.append(torch.cat([self.metric.totals(labels, logits), loss[None]]))
+        total, count, loss = torch.stack(totals).sum(0).tolist()
+        return self.metric.finish(total, count), loss / count

@@ -178,10 +178,11 @@ def narrow(
     choosable: Mask,
     nodes: Sequence[Sequence[int]],
     weights: Weights,
+    inputs: int = 2,
 ) -> Mask:
     """Return what each edge chooses among in a stage.
 
-    Where groups are given up for their members each node keeps its two strongest inputs, too:
+    Where groups are given up for their members each node keeps its strongest inputs, too:
     groups of one and of two operations do not compare afterwards.
 
     Parameters
@@ -191,9 +192,11 @@ def narrow(
     choosable : ndarray of bool, shape (operations,)
         Whether an architecture can have each.
     nodes : sequence of sequence of int
-        The edges into each node that keeps two.
+        The edges into each node that keeps some.
     weights : ndarray, shape (edges, operations)
         At the end of the stage before; zero where an operation took no part.
+    inputs : int
+        That it keeps.
 
     Returns
     -------
@@ -213,7 +216,7 @@ def narrow(
         return np.tile(first & choosable, (len(weights), 1))
     winners = weights.argmax(axis=1)
     mask = np.array(groups)[None] == np.array(groups)[winners][:, None]
-    return np.asarray(mask & keep_inputs(weights.max(axis=1), nodes)[:, None])
+    return np.asarray(mask & keep_inputs(weights.max(axis=1), nodes, inputs)[:, None])
 
 
 def group(operations: Sequence[str]) -> list[int]:
@@ -222,10 +225,10 @@ def group(operations: Sequence[str]) -> list[int]:
     return [names.index(name) for name in names]
 
 
-def keep_inputs(strengths: Weights, nodes: Sequence[Sequence[int]]) -> Mask:
-    """Return which edges stay: of those into each node the two strongest; shape (edges,)."""
+def keep_inputs(strengths: Weights, nodes: Sequence[Sequence[int]], inputs: int = 2) -> Mask:
+    """Return which edges stay: of those into each node the strongest `inputs`; shape (edges,)."""
     kept = np.ones(len(strengths), dtype=bool)
     for edges in nodes:
         order = np.argsort(-strengths[list(edges)], kind="stable")
-        kept[np.array(edges)[order[2:]]] = False
+        kept[np.array(edges)[order[inputs:]]] = False
     return kept

@@ -19,7 +19,7 @@ from weaknas.supernets.mixed.derive import strongest
 from weaknas.supernets.mixed.judge import Judge
 from weaknas.supernets.mixed.learner import Learner
 from weaknas.supernets.mixed.schedule import Method, Stage, get_method, narrow
-from weaknas.supernets.trainer import SupernetTraining, check_protocol
+from weaknas.supernets.trainer import TEXT, SupernetTraining, check_protocol
 from weaknas.training.checkpoints import Checkpoint
 from weaknas.training.data import Dataset
 from weaknas.training.devices import choose_device, session, torch_seed
@@ -54,8 +54,11 @@ class MixedTraining(SupernetTraining):
     derived: list[str] = field(default_factory=list)
 
 
-def default_protocol(method: str) -> Protocol:
+def default_protocol(method: str, space: SearchSpace | None = None) -> Protocol:
     """Return how the supernets of a method are trained unless something else is said.
+
+    Networks that read tokens are trained as `weaknas.supernets.trainer.TEXT` says, for as many
+    epochs as the method has.
 
     Raises
     ------
@@ -63,6 +66,8 @@ def default_protocol(method: str) -> Protocol:
         When the method is unknown.
     """
     made = get_method(method)
+    if space is not None and space.reads == "tokens":
+        return replace(TEXT, epochs=made.epochs)
     return replace(
         DEFAULT,
         epochs=made.epochs,
@@ -128,7 +133,7 @@ class MixedTrainer:
         skeleton: Mapping[str, Any] | None = None,
     ) -> None:
         self.method_name, self.method = method, get_method(method)
-        self.protocol = default_protocol(method) if protocol is None else protocol
+        self.protocol = default_protocol(method, space) if protocol is None else protocol
         check_protocol(self.protocol)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise InputError(f"the method {method} trains in one process, not under torchrun")
@@ -197,7 +202,7 @@ class _State:
         behind = [] if saved is None else saved["losses"]
         stage, _ = self._place(max(0, len(behind) - 1))
         self.learner = self._begin(stage)
-        self.training = MixedTraining(self.network)
+        self.training = MixedTraining(self.network, metric=self.judge.metric.name)
         if saved is not None:
             self._restore(saved)
 
@@ -254,8 +259,8 @@ class _State:
         if not math.isfinite(loss):
             training.status = "diverged"
         else:
-            accuracy, _ = self.judge.look(network)
-            training.probes.setdefault(_MIXTURE, []).append(accuracy)
+            value, _ = self.judge.look(network)
+            training.probes.setdefault(_MIXTURE, []).append(value)
             genotype = network.genotype(strongest(network, trainer.method))
             training.derived.append(trainer.space.format(genotype))
         training.seconds += time.perf_counter() - begin
@@ -270,7 +275,14 @@ class _State:
             self.learner = self._begin(number)
             self.training.network = self.network
         self.network.restrict(
-            narrow(stage, before.operations, before.choosable, before.nodes, weights)
+            narrow(
+                stage,
+                before.operations,
+                before.choosable,
+                before.nodes,
+                weights,
+                before.inputs,
+            )
         )
 
     def _saved(self) -> dict[str, Any]:
