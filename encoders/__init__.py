@@ -9,6 +9,7 @@ from weaknas.encoders._base import (
     Features,
     GraphEncoder,
     Transformer,
+    encode,
     find_layout,
 )
 from weaknas.encoders.adjacency import AdjacencyEncoder
@@ -50,5 +51,6 @@ __all__ = [
     "ValueCountsEncoder",
     "VariablesEncoder",
     "ZeroCostEncoder",
+    "encode",
     "find_layout",
 ]

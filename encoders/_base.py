@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, is_out_of_memory
 from weaknas.spaces import Genotypes, GraphBatch, SearchSpace
 
 Features: TypeAlias = npt.NDArray[np.float32]
@@ -60,6 +60,14 @@ class Transformer(Protocol):
 
 
 @runtime_checkable
+class _Sparse(Protocol):
+    """A matrix of scipy, as scikit-learn's one-hot encoder returns."""
+
+    def toarray(self) -> npt.NDArray[Any]:
+        """Return all of it."""
+
+
+@runtime_checkable
 class HasGroups(Protocol):
     """An encoder that knows which of its columns belong together."""
 
@@ -97,6 +105,46 @@ def find_layout(encoder: Transformer) -> dict[str, Sequence[Any]]:
         "sources": encoder.source_columns if isinstance(encoder, HasSources) else (),
     }
     return {name: columns for name, columns in layout.items() if columns}
+
+
+def encode(encoder: Transformer, genotypes: npt.NDArray[np.integer]) -> Any:
+    """Return what an encoder makes of genotypes, shape (n, d), or say what is wrong with it.
+
+    Returns
+    -------
+    ndarray, shape (n, f), or GraphBatch
+
+    Raises
+    ------
+    InputError
+        When features are not finite numbers, a row for each genotype.
+    """
+    name = type(encoder).__name__
+    try:
+        features = encoder.transform(genotypes)
+        if isinstance(features, GraphBatch):
+            return features
+        features = features.toarray() if isinstance(features, _Sparse) else np.asarray(features)
+    except InputError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise InputError(f"{name} cannot encode: {' '.join(str(error).split())}") from error
+    if features.ndim != 2 or len(features) != len(genotypes):
+        raise InputError(
+            f"{name} encoded {len(genotypes)} genotypes to the shape {features.shape}; a row of"
+            " numbers each is needed"
+        )
+    if features.dtype.kind not in "biuf":
+        raise InputError(f"{name} encoded genotypes to {features.dtype}; numbers are needed")
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{name} encoded {int((~finite).sum())} of {len(genotypes)} genotypes to NaN or"
+            " infinity; finite numbers are needed"
+        )
+    return features
 
 
 class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -108,8 +108,8 @@ def check_prediction(predictor: Any, values: Any, rows: int, what: str = "score"
     """
     name = type(predictor).__name__
     try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        numbers = np.asarray(_real(np.asarray(values)), dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors with gradients
         raise InputError(f"{name} predicted no numbers, but {reprlib.repr(values)}") from error
     if numbers.shape not in {(rows,), (rows, 1)}:
         raise InputError(
@@ -124,6 +124,13 @@ def check_prediction(predictor: Any, values: Any, rows: int, what: str = "score"
             f" of {rows} rows; finite numbers are needed"
         )
     return numbers
+
+
+def _real(values: Any) -> Any:
+    """Refuse texts, times and complex numbers, of which numpy would make real ones."""
+    if values.dtype.kind not in "biufO":
+        raise TypeError(f"{values.dtype} is no kind of real number")
+    return values
 
 
 def _call(estimator: Any, features: Any, **options: Any) -> Any:

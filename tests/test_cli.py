@@ -165,6 +165,8 @@ BAD = [
     (["search", "--batch-size", "0"], "--batch-size: it must be at least 1, not 0"),
     (["search", "--initial", "-1"], "--initial: it must be at least 1, not -1"),
     (["search", "--seed", "-1"], "--seed: it must be at least 0, not -1"),
+    (["search", "--repeats", "often"], "'often' (allowed: auto, never, a whole number)"),
+    (["search", "--repeats", "-1"], "(allowed: auto, never, a whole number)"),
     (["search", "--jobs", "0"], "--jobs: it must be at least 1, not 0"),
     (["search", "nasbench201", "extra"], "extra"),
     (["search", "no.toml:objective=x"], "is a file and takes no options, not 'no.toml:obj"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Set
@@ -235,17 +237,29 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_nested(name: str, value: Any, depth: int = _DEEPEST) -> None:
-    """Refuse sets within tuples, lists and mappings, and such as go on for ever."""
+    """Refuse sets in tuples, lists, mappings and data classes, and such as go on for ever."""
     if isinstance(value, Set):
         raise InputError(
             f"a choice of {name!r} holds a set, whose order differs between processes: {value!r}"
         )
-    if not isinstance(value, list | tuple | Mapping):
-        return
-    if depth == 0:
+    items = _parts(value)
+    if items and depth == 0:
         raise InputError(f"a choice of {name!r} is nested more than {_DEEPEST} deep")
-    for item in [*value, *value.values()] if isinstance(value, Mapping) else value:
+    for item in items:
         _check_nested(name, item, depth - 1)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return what the text of a value shows of other values."""
+    if isinstance(value, Mapping):
+        return [*value, *value.values()]
+    if isinstance(value, list | tuple):
+        return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name) for field in dataclasses.fields(value) if field.repr]
+    if isinstance(value, functools.partial):
+        return [*value.args, *value.keywords.values()]
+    return []
 
 
 def _unambiguous(keys: Iterable[Hashable]) -> dict[Hashable, int]:

@@ -8,6 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import sklearn.preprocessing
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import FunctionTransformer
 
@@ -31,6 +32,7 @@ from weaknas.encoders import (
 )
 from weaknas.errors import InputError
 from weaknas.registry import list_encoders_for
+from weaknas.search.sources import Source
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.spaces.nasbench201.cell import OPERATIONS
@@ -471,3 +473,59 @@ def test_the_layout_is_what_an_encoder_knows_of_its_columns():
         trend = (1,)
 
     assert find_layout(Blocks()) == {"groups": Blocks.groups, "trend": Blocks.trend}
+
+
+# -- encoders of others ---------------------------------------------------------------------------
+
+WIDE = ChoiceSpace({f"layer{i}": ["skip", "conv3", "conv5"] for i in range(25)})
+
+
+def spoiled(kind):
+    """Return a transformer whose features are not finite numbers, a row for each genotype."""
+
+    def transform(genotypes):
+        features = np.asarray(genotypes, dtype=np.float64)
+        if kind == "nan":
+            features[-1, 0] = np.nan
+        elif kind == "refusal":
+            raise IndexError("no such\ncolumn")
+        return {
+            "few": features[1:], "flat": features[:, 0], "none": None, "infinite": features / 0,
+            "texts": features.astype(str), "complex": features * 1j, "nan": features,
+        }[kind]  # fmt: skip
+
+    return FunctionTransformer(transform)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("few", r"encoded \d+ genotypes to the shape \(\d+, \d+\)"),
+        ("flat", r"to the shape \(\d+,\); a row of numbers each"),
+        ("none", r"to the shape \(\)"),
+        ("texts", "to <U32; numbers are needed"),
+        ("complex", "to complex128; numbers are needed"),
+        ("nan", "1 of [0-9]+ genotypes to NaN or infinity"),
+        ("infinite", "genotypes to NaN or infinity"),
+        ("refusal", "cannot encode: no such column"),
+    ],
+)
+@pytest.mark.parametrize("kind_of_search", ["listed", "evolving", "sources"])
+def test_a_search_names_the_encoder_and_what_it_made(kind, message, kind_of_search):
+    space = WIDE if kind_of_search == "evolving" else SPACE
+    known = Source("known", SPACE.canonicalize(ROWS), np.arange(600.0))
+    sources = [known] if kind_of_search == "sources" else []
+
+    def search():
+        strategy = weaknas.WeakNAS(space, encoder=spoiled(kind), sources=sources, seed=0)
+        weaknas.run(strategy, lambda a: float(sum(a.genotype)), budget=12)
+
+    with pytest.raises(InputError, match=f"FunctionTransformer.*{message}") as caught:
+        search()
+    assert "\n" not in str(caught.value)
+
+
+def test_sparse_features_are_features():
+    search = weaknas.WeakNAS(SPACE, encoder=sklearn.preprocessing.OneHotEncoder(), seed=0)
+    assert weaknas.run(search, lambda a: float(sum(a.genotype)), budget=12).trials

@@ -81,6 +81,37 @@ def test_failures(function, status, message):
     json.dumps(Trial(0, 0, ONE, evaluation).to_dict(), allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda: 1.0, "too many positional arguments"),
+        (lambda architecture, epochs: 1.0, "missing a required argument: 'epochs'"),
+        (lambda architecture, *, epochs: 1.0, "missing a required"),
+        (lambda seed: 1.0, "multiple values for argument 'seed'"),
+    ],
+    ids=["none", "two", "keyword", "seed alone"],
+)
+def test_what_no_architecture_can_be_given_is_refused_before_the_first(function, message):
+    with pytest.raises(InputError, match=f"with an architecture alone: .*{message}"):
+        weaknas.run(weaknas.get_strategy("random", SPACE), function, 3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda architecture, epochs=3: 1.0,
+        lambda *anything, **named: 1.0,
+        lambda architecture, *, seed: 1.0,
+        partial(lambda architecture, epochs: 1.0, epochs=1),
+        hash,
+        id,
+    ],
+    ids=range(6),
+)
+def test_what_can_be_called_with_an_architecture(function):
+    assert isinstance(as_evaluator(function), FunctionEvaluator)
+
+
 def test_the_cost_of_a_failure_is_kept():
     assert evaluate(returns(Evaluation(math.nan, cost=3.0))).cost == 3.0
     assert evaluate(returns(Evaluation.failure("timeout", "", 60.0))).cost == 60.0

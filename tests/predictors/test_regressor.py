@@ -70,6 +70,9 @@ WRONG_MEANS = {
     "one for all": (Answering(lambda n: 3.5), r"of shape \(\) for \d+ rows"),
     "two columns": (Answering(lambda n: np.zeros((n, 2))), r"of shape \(\d+, 2\)"),
     "words": (Answering(lambda n: ["good"] * n), "predicted no numbers, but"),
+    "complex numbers": (Answering(lambda n: np.zeros(n) + 1j), "predicted no numbers, but"),
+    "times": (Answering(lambda n: np.zeros(n, dtype="m8[s]")), "predicted no numbers, but"),
+    "texts of numbers": (Answering(lambda n: ["1"] * n), "predicted no numbers, but"),
     "nothing": (Answering(lambda n: None), "Answering predicted"),
     "refusal": (Answering(refused), "Answering cannot predict: no such column"),
 }

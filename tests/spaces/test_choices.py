@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import decimal
 import functools
 import itertools
@@ -202,12 +203,22 @@ def test_objects_are_the_same_in_another_process() -> None:
     assert "m=Linear(in_features=2, out_features=3, bias=True),f=relu" in seen.pop()
 
 
+@dataclasses.dataclass(frozen=True)
+class Holding:
+    """A choice whose text shows what it holds."""
+
+    parts: frozenset[str]
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
         ({"a": {1, 2}}, "'a' are a set, whose order differs"),
         ({"a": frozenset("xy")}, "'a' are a set"),
         ({"a": [1, ({"x", "y"}, 2)]}, "a choice of 'a' holds a set"),
+        ({"a": [Holding(frozenset("xy")), 1]}, "a choice of 'a' holds a set"),
+        ({"a": [functools.partial(max, {"x", "y"}), 1]}, "a choice of 'a' holds a set"),
+        ({"a": [{"k": frozenset("xy")}, 1]}, "a choice of 'a' holds a set"),
         ({"a": [relu, 1]}, "is told by its address.*name it: {'a': {'a name': the object"),
         ({"a": [lambda x: x, 1]}, "is told by its address"),
         ({"a": [object(), 1]}, "is told by its address"),

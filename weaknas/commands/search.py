@@ -18,7 +18,7 @@ from weaknas.commands._numbers import Count, Positive, Runs, Seed
 from weaknas.commands._shared import build_strategy, print_json
 from weaknas.commands._verify import check_verifiable, measured_in, verify
 from weaknas.commands.train import print_facts
-from weaknas.errors import InputError
+from weaknas.errors import InputError, unknown
 from weaknas.evaluators import KeepsFiles, TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.experiment import takes
@@ -250,7 +250,9 @@ def _winner_folder(place: Path | None) -> Path | None:
 def _parts(options: Options, space: SearchSpace) -> dict[str, Any]:
     names = ("preset", "predictor", "encoder", "acquisition", "batch_size", "initial", "repeats")
     components = {name: vars(options)[name] for name in names}
-    if options.repeats is not None and options.repeats.isdecimal():
+    if options.repeats not in (None, "auto", "never"):
+        if not options.repeats.isdecimal():
+            raise unknown("--repeats", options.repeats, ("auto", "never", "a whole number"))
         components["repeats"] = int(options.repeats)
     if options.predictor_config is not None:
         if options.predictor is not None:

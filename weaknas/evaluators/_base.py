@@ -175,11 +175,19 @@ class FunctionEvaluator:
         Takes an `Architecture`, returns a float (larger is better) or an `Evaluation`.
         One with a parameter ``seed`` is given the seed of the evaluation, and may be
         called again for the same architecture.
+
+    Raises
+    ------
+    InputError
+        When it cannot be called with an architecture alone.
     """
 
     def __init__(self, function: Callable[..., float | Evaluation]) -> None:
         self.function = function
-        self._takes_seed = _takes_seed(function)
+        signature = _signature(function)
+        self._takes_seed = signature is not None and "seed" in signature.parameters
+        if signature is not None:
+            _check_callable(function, signature, {"seed": 0} if self._takes_seed else {})
 
     def trainings(self, architecture: Architecture) -> float:
         """Return infinity where the function takes a seed, else 1."""
@@ -221,7 +229,7 @@ def as_evaluator(evaluator: Any) -> Evaluator:
     Raises
     ------
     InputError
-        When the value is neither.
+        When the value is neither, or no call with an architecture alone.
     """
     if isinstance(evaluator, Evaluator):
         return evaluator
@@ -233,11 +241,23 @@ def as_evaluator(evaluator: Any) -> Evaluator:
     )
 
 
-def _takes_seed(function: Callable[..., Any]) -> bool:
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
-        return "seed" in inspect.signature(function).parameters
+        return inspect.signature(function)
     except (TypeError, ValueError):  # some that are written in C have none
-        return False
+        return None
+
+
+def _check_callable(
+    function: Callable[..., Any], signature: inspect.Signature, given: Mapping[str, Any]
+) -> None:
+    try:
+        signature.bind(None, **given)
+    except TypeError as error:
+        name = function.__qualname__ if isinstance(function, HasName) else _short(function)
+        raise InputError(
+            f"{name}{signature} cannot be called with an architecture alone: {error}"
+        ) from None
 
 
 def evaluation_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:

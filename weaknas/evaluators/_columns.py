@@ -93,7 +93,7 @@ def _number(value: Any) -> Any:
     if is_nothing(value):
         return np.nan
     if isinstance(value, str):
-        return float(_TRUTH.get(value.strip().lower(), value))
+        return _number_of_text(str(value))
     if isinstance(value, timedelta):
         value = value.total_seconds()
     elif isinstance(value, np.timedelta64):
@@ -103,3 +103,10 @@ def _number(value: Any) -> Any:
     if has_other_meaning or not isinstance(value, SupportsFloat):
         raise TypeError(f"{value!r} is a {type(value).__name__}")
     return float(value)
+
+
+def _number_of_text(text: str) -> float:
+    try:
+        return float(_TRUTH.get(text.strip().lower(), text))
+    except ValueError:
+        raise ValueError(f"{text!r} is no number") from None

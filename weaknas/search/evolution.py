@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.components import fresh_predictor
-from weaknas.encoders import Transformer, find_layout
+from weaknas.encoders import Transformer, encode, find_layout
 from weaknas.predictors._base import Joint
 from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
 from weaknas.predictors.regressor import Regressor, check_predictions
@@ -83,7 +83,7 @@ class EvolvedCandidates(Candidates):
         sample = space.canonicalize(space.sample(size, rng))
         self.encoder = encoder.fit(sample)
         #: Features of a sample of the space.
-        self.reference = encoder.transform(sample)
+        self.reference = encode(encoder, sample)
         self._covering = cover(sample, space.cardinalities, min(_MOST_COVERING, size))
         self.layout = find_layout(encoder)
         self.narrowing: Narrowing = Narrowing(space, rng)
@@ -100,7 +100,7 @@ class EvolvedCandidates(Candidates):
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return where an evolution starts."""
         rows, codes = distinct_with_fingerprints(self.space, self._start(history, rng))
-        return Pool(rows, codes, self.encoder.transform(rows), self.layout)
+        return Pool(rows, codes, encode(self.encoder, rows), self.layout)
 
     def ranker(self, predictor: Regressor) -> Ranker:
         """Return a predictor that candidates evolve on, for one search."""
@@ -123,7 +123,7 @@ class EvolvedCandidates(Candidates):
         self._notice(history)
         seen = np.sort(self.space.fingerprint(proposed))
         start, codes = distinct_with_fingerprints(self.space, self._start(history, rng))
-        living = _Population(start, codes, self.encoder.transform(start), value)
+        living = _Population(start, codes, encode(self.encoder, start), value)
         record, stale = -np.inf, 0
         for _ in range(self.generations):
             living.add(*self._others(self._breed(living, rng), living.codes), value)
@@ -144,7 +144,7 @@ class EvolvedCandidates(Candidates):
         """Return those that are none of the codes, each once: rows, codes and features."""
         rows, own = distinct_with_fingerprints(self.space, genotypes)
         new = ~np.isin(own, codes)
-        return rows[new], own[new], self.encoder.transform(rows[new]) if new.any() else None
+        return rows[new], own[new], encode(self.encoder, rows[new]) if new.any() else None
 
     def _start(self, history: History, rng: np.random.Generator) -> Genotypes:
         genotypes, scores = history.successful
@@ -268,17 +268,17 @@ class EvolvingRanker(Ranker):
 
     def fit(self, evidence: Evidence) -> None:
         """Fit to what was told."""
-        encode = self._candidates.encoder.transform
+        encoder = self._candidates.encoder
         if self._model is None:
             predictor = fresh_predictor(self._predictor, self._candidates.layout, evidence.rng)
             self._model = for_any(predictor, self._candidates.reference)
         genotypes, _ = evidence.history.successful
-        features = encode(genotypes)
+        features = encode(encoder, genotypes)
         with naming(self._predictor):
             self._model.fit(features, evidence.targets, evidence.repeats)
         self._evaluated = Evaluated(genotypes, self._predict(features)[0])
         if len(evidence.pending):
-            self._model.condition(encode(evidence.pending))
+            self._model.condition(encode(encoder, evidence.pending))
 
     def rank(self, evidence: Evidence, acquisition: Acquisition) -> Belief:
         """Return what the predictor says of where the evolution ends."""

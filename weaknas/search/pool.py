@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.encoders import Transformer, find_layout
+from weaknas.encoders import Transformer, encode, find_layout
 from weaknas.spaces import Fingerprints, Genotypes
 
 _CHUNK = 8192  # candidates encoded at a time, so that temporaries stay small
@@ -58,14 +58,14 @@ class Pool:
 
 def encode_pool(genotypes: Genotypes, fingerprints: Fingerprints, encoder: Transformer) -> Pool:
     """Return the pool of canonical genotypes with an encoder that is fitted."""
-    features = encoder.transform(genotypes[:_CHUNK])
+    features = encode(encoder, genotypes[:_CHUNK])
     if len(genotypes) > _CHUNK:
         head = np.asarray(features)
         features = _allocate((len(genotypes), head.shape[1]), head.dtype)
         features[:_CHUNK] = head
         for start in range(_CHUNK, len(genotypes), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            features[rows] = encoder.transform(genotypes[rows])
+            features[rows] = encode(encoder, genotypes[rows])
     return Pool(genotypes, fingerprints, features, find_layout(encoder))
 
 

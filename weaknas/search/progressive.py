@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.components import describe, fresh_predictor, parse_label
-from weaknas.encoders import Transformer, find_layout
+from weaknas.encoders import Transformer, encode, find_layout
 from weaknas.errors import check_whole
 from weaknas.predictors.regressor import Regressor, predict_mean
 from weaknas.registry import get_encoder, get_predictor
@@ -148,8 +148,8 @@ class Progressive(Strategy):
         genotypes, scores = self.history.successful
         predictor = fresh_predictor(self.predictor, find_layout(self.encoder), self._rng)
         with naming(self.predictor):
-            predictor.fit(self.encoder.transform(genotypes), scores)
-            features = self.encoder.transform(self.space.canonicalize(rows))
+            predictor.fit(encode(self.encoder, genotypes), scores)
+            features = encode(self.encoder, self.space.canonicalize(rows))
             return predict_mean(predictor, features)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weaknas.encoders import Transformer
+from weaknas.encoders import Transformer, encode
 from weaknas.errors import check_seed
 from weaknas.registry import ENCODERS, get_encoder, get_predictor
 from weaknas.search.candidates import Candidates
@@ -48,7 +48,7 @@ class MutatedCandidates(Candidates):
         )
         rows = self.space.canonicalize(np.vstack([history.genotypes, drawn]))
         codes, places = np.unique(self.space.fingerprint(rows), return_index=True)
-        return Pool(rows[places], codes, self.encoder.transform(rows[places]))
+        return Pool(rows[places], codes, encode(self.encoder, rows[places]))
 
 
 def bananas(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from weaknas.encoders import SharedFeaturesEncoder, Transformer, find_layout
+from weaknas.encoders import SharedFeaturesEncoder, Transformer, encode, find_layout
 from weaknas.errors import InputError
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.search.targets import rank_normal
@@ -189,7 +189,7 @@ class _OwnColumn(_Column):
         layout: dict[str, Any] = find_layout(encoder)
         self._model = GaussianProcess(**layout).for_any(reference)
         genotypes, targets = source.telling()
-        self._model.fit(encoder.transform(genotypes), targets)
+        self._model.fit(encode(encoder, genotypes), targets)
 
     def predict(self, genotypes: Genotypes, features: Any) -> Floats:
         return self._model.predict(features)[0]
@@ -239,7 +239,7 @@ class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Fit the encoder to candidates, shape (n, d), and a process to every source."""
         self.encoder.fit(genotypes)
         every = max(len(genotypes) // _MOST_REFERENCE, 1)
-        reference = self.encoder.transform(genotypes[::every])
+        reference = encode(self.encoder, genotypes[::every])
         self._width = reference.shape[1]
         self._columns = [self._column(one, genotypes[::every], reference) for one in self.sources]
         self.n_features_in_ = np.shape(genotypes)[1]
@@ -253,7 +253,7 @@ class SourcesEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, genotypes: npt.NDArray[np.integer]) -> Any:
         """Encode a batch, shape (n, d), to float32 features, shape (n, f + number of sources)."""
-        features = self.encoder.transform(genotypes)
+        features = encode(self.encoder, genotypes)
         columns = [column.predict(genotypes, features) for column in self._columns]
         return np.column_stack([features, *columns]).astype(np.float32)
 

@@ -194,7 +194,9 @@ def build_carded(space: SearchSpace, card: Mapping[str, Any], folder: Path) -> B
         shape = tuple(card["shape"])
         for name, number in (("classes", classes), *(("shape", size) for size in shape)):
             check_whole(name, number, most=MOST_AT_ONCE)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise InputError(f"{folder / CARD} is damaged: it lacks {error.args[0]!r}") from error
+    except (TypeError, ValueError) as error:
         raise InputError(f"{folder / CARD} is damaged ({error})") from error
     try:
         return build(space, space.architecture(text), shape, classes, skeleton)
