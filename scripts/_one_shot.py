@@ -32,8 +32,9 @@ from weaknas.supernets.mixed.schedule import get_method
 from weaknas.supernets.mixed.trainer import MixedTrainer, MixedTraining, default_protocol
 from weaknas.supernets.samplers.making import make_sampler
 from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
-from weaknas.training import load_dataset
+from weaknas.training import Dataset, load_dataset
 from weaknas.training.checkpoints import Checkpoint
+from weaknas.training.data import Images
 from weaknas.training.devices import choose_device
 
 CELLS = NASBench201()
@@ -47,8 +48,10 @@ class Setting:
     Parameters
     ----------
     dataset : str
-    images : int, optional
-        Of training and of validation, the first; default: all.
+    images, held : int, optional
+        Of training and of validation, the first; default: all, and as many as of training.
+    size : int, optional
+        Height and width that images are averaged down to; default: as they are.
     channels : int
         Of the first stage; a stage has one cell.
     epochs : int
@@ -69,6 +72,8 @@ class Setting:
 
     dataset: str = "digits"
     images: int | None = None
+    held: int | None = None
+    size: int | None = None
     channels: int = 4
     epochs: int = 24
     learning_rate: float = 0.1
@@ -85,6 +90,22 @@ class Setting:
         return {"channels": self.channels, "cells": 1}
 
 
+#: By data set. On Fashion-MNIST the learning rate is the published one; that of the weights of
+#: operations was chosen by one training with seed 100, which collapsed.
+SETTINGS = {
+    "digits": Setting(),
+    "fashion-mnist": Setting(
+        dataset="fashion-mnist",
+        images=2560,
+        held=400,
+        size=7,
+        epochs=32,
+        learning_rate=0.025,
+        alpha_rate=0.003,
+        uniform_epochs=35,
+        training_epochs=3,
+    ),
+}
 #: What --quick runs instead.
 QUICK = Setting(
     images=128,
@@ -96,6 +117,29 @@ QUICK = Setting(
     trainings=2,
     training_epochs=1,
 )
+
+
+def reduced(data: Dataset, setting: Setting) -> Dataset:
+    """Return the first images of a data set, averaged down, as a setting has them."""
+    counts = {"train": setting.images, "validation": setting.held or setting.images}
+    splits: dict[str, Any] = {
+        name: split if count is None else split.take(np.arange(min(count, len(split))))
+        for name, count in counts.items()
+        for split in [getattr(data, name)]
+    }
+    if setting.size is not None:
+        splits = {name: shrunk(split, setting.size) for name, split in splits.items()}
+        # Nothing is tested on images.
+        splits |= {"test": splits["validation"], "shape": splits["train"].shape}
+    return replace(data, **splits)
+
+
+def shrunk(split: Images, size: int) -> Images:
+    """Return images whose squares of pixels have become their mean."""
+    count, channels, height, width = split.pixels.shape
+    squares = (count, channels, size, height // size, size, width // size)
+    means = split.pixels.reshape(squares).mean(axis=(3, 5))
+    return replace(split, pixels=means.round().astype(np.uint8))
 
 
 class Study:
@@ -110,11 +154,7 @@ class Study:
     def __init__(self, setting: Setting, folder: Path) -> None:
         digest = hashlib.blake2b(json.dumps(asdict(setting)).encode(), digest_size=4).hexdigest()
         self.setting, self.folder = setting, folder / digest
-        data, rows = load_dataset(setting.dataset), np.arange(setting.images or 0)
-        self.data = data
-        if setting.images is not None:
-            train, validation = data.train.take(rows), data.validation.take(rows)
-            self.data = replace(data, train=train, validation=validation)
+        self.data = reduced(load_dataset(setting.dataset), setting)
         self.seconds: dict[str, float] = {}  # of the CPU, of all that was asked for
 
     def once(self, name: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:

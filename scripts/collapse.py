@@ -1,13 +1,15 @@
 """Reproduce how DARTS collapses on NAS-Bench-201, and what chooses better from the same weights.
 
-Mixed supernets are trained on digits. After each epoch the cell of the operations that weigh
-most is looked up in the benchmark's table. From the final weights of each seed cells are
-derived by magnitude, by magnitude with tuning, by perturbation (DARTS-PT) with the weights of
-operations as learnt and made uniform, and by a search of WeakNAS whose evaluations are
-accuracies of single cells; and by perturbation and by WeakNAS from a supernet of the same seed
-whose operations always weighed the same. No choice sees the table.
+Mixed supernets are trained on digits, or on some small images of Fashion-MNIST. After each
+epoch the cell of the operations that weigh most is looked up in the benchmark's table. From the
+final weights of each seed cells are derived by magnitude, by magnitude with tuning, by
+perturbation (DARTS-PT) with the weights of operations as learnt and made uniform, and by a search
+of WeakNAS whose evaluations are accuracies of single cells; and by perturbation and by WeakNAS
+from a supernet of the same seed whose operations always weighed the same. No choice sees the
+table.
 
     python scripts/collapse.py
+    WEAKNAS_DATA=... python scripts/collapse.py --dataset fashion-mnist
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _one_shot import QUICK, Setting, Study, random_cells, run_all, worth
+from _one_shot import QUICK, SETTINGS, Setting, Study, random_cells, run_all, worth
 from _shared import DATASETS, parser, save, start
 
 from weaknas.laboratory.statistics import bootstrap_interval, wilcoxon
@@ -50,8 +52,9 @@ def main() -> None:
     """Train, derive, look up, compare; print a table and write JSON and a figure."""
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=10, help="seeds")
+    options.add_argument("--dataset", default="digits", choices=SETTINGS)
     arguments = options.parse_args()
-    setting = QUICK if arguments.quick else Setting()
+    setting = QUICK if arguments.quick else SETTINGS[arguments.dataset]
     if arguments.quick:
         arguments.runs = 2
     folder = arguments.work / "one-shot"
@@ -69,8 +72,9 @@ def main() -> None:
         "pairs": [compared(one, other, cells) for one, other in PAIRS],
     }
     show(content)
-    save(arguments, "collapse", content)
-    plots.save(figure(content), arguments.results / "collapse", forms=("png",))
+    name = "collapse" if setting.dataset == "digits" else f"collapse-{setting.dataset}"
+    save(arguments, name, content)
+    plots.save(figure(content), arguments.results / name, forms=("png",))
 
 
 def one_seed(setting: Setting, folder: Path, seed: int) -> dict[str, Any]:

@@ -229,10 +229,10 @@ def show(summary: dict[str, Any]) -> None:
 def main() -> None:
     """Run the study, kept in the folder of runs, and print it."""
     options = parser(__doc__ or "")
-    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--epochs", type=int, default=30)
     options.add_argument("--lessons", type=int, default=5, help="of ten draws, after each epoch")
-    options.add_argument("--draws", type=int, default=200, help="of each controller")
+    options.add_argument("--draws", type=int, default=1000, help="of each controller")
     arguments = options.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.epochs = 1, 2

@@ -2,10 +2,10 @@
 
 Yang, Esperanca and Carlucci, "NAS evaluation is frustratingly hard", ICLR 2020
 (arXiv:1912.12522, table 1): eight runs of a method against eight random cells of its space. Here
-supernets are trained on digits, the cells are of NAS-Bench-201, and what they are worth stands
-in its tables of three data sets. Beside it the published table, computed again from the
-authors' raw accuracies, which are read from `darts/nas_benchmark_performance.csv` in
-WEAKNAS_DATA where they are.
+supernets are trained on digits, or on some small images of Fashion-MNIST, the cells are of
+NAS-Bench-201, and what they are worth stands in its tables of three data sets. Beside it the
+published table, computed again from the authors' raw accuracies, which are read from
+`darts/nas_benchmark_performance.csv` in WEAKNAS_DATA where they are.
 
     python scripts/oneshot_table.py
     python scripts/oneshot_table.py --published    # the published table alone, at once
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _one_shot import QUICK, Setting, Study, random_cells, run_all, worth
+from _one_shot import QUICK, SETTINGS, Setting, Study, random_cells, run_all, worth
 from _shared import DATASETS, parser, save, start
 from scipy import stats
 
@@ -55,6 +55,7 @@ def main() -> None:
     """Derive all cells, compare them with random ones, print and write the tables."""
     options = parser(__doc__ or "")
     options.add_argument("--runs", type=int, default=8, help="seeds, and random cells")
+    options.add_argument("--dataset", default="digits", choices=SETTINGS)
     options.add_argument("--published", action="store_true", help="no methods, no training")
     arguments = options.parse_args()
     if arguments.published:
@@ -62,7 +63,7 @@ def main() -> None:
         show_table(table)
         save(arguments, "oneshot-published", {"published": table})
         return
-    setting = QUICK if arguments.quick else Setting()
+    setting = QUICK if arguments.quick else SETTINGS[arguments.dataset]
     if arguments.quick:
         arguments.runs = 2
     seeds = range(arguments.seed, arguments.seed + arguments.runs)
@@ -88,7 +89,8 @@ def main() -> None:
     }
     show_table(content["table"])
     show_table(content["published"])
-    save(arguments, "oneshot-table", content)
+    digits = setting.dataset == "digits"
+    save(arguments, "oneshot-table" if digits else f"oneshot-table-{setting.dataset}", content)
 
 
 def one_seed(setting: Setting, folder: Path, seed: int) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def main() -> None:
     options.add_argument("--epochs-alone", type=int, default=3, help="of a cell alone")
     options.add_argument("--lessons", type=int, default=5, help="of the controller, an epoch")
     options.add_argument("--budget", type=int, default=16, help="queries of a search")
-    options.add_argument("--derived", type=int, default=3, help="cells of each method")
+    options.add_argument("--derived", type=int, default=6, help="cells of each method")
     options.add_argument("--random", type=int, default=20, help="cells")
     options.add_argument("--draws", type=int, default=6, help="one of which is derived")
     options.add_argument("--alpha-rate", type=float, default=3e-3, help="of DARTS, as published")
@@ -165,7 +165,10 @@ class Study:
         judge = SupernetEvaluator(
             self.space, checkpoint=folder / "supernet.pt", dataset=self.data, device="cpu"
         )
-        return Shared(judge, training.sampler)
+        # What is drawn now does not depend on whether the training was cut short before.
+        drawing: Any = training.sampler
+        drawing.begin(arguments.epochs + 1)
+        return Shared(judge, drawing)
 
     def darts(self) -> list[Architecture]:
         """Return the cells of the strongest activations of DARTS, with a seed each."""

@@ -53,4 +53,5 @@ def test_depth_and_seed(tmp_path: Path) -> None:
 def test_compare_controllers(tmp_path: Path) -> None:
     result = run("compare_controllers", tmp_path)
     names = [item["strategy"] for item in result["summary"]["strategies"]]
-    assert names == ["lstm-controller", "lstm-controller:reward=raw", "reinforce", "random"]
+    lstm = ["lstm-controller", "lstm-controller:reward=raw"]
+    assert names == [*lstm, "reinforce", "progressive", "random"]

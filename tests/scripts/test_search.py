@@ -63,6 +63,21 @@ def test_front_mobilenet(tmp_path, shared_data, monkeypatch):
 
 
 @pytest.mark.slow
+def test_difficulty(tmp_path):
+    result = run("difficulty", tmp_path)[0]["difficulty"]
+    assert [row["left_out"] for row in result["rows"]] == [
+        "cifar10",
+        "cifar100",
+        "imagenet16-120",
+    ]
+    for row, one in zip(result["rows"], result["runs_of_all"], strict=True):
+        assert row["left_out"] not in one["weights"]
+        assert sum(one["weights"].values()) == pytest.approx(1)
+        assert all(0.4 < tau < 0.95 for tau in one["tau"].values())
+        assert all(1 <= queries <= result["budget"] for queries in one["queries"].values())
+
+
+@pytest.mark.slow
 def test_many_tables(tmp_path):
     results, _ = run("many_tables", tmp_path)
     result = results["many-tables-quick"]
