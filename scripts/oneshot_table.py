@@ -26,6 +26,7 @@ from scipy import stats
 
 from weaknas.files import data_folders, read_csv
 from weaknas.laboratory.statistics import bootstrap_interval, relative_improvement
+from weaknas.reports import plots
 
 #: How each method derives a cell, by name.
 METHODS: dict[str, Callable[[Study, int], str]] = {
@@ -90,7 +91,9 @@ def main() -> None:
     show_table(content["table"])
     show_table(content["published"])
     digits = setting.dataset == "digits"
-    save(arguments, "oneshot-table" if digits else f"oneshot-table-{setting.dataset}", content)
+    name = "oneshot-table" if digits else f"oneshot-table-{setting.dataset}"
+    save(arguments, name, content)
+    plots.save(figure(content["table"]), arguments.results / name, forms=("png",))
 
 
 def one_seed(setting: Setting, folder: Path, seed: int) -> dict[str, Any]:
@@ -110,6 +113,7 @@ def judged(cells: list[str], random: list[str], average: list[str], dataset: str
     improvements = [relative_improvement(value, mean) for value in found]
     return compared(found, base) | {
         "accuracies": found,
+        "space_mean": mean,
         "over_the_space": float(np.mean(improvements)),
         "over_the_space_ci95": list(bootstrap_interval(improvements)),
     }
@@ -154,6 +158,26 @@ def show_table(table: dict[str, Any]) -> None:
         print(f"{method:22s}" + "".join(f"{entry(row.get(d, {})):>16s}" for d in datasets))
     facts = [facts for row in table.values() for facts in row.values() if "p_value" in facts]
     print(f"{sum(f['p_value'] < 0.05 for f in facts)} of {len(facts)} significant\n")
+
+
+def figure(table: dict[str, Any]) -> Any:
+    """Draw the accuracies of all cells of each method, and what a random cell has."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(9.6, 3.6), layout="constrained")
+    axes = drawn.subplots(1, len(DATASETS), sharey=True)
+    for axis, dataset in zip(axes, DATASETS, strict=True):
+        for place, row in enumerate(table.values()):
+            values = row[dataset]["accuracies"]
+            axis.plot(values, [place] * len(values), "C0o", ms=3, alpha=0.5)
+            axis.plot(np.mean(values), place, "ks", ms=4)
+        axis.axvline(row[dataset]["space_mean"], color="#888888", ls=":", lw=1)
+        axis.set_title(dataset, fontsize=10)
+        axis.set_xlabel("accuracy, %; dotted: a random cell")
+        axis.grid(color="#dddddd", lw=0.6)
+    axes[0].set_yticks(range(len(table)), list(table))
+    axes[0].invert_yaxis()
+    return drawn
 
 
 def entry(facts: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ tested on images that no search saw.
 
     python scripts/policies.py --quick
     python scripts/policies.py
+    python scripts/policies.py --parts together    # one part alone, in a file of its own
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from weaknas.training.export import read_card
 from weaknas.training.final import train_final
 from weaknas.training.policies import transform_affinely
 
+PARTS = ("policies", "activations", "together")
 ANGLE, SHIFT = 20.0, 1.0  # degrees, pixels
 _FINAL = 1000  # added to the seed of a search for the training of what it returns
 RELU, SILU = "a=x,b=max(x;0),binary=max(a;b)", "a=x,b=x,binary=sigmoid(a)*b"
@@ -174,7 +176,7 @@ def _interval(values: Any) -> list[float | None]:
 
 def show(title: str, rows: Sequence[dict[str, Any]], baseline: str) -> dict[str, Any]:
     """Print a comparison and return it."""
-    summary = summarize(rows, baseline) if rows else {}
+    summary = summarize(rows, baseline)
     print(f"{title}: test accuracy in %, {len(rows)} seeds")
     for name, item in summary.items():
         gain = item[f"over {baseline}"]
@@ -190,7 +192,7 @@ def main() -> None:
     """Run the study and print it."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--seeds", type=int, default=5)
-    arguments.add_argument("--joint-seeds", type=int, default=5, help="of searches with a cell")
+    arguments.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     arguments.add_argument("--budget", type=int, default=12, help="trainings of a search")
     arguments.add_argument("--epochs", type=int, default=5)
     options = arguments.parse_args()
@@ -199,23 +201,27 @@ def main() -> None:
     budget, epochs = (2, 1) if options.quick else (options.budget, options.epochs)
     seeds = range(options.seed, options.seed + (1 if options.quick else options.seeds))
     study = Study(options.work / name, budget, epochs)
-    policies = show("policies", [study.policies(seed) for seed in seeds], "none")
-    found = study.search(get_space("activation"), options.seed, "activation", 2 * budget)
-    print(f"activation found: {found}")
-    ten = range(options.seed, options.seed + 2 * len(seeds))
-    activations = show("activations", [study.activations(found, seed) for seed in ten], "ReLU")
-    joint = seeds[: options.joint_seeds]
-    together = show("together", [study.together(seed) for seed in joint], "separate")
+    measured: dict[str, Any] = {}
+    if "policies" in options.parts:
+        measured["policies"] = show("policies", [study.policies(seed) for seed in seeds], "none")
+    if "activations" in options.parts:
+        found = study.search(get_space("activation"), options.seed, "activation", 2 * budget)
+        print(f"activation found: {found}")
+        ten = range(options.seed, options.seed + 2 * len(seeds))
+        rows = [study.activations(found, seed) for seed in ten]
+        measured["activations"] = {"found": found, **show("activations", rows, "ReLU")}
+    if "together" in options.parts:
+        rows = [study.together(seed) for seed in seeds]
+        measured["together"] = show("together", rows, "separate")
+    whole = set(options.parts) == set(PARTS)
     save(
         options,
-        "policies",
+        "policies" if whole else "-".join(["policies", *measured]),
         {
             "budget": budget,
             "evaluator": study.evaluator(get_space("randaugment")).describe(),
             "moved": {"degrees": ANGLE, "pixels": SHIFT},
-            "policies": policies,
-            "activations": {"found": found, **activations},
-            "together": together,
+            **measured,
         },
     )
 
