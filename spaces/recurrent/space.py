@@ -183,8 +183,8 @@ class Recurrent(LanguageSpace[LanguageSkeleton]):
         """
         if self.output != "all":
             raise InputError(
-                f"output is {self.output}; sums of all cells need output=all: which nodes are"
-                " leaves is known in the end"
+                f"the space recurrent with output={self.output} has no sum of all cells, for which"
+                " nodes are leaves is known in the end; with output=all it has"
             )
         settings = self.skeleton.read(classes, shape, skeleton)
         optional_import("torch", "train")

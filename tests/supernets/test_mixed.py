@@ -276,7 +276,7 @@ def test_recurrent_cells_are_learnt_and_derived(tmp_path: Path, method: str) -> 
 
 
 def test_leaves_have_no_sum_of_all_cells() -> None:
-    with pytest.raises(InputError, match="sums of all cells need output=all"):
+    with pytest.raises(InputError, match="output=leaves has no sum of all cells"):
         Recurrent(3, output="leaves").mixed_supernet(classes=5, shape=(6,))
 
 
