@@ -38,6 +38,7 @@ from weaknas.training.data import Images
 from weaknas.training.devices import choose_device
 
 CELLS = NASBench201()
+_LESSONS = 5  # of controllers after an epoch, which has 7 steps on digits; published: 30 after 390
 _CALIBRATION = 300  # images that batch norms of a cell that is cut out are recalibrated on
 
 
@@ -205,7 +206,7 @@ class Study:
                 self.data,
                 replace(DEFAULT, epochs=epochs, warmup=1.0),
                 method=sampler,
-                sampler=sampler and make_sampler(sampler, CELLS, epochs=epochs, seed=seed),
+                sampler=None if sampler is None else self._sampler(sampler, seed),
                 seed=seed,
                 threads=1,
                 skeleton=self.setting.skeleton,
@@ -213,6 +214,11 @@ class Study:
             return self._train(trainer, name)
 
         return self.once(f"{name}/training", make)
+
+    def _sampler(self, method: str, seed: int) -> Any:
+        settings = {"lessons": _LESSONS} if method in ("enas", "memory") else {}
+        epochs = self.setting.uniform_epochs
+        return make_sampler(method, CELLS, epochs=epochs, seed=seed, **settings)
 
     def _train(self, trainer: MixedTrainer | SupernetTrainer, name: str) -> dict[str, Any]:
         folder = self.folder / name
