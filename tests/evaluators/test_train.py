@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, evaluate_safely
 from weaknas.evaluators.train import TrainEvaluator, curve_of
+from weaknas.reports.live import Live
 from weaknas.spaces import Architecture
 from weaknas.testing import check_evaluator
 from weaknas.training import trainer as trainer_module
@@ -251,3 +253,34 @@ def test_a_search_goes_on_where_it_was(tmp_path: Path, epochs_trained: list[int]
     again = search()
     assert again == first  # the last trial's numbers were in the folder
     assert len(epochs_trained) == 3
+
+
+def test_learning_curves_of_what_is_under_way_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    train_epoch = trainer_module._State.train_epoch
+
+    def look(state: Any, stop: Any) -> None:
+        seen.append(Live.read(tmp_path).tables(time.time())[0])
+        train_epoch(state, stop)
+
+    monkeypatch.setattr(trainer_module._State, "train_epoch", look)
+    monkeypatch.setattr("weaknas.evaluators._outcome._PAUSE", 0.0)
+    weaknas.run(weaknas.get_strategy("random", SPACE, seed=0), make(), 1, output=tmp_path)
+    assert seen[0][1] == ("training", "for", "architecture")  # nothing was measured yet
+    heading, head, rows = seen[2]
+    assert (heading, head[2:5]) == ("under way", ("epoch", "so far", "curve"))
+    assert (rows[0][2], len(rows[0][4])) == ("2 of 3", 2)
+    assert 0 <= float(rows[0][3]) <= 1
+    assert not list((tmp_path / "trainings").glob("*.ongoing"))
+
+
+def test_a_curve_that_a_killed_process_left_is_removed(tmp_path: Path, cell: Architecture) -> None:
+    evaluator = make(epochs=1, folder=tmp_path)
+    evaluator.evaluate(cell, seed=0)
+    record = next(tmp_path.glob("*.json"))
+    record.unlink()
+    record.with_suffix(".ongoing").write_text("{}")
+    evaluator.evaluate(cell, seed=0)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]

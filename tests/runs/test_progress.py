@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import time
@@ -18,11 +19,11 @@ import weaknas
 from weaknas import ChoiceSpace, InputError
 from weaknas.commands.search import _tell_interrupted
 from weaknas.commands.watch import Options, watch
-from weaknas.reports.live import Live, page, write_page
+from weaknas.reports.live import Live, _bars, page, write_page
 from weaknas.runs.journal import Journal
 from weaknas.runs.progress import duration
 from weaknas.runs.records import Records
-from weaknas.runs.status import Status
+from weaknas.runs.status import Ongoing, Status
 from weaknas.runs.trials import Trial
 from weaknas.strategies import RandomSearch
 
@@ -117,6 +118,35 @@ def test_what_is_under_way_is_seen(tmp_path: Path) -> None:
     after = Status.read(tmp_path)
     assert after is not None
     assert (after.state, after.running, len(after.contenders)) == ("done", [], 5)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"architecture": "a=1"}', '{"architecture":1,"epochs":2,"curve":[1]}',
+                '{"architecture":"a=1","epochs":2,"curve":["x"]}', '{"curve":3}'],
+    ids=range(6),
+)  # fmt: skip
+def test_damaged_curves_are_not_shown(tmp_path: Path, content: str) -> None:
+    (tmp_path / "one.ongoing").write_text(content)
+    assert Ongoing.read(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([], ""),
+        ([math.nan], ""),
+        ([1.0], "▁"),
+        ([0.0, 0.5, math.inf, 1.0], "▁▅█"),
+        ([2.0] * 3, "▁▁▁"),
+        (list(range(1000)), None),
+    ],
+    ids=range(6),
+)
+def test_curves_in_a_line(values: list[float], bars: str | None) -> None:
+    drawn = _bars(values)
+    assert (
+        drawn == bars if bars is not None else (len(drawn), drawn[0], drawn[-1]) == (24, "▁", "█")
+    )
 
 
 def killed(folder: Path) -> None:

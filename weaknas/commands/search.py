@@ -19,7 +19,7 @@ from weaknas.commands._shared import build_strategy, print_json
 from weaknas.commands._verify import check_verifiable, measured_in, verify
 from weaknas.commands.train import print_facts
 from weaknas.errors import InputError, unknown
-from weaknas.evaluators import KeepsFiles, TrainsWinner
+from weaknas.evaluators import TrainsWinner
 from weaknas.execution import Interruption
 from weaknas.laboratory.experiment import takes
 from weaknas.laboratory.predictor_config import PredictorConfig
@@ -130,8 +130,6 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     )
     if options.verify:
         check_verifiable(problem.space)
-    if options.output is not None and isinstance(problem.evaluator, KeepsFiles):
-        problem.evaluator.keep_in(options.output)
     parts = _parts(options, problem.space)
     strategy = build_strategy(options.strategy, problem.space, options.seed, parts)
     sources = _describe_sources(parts.get("sources", ()))

@@ -1,13 +1,84 @@
-"""What is known of one training, kept as a file beside its checkpoint."""
+"""What is known of one training, done or under way, kept as files beside its checkpoint."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from weaknas.errors import InputError
-from weaknas.files import read_json
+from weaknas.files import read_json, write_json
+
+#: The folder of trainings in that of a run.
+TRAININGS = "trainings"
+_ONGOING = ".ongoing"  # ends the name of the file of a training under way
+_PAUSE = 0.5  # seconds between two files while epochs are quick
+
+
+@dataclass(frozen=True)
+class Ongoing:
+    """A training under way, in a file for those who watch; no run reads it.
+
+    Parameters
+    ----------
+    architecture : str
+    epochs : int
+        That there will be.
+    curve : list of float
+        What was measured after each epoch so far.
+    """
+
+    architecture: str
+    epochs: int
+    curve: list[float]
+
+    @classmethod
+    def read(cls, folder: Path) -> list[Self]:
+        """Read those in a folder of trainings, the oldest first; what is damaged is left out."""
+        found = []
+        for path in sorted(folder.glob(f"*{_ONGOING}"), key=_age):
+            try:
+                ongoing = cls(**read_json(path))
+                float(sum(ongoing.curve)), int(ongoing.epochs), ongoing.architecture.strip()
+                found.append(ongoing)
+            except (InputError, AttributeError, TypeError, ValueError):
+                continue
+        return found
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # the training has ended
+        return 0.0
+
+
+class OngoingFile:
+    """Writes the file of a training under way after its epochs, and removes it at the end.
+
+    Parameters
+    ----------
+    record : Path
+        Of the training, as JSON.
+    architecture : str
+    epochs : int
+    """
+
+    def __init__(self, record: Path, architecture: str, epochs: int) -> None:
+        self._path = record.with_suffix(_ONGOING)
+        self._architecture, self._epochs = architecture, epochs
+        self._written = time.monotonic()
+
+    def write(self, curve: list[float]) -> None:
+        """Write what there is, unless it was done a moment ago."""
+        if time.monotonic() - self._written >= _PAUSE:
+            write_json(self._path, vars(Ongoing(self._architecture, self._epochs, curve)))
+            self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the file, also one that a killed process left."""
+        self._path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

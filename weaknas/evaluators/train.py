@@ -27,7 +27,7 @@ from weaknas.errors import (
     unknown,
 )
 from weaknas.evaluators._base import Evaluation
-from weaknas.evaluators._outcome import Outcome
+from weaknas.evaluators._outcome import TRAININGS, OngoingFile, Outcome
 from weaknas.files import plain, remove_leftovers, temporary_folder, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.data import Dataset, check_dataset, check_inputs, load_dataset
@@ -175,7 +175,7 @@ class TrainEvaluator:
     def keep_in(self, output: Path) -> None:
         """Keep trainings in the folder of a run, unless another folder was named."""
         if self._folder is None:
-            self._folder = output.absolute() / "trainings"
+            self._folder = output.absolute() / TRAININGS
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the scores, as plain JSON types."""
@@ -360,7 +360,13 @@ class TrainEvaluator:
             threads=self.threads,
             checkpoint=Checkpoint(record.with_suffix(".pt"), {"training": record.stem}),
         )
-        training = trainer.run(epochs, stop=self.stop)
+        ongoing = OngoingFile(record, architecture.text, epochs)
+        try:
+            training = trainer.run(
+                epochs, stop=self.stop, progress=lambda so_far: ongoing.write(so_far.curve)
+            )
+        finally:
+            ongoing.remove()
         return replace(
             before,
             curve=training.curve,

@@ -17,12 +17,13 @@ from weaknas.errors import InputError
 from weaknas.files import write_atomically
 from weaknas.runs.progress import duration
 from weaknas.runs.records import Records
-from weaknas.runs.status import Status
+from weaknas.runs.status import Ongoing, Status
 from weaknas.runs.trials import Trial
 
 _MOST_POINTS = 2000  # of the figure
 _MOST_ROWS = 15  # of a table
 _LONGEST = 160  # characters of an architecture in a table
+_BARS, _MOST_BARS = "▁▂▃▄▅▆▇█", 24
 _WIDTH, _HEIGHT, _MARGIN = 900, 260, 45
 
 Table = tuple[str, Sequence[str], list[list[str]]]
@@ -108,11 +109,7 @@ class Live:
         tables: list[Table] = []
         if self.status is not None:
             if self.status.running and not self.is_over:
-                rows = [
-                    [str(item["number"] + 1), duration(now - item["since"]), _short(item)]
-                    for item in self.status.running[:_MOST_ROWS]
-                ]
-                tables.append(("under way", ("training", "for", "architecture"), rows))
+                tables.append(self._under_way(self.status, now))
             if self.status.waiting and not self.is_over:
                 rows = [[text[:_LONGEST]] for text in self.status.waiting[:_MOST_ROWS]]
                 tables.append(("proposed next", ("architecture",), rows))
@@ -132,6 +129,20 @@ class Live:
         ]
         columns = ("training", "at", "score", "took", "architecture")
         return [*tables, ("last trainings", columns, rows)]
+
+    def _under_way(self, status: Status, now: float) -> Table:
+        """Return what is evaluated now, with the learning curves that there are."""
+        running = status.running[:_MOST_ROWS]
+        rows = [[str(item["number"] + 1), duration(now - item["since"])] for item in running]
+        head, left = ["training", "for"], list(status.curves)
+        known = [_take(left, item["architecture"]) for item in running]
+        if any(known):
+            head += ["epoch", "so far", "curve"]
+            for row, curve in zip(rows, known, strict=True):
+                row.extend(["", "", ""] if curve is None else _progress(curve))
+        for row, item in zip(rows, running, strict=True):
+            row.append(_short(item))
+        return "under way", (*head, "architecture"), rows
 
     def _state(self, now: float) -> str:
         if self.status is None:
@@ -227,6 +238,30 @@ def _html(heading: str, head: Sequence[str], rows: list[list[str]]) -> str:
     return (
         f'<h2>{escape(heading)}</h2><div class="wide"><table><tr>{names}</tr>{body}</table></div>'
     )
+
+
+def _take(curves: list[Ongoing], architecture: str) -> Ongoing | None:
+    """Take the oldest curve of an architecture out of those that are left."""
+    found = next((curve for curve in curves if curve.architecture == architecture), None)
+    if found is not None:
+        curves.remove(found)
+    return found
+
+
+def _progress(ongoing: Ongoing) -> list[str]:
+    curve = ongoing.curve
+    return [f"{len(curve)} of {ongoing.epochs}", _number(curve[-1]) if curve else "", _bars(curve)]
+
+
+def _bars(values: Sequence[float]) -> str:
+    """Draw a curve in one line of text; of a long one some points."""
+    finite = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
+    if not len(finite):
+        return ""
+    places = np.linspace(0, len(finite) - 1, min(len(finite), _MOST_BARS)).astype(np.int64)
+    low, high = float(finite.min()), float(finite.max())
+    heights = (finite[places] - low) / (high - low or 1.0) * (len(_BARS) - 1)
+    return "".join(_BARS[height] for height in np.rint(heights).astype(np.int64))
 
 
 def _contender(item: dict[str, Any]) -> list[str]:

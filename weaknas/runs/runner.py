@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weaknas.errors import MOST_JOBS, InputError, check_whole
-from weaknas.evaluators import Evaluation, Evaluator, KnowsOptimum, as_evaluator
+from weaknas.evaluators import Evaluation, Evaluator, KeepsFiles, KnowsOptimum, as_evaluator
 from weaknas.execution.evaluations import Evaluations, HasWorkers
 from weaknas.files import prepare_folder, write_json
 from weaknas.runs.budget import Budget, check_fidelities
@@ -273,6 +273,8 @@ def run(  # noqa: PLR0913 what a command line can set, and its hooks
         if folder is not None:
             config = _describe(strategy, judge, spending, pending, costs)
             journal = stack.enter_context(Journal(folder / "journal.jsonl", config))
+            if isinstance(judge, KeepsFiles):
+                judge.keep_in(folder)
             status = StatusFile(folder, workers)
         audience = Audience(
             progress,

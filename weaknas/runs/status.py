@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from weaknas.errors import InputError
+from weaknas.evaluators._outcome import TRAININGS, Ongoing
 from weaknas.files import read_json, write_json
 from weaknas.spaces import Architecture
 from weaknas.strategies import Contender
+
+__all__ = ["Ongoing", "Status", "StatusFile"]
 
 FILE = "status.json"
 _PAUSE = 0.5  # seconds between two files while evaluations are quick
@@ -80,6 +83,8 @@ class Status:
         Architectures that are proposed and not begun.
     contenders : list of dict
         As of `Contender.to_dict`.
+    curves : list of Ongoing
+        What trainings under way have measured so far.
     """
 
     state: str
@@ -88,6 +93,7 @@ class Status:
     running: list[dict[str, Any]]
     waiting: list[str]
     contenders: list[dict[str, Any]]
+    curves: list[Ongoing]
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -96,7 +102,8 @@ class Status:
             record = read_json(folder / FILE)
             state = _state(record)
             names = ("host", "time", "running", "waiting", "contenders")
-            return cls(state, *(record[name] for name in names))
+            curves = Ongoing.read(folder / TRAININGS)
+            return cls(state, *(record[name] for name in names), curves)
         except (InputError, KeyError, TypeError):
             return None
 
