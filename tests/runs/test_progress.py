@@ -149,6 +149,22 @@ def test_curves_in_a_line(values: list[float], bars: str | None) -> None:
     )
 
 
+def test_a_run_is_watched_before_its_first_training_is_back(tmp_path: Path, capsys: Any) -> None:
+    shown: list[str] = []
+
+    def look(architecture: Any) -> float:
+        if not shown:
+            watch(tmp_path)
+            watch(tmp_path, options=Options(html=tmp_path / "page.html", once=True))
+            shown.append(capsys.readouterr().out)
+        return 1.0
+
+    search(4, look, output=tmp_path)
+    for part in ("running", "0 of 4", "none yet", "under way", "proposed next"):
+        assert part in shown[0]
+    assert "last trainings" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def killed(folder: Path) -> None:
     """Make it look as a run does whose process is gone."""
     path = folder / "status.json"

@@ -83,7 +83,7 @@ def _view(live: Live) -> Any:
     for heading, head, rows in live.tables(now):
         table = Table(title=heading, title_justify="left", box=None)
         for column, name in enumerate(head):
-            width = max(len(row[column]) for row in rows) if name != head[-1] else None
+            width = max(len(row[column]) for row in (head, *rows)) if name != head[-1] else None
             table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
         for row in rows:
             table.add_row(*map(Text, row))

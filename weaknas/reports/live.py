@@ -123,6 +123,8 @@ class Live:
                 for t in reversed(failures)
             ]
             tables.append(("failures, the last ones", ("training", "status", "reason"), rows))
+        if not self.trials:
+            return tables
         rows = [
             [str(t.number + 1), _clock(at), _number(t.score), duration(t.seconds), _text(t)]
             for t, at in list(zip(self.trials, self.times, strict=True))[: -_MOST_ROWS - 1 : -1]

@@ -102,8 +102,8 @@ class Status:
             record = read_json(folder / FILE)
             state = _state(record)
             names = ("host", "time", "running", "waiting", "contenders")
-            curves = Ongoing.read(folder / TRAININGS)
-            return cls(state, *(record[name] for name in names), curves)
+            fields = {name: record[name] for name in names}
+            return cls(state=state, **fields, curves=Ongoing.read(folder / TRAININGS))
         except (InputError, KeyError, TypeError):
             return None
 
