@@ -27,7 +27,7 @@ def main() -> None:
     arguments.add_argument("--resolution", type=int, default=96)
     arguments.add_argument("--networks", type=int, default=12)
     options = arguments.parse_args()
-    how: dict[str, Any] = {"device": "cpu", "threads": 1, "rounds": 3, "repeats": 10}
+    how: dict[str, Any] = {"device": "cpu", "threads": 1, "rounds": 10, "repeats": 3}
     if options.quick:
         options.width, options.resolution, options.networks = 0.1, 16, 4
         how |= {"rounds": 1, "repeats": 2}

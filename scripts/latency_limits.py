@@ -35,7 +35,7 @@ from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import ConstrainedSpace, Genotypes
 
 #: Quantiles of the latencies of a device that are its limits.
-LIMITS = (0.2, 0.4, 0.6, 0.8)
+LIMITS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 MEASURED = "with confidence, measured in doubt"
 #: The way of each search, and the end of its limit.
 SEARCHES = {

@@ -79,6 +79,7 @@ def test_what_is_measured_elsewhere_is_learnt(capsys, tmp_path: Path) -> None:
         (["--measure", "2"], "must be at least 3, not 2"),
         (["--measure", "5", "--unit", "mJ"], "measured here is in ms, not 'mJ'"),
         (["--from", "none.csv"], "none.csv: no such file"),
+        (["--from", "none.csv", "--measure", "5"], "without --propose and --measure"),
         (["--measure", "5", "--like", "none.csv:phone"], "none.csv: no such file"),
     ],
 )

@@ -22,6 +22,7 @@ from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.training.latency import Timings, measure_networks, measure_table
 
 _IGNORED = 0.1  # weight below which a source tells nothing
+_UNSTEADY = 0.2  # spread of repeats, a share of the median, that one is warned of
 
 
 @Parameter(name="*")
@@ -74,6 +75,8 @@ def latency(space: str, /, *, options: Options = Options()) -> None:
     """
     name, setting = parse_space(space)
     built = get_space(name, **setting)
+    if options.from_ is not None and (options.propose, options.measure) != (None, None):
+        raise InputError("--from has what was measured: give it without --propose and --measure")
     if options.propose is not None:
         facts = _propose(built, options, options.propose)
     else:
@@ -213,10 +216,21 @@ def _print(facts: dict[str, Any]) -> None:
             f"{facts['output']}: {facts['cost']} in {facts['unit']} from {facts['measurements']}"
             f" measurements; each from the others: median error {facts['error']:.1%}"
         )
+        if (how := facts.get("setting")) is not None:
+            print(f"measured: {_describe(how)}; spread {facts['spread']:.1%} of the median")
+            if facts["spread"] > _UNSTEADY:
+                print("that is much: other work on the device disturbs; measure when it rests")
         if (plain := facts.get("sum_of_blocks_error")) is not None:
             print(f"the sum of blocks alone: median error {plain:.1%}")
         for line in _ranking(facts["sources"], facts["source_gains"]):
             print(line)
+
+
+def _describe(how: dict[str, Any]) -> str:
+    """Return how it was measured."""
+    device, threads = how["device"] or "the fastest device", how["threads"]
+    used = "" if threads is None else f", threads {threads}"
+    return f"{device}, batch size {how['batch_size']}{used}"
 
 
 def _ranking(weights: dict[str, float], gains: dict[str, float]) -> list[str]:

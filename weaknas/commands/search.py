@@ -222,7 +222,7 @@ def _within(item: BestWithin) -> str:
     """Return the best within a limit in one line."""
     if item.best is None:
         return f"{item.limit:>10}  nothing that was trained"
-    return f"{item.limit:>10}  {_standing(item.best)}, at {item.cost:.4g}"
+    return f"{item.limit:>10}  {_estimate(item.best)}, at {item.cost:.4g}"
 
 
 def _examine(
@@ -307,13 +307,17 @@ def _score(item: Contender) -> str:
     return f"{item.score:.{digits}f} +- {item.std_error:.{digits}f}"
 
 
+def _estimate(item: Contender) -> str:
+    """Return the expected score of a contender, and of how many trainings it is."""
+    trainings = "1 training" if item.trainings == 1 else f"{item.trainings} trainings"
+    return f"{item.architecture.text}: {_score(item)} ({trainings})"
+
+
 def _standing(item: Contender) -> str:
     """Return what is known of a contender in a few words."""
-    trainings = "1 training" if item.trainings == 1 else f"{item.trainings} trainings"
-    estimate = f"{item.architecture.text}: {_score(item)} ({trainings})"
     if item.probability_best is None:
-        return estimate
-    return f"{estimate}, best with probability {item.probability_best:.2f}"
+        return _estimate(item)
+    return f"{_estimate(item)}, best with probability {item.probability_best:.2f}"
 
 
 def _measured(best: Contender) -> list[tuple[str, float]]:

@@ -22,7 +22,7 @@ from weaknas.spaces.limits.units import convert
 
 FORMAT = "weaknas cost model 1"
 _ARCHITECTURE, _UNIT = "architecture", "unit"
-_FAR = 300.0  # times the median: a mix of units that differ by 1,000
+_GAP = 20.0  # between neighbours in order: a mix of units that differ by 1,000
 
 
 # -- tables of measurements -----------------------------------------------------------------
@@ -140,8 +140,9 @@ def join_sources(parts: Sequence[Sources]) -> Sources:
         When a name is in two of them.
     """
     names = [name for part in parts for name in part.names]
-    if len(set(names)) < len(names):
-        raise InputError(f"a source device is there twice: {listed(sorted(names))}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"a source device is there twice: {listed(twice)}")
     counts = [len(part.genotypes) for part in parts]
     starts = np.cumsum(counts) - counts
     columns = {}
@@ -179,13 +180,15 @@ def _numbers(path: Path, name: str, cells: Sequence[str]) -> Floats:
 
 
 def _refuse_mixed_units(path: Path, values: Floats, unit: str) -> None:
-    ratio = values / np.median(values)
-    far = np.flatnonzero((ratio > _FAR) | (ratio < 1 / _FAR))
-    if len(far):
+    order = np.argsort(values, kind="stable")
+    gaps = values[order[1:]] / values[order[:-1]]
+    widest = int(np.argmax(gaps))
+    if gaps[widest] > _GAP:
+        low, high = order[widest], order[widest + 1]
         raise InputError(
-            f"{path}: row {far[0] + 2}: {values[far[0]]:g} is {ratio[far[0]]:.3g} times the median"
-            f" {np.median(values):g}; units that differ by a factor of 1,000 seem to be mixed:"
-            f" give all in {unit}, or the unit of each in a column {_UNIT!r}"
+            f"{path}: nothing is between {values[low]:g} (row {low + 2}) and {values[high]:g}"
+            f" (row {high + 2}), a factor of {gaps[widest]:.3g}: units that differ by 1,000 seem to"
+            f" be mixed: give all in {unit}, or the unit of each in a column {_UNIT!r}"
         )
 
 
