@@ -2,6 +2,7 @@
 
 A table of blocks is measured, then twelve whole networks, from which a model learns how they
 differ from the sums of their blocks, and as many random others, on which both are judged.
+Short passes, many times: the least median counts, where other work disturbs some of them.
 
     python scripts/latency_blocks.py --quick
     python scripts/latency_blocks.py

@@ -20,7 +20,7 @@ from weaknas.spaces.rows import Genotypes
 _PROBE = 4096  # architectures that tell how rare it is to be inside
 _REJECT_ABOVE = 0.005  # this share inside, drawing until enough are is fast enough
 _MEND_STEPS = 100
-_AS_LIKELY_AS_NOT = 0.5
+_WORTH_MEASURING = 0.25  # probability to be within; a measurement costs little
 _MOST_DRAWN = 1 << 16
 
 
@@ -37,7 +37,8 @@ class ConstrainedSpace(PartOfSpace):
     that can be measured in seconds needs none: of such costs the space holds what was
     predicted at first to be within the limits, and `confirm` measures what is about to be
     trained where a limit does not hold with its confidence; without a confidence, all of it.
-    The cost learns from every measurement: what is unlikely by then is refused unmeasured.
+    The cost learns from every measurement: what is less likely than one to three by then is
+    refused unmeasured.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ class ConstrainedSpace(PartOfSpace):
             confidence = limit.constraint.confidence
             left = np.flatnonzero(confirmed)
             chance = limit.probability(rows[left])
-            doubtful = (chance >= _AS_LIKELY_AS_NOT) & (chance < (confidence or np.inf))
+            doubtful = (chance >= _WORTH_MEASURING) & (chance < (confidence or np.inf))
             cost.measure(rows[left[doubtful]])
             confirmed[left] = limit.probability(rows[left]) >= (confidence or 1.0)
         return confirmed
