@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import json
 import os
@@ -88,6 +89,56 @@ def test_the_guide_to_your_own_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "torch.Size([1, 3])" in done.stdout
     assert (tmp_path / "runs" / "mine" / "winner" / "README.md").exists()
+
+
+def _programs_elsewhere():
+    """Return the model before, and the programs of each package, as lists of lines."""
+    page = (DOCS / "uses" / "elsewhere.md").read_text(encoding="utf-8")
+    before, plain, *programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = re.findall(r"^## (\w+)$", page, re.MULTILINE)
+    return page, before, plain, dict(zip(names, programs, strict=True))
+
+
+def _lines_of_classes(program):
+    """Return the lines of classes, and the others, but blank ones and imports."""
+    classes, others, is_inside = [], [], False
+    for line in filter(str.strip, program.splitlines()):
+        is_inside = line.startswith("class ") or (is_inside and line.startswith(" "))
+        if not line.startswith("import "):
+            (classes if is_inside else others).append(line)
+    return classes, others
+
+
+def test_lines_of_the_same_search_elsewhere_are_counted():
+    page, _, plain, programs = _programs_elsewhere()
+    before, _ = _lines_of_classes(plain)
+    for name, program in programs.items():
+        classes, search = _lines_of_classes(program)
+        same = difflib.SequenceMatcher(a=before, b=classes, autojunk=False).get_matching_blocks()
+        new = len(classes) - sum(block.size for block in same)
+        assert f"| {name} | {new} | {len(search)} |" in page, (name, new, len(search))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["weaknas", "Optuna", "NePS"])
+def test_the_same_search_elsewhere_runs(name, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip({"weaknas": "weaknas", "Optuna": "optuna", "NePS": "neps"}[name])
+    _, before, _, programs = _programs_elsewhere()
+    program = before + programs[name] + "\nprint(len(list(network.parameters())))\n"
+    assert " in range(100)" in program
+    program = re.sub(
+        "(budget|n_trials|spend)=30", r"\1=4", program.replace(" in range(100)", " in range(3)")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 8
 
 
 def test_every_check_is_documented():

@@ -301,6 +301,7 @@ dt {{ opacity: .7; }} dd {{ margin: 0; overflow-wrap: anywhere; }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: .85rem; }}
 th, td {{ padding: .25rem .7rem; text-align: left; border-bottom: 1px solid #8884; }}
+td:not(:last-child) {{ white-space: nowrap; }}
 svg {{ width: 100%; height: auto; }} svg text {{ font-size: 12px; fill: currentColor; }}
 .points {{ fill: #56b4e9; }} polyline {{ fill: none; stroke: #d55e00; stroke-width: 2; }}
 </style></head><body><h1>{title}</h1><dl>{facts}</dl>{figure}{tables}</body></html>
