@@ -13,6 +13,7 @@ from weaknas.spaces import Genotypes
 MOST_COLUMNS = 64
 _MOST_TOGETHER = 4096  # columns of all decisions, where that leaves each enough
 _ENOUGH = 8
+_KNOTS = 9  # of a decision between very many ordered choices
 
 
 def most_columns(cardinalities: npt.NDArray[np.integer]) -> int:
@@ -27,14 +28,27 @@ def most_columns(cardinalities: npt.NDArray[np.integer]) -> int:
     )
 
 
+def _ordered_width(most: int) -> int:
+    return _KNOTS if most >= _KNOTS else 1
+
+
+def _hats(ranks: npt.NDArray[np.float64], knots: int) -> npt.NDArray[np.float64]:
+    """Return the hat functions that have their tops at equal distances; of one top the rank."""
+    if knots == 1:
+        return ranks[:, None]
+    return np.maximum(1 - np.abs((knots - 1) * ranks[:, None] - np.arange(knots)), 0)
+
+
 @lru_cache(maxsize=64)
 def choice_columns(count: int, ordered: bool, most: int = MOST_COLUMNS) -> npt.NDArray[np.float32]:
     """Return the features of each choice of one decision.
 
     One column a choice, 1 where it is taken, where that makes no more than `most`.
-    Of more choices that are ordered, the rank in [0, 1]. Of more without an order, a
-    fixed random direction each: like unit vectors, any two of them are at about the
-    same distance, the root of two (Johnson and Lindenstrauss 1984).
+    Of more choices that are ordered, nine hat functions of the rank, so that what is linear in
+    the columns may rise and fall with it, as with choices that have a column each; the rank in
+    [0, 1] where `most` is less than that. Of more without an order, a fixed random direction
+    each: like unit vectors, any two of them are at about the same distance, the root of two
+    (Johnson and Lindenstrauss 1984).
 
     Parameters
     ----------
@@ -52,7 +66,7 @@ def choice_columns(count: int, ordered: bool, most: int = MOST_COLUMNS) -> npt.N
     if count <= most:
         columns = np.eye(count)
     elif ordered:
-        columns = np.linspace(0, 1, count)[:, None]
+        columns = _hats(np.linspace(0, 1, count), _ordered_width(most))
     else:
         columns = np.random.default_rng(count).standard_normal((count, most))
         columns /= np.linalg.norm(columns, axis=1, keepdims=True)
@@ -66,7 +80,9 @@ def encode_choices(
 ) -> npt.NDArray[np.float32]:
     """Return the columns of all decisions of genotypes, shape (n, d), side by side."""
     most = most_columns(cardinalities)
-    widths = np.where(cardinalities <= most, cardinalities, np.where(ordered, 1, most))
+    widths = np.where(
+        cardinalities <= most, cardinalities, np.where(ordered, _ordered_width(most), most)
+    )
     starts = np.cumsum(widths) - widths
     features = np.zeros((len(rows), int(widths.sum())), dtype=np.float32)
     single = widths == cardinalities

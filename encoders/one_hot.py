@@ -11,7 +11,8 @@ class OneHotEncoder(Encoder):
     """One column a choice of each decision: 1 where it is taken, else 0.
 
     Decisions of more than 64 choices (fewer where there are very many decisions)
-    have a rank where they are ordered, else a fixed random direction a choice.
+    have nine hat functions of the rank where they are ordered, else a fixed random direction
+    a choice.
     """
 
     def _encode(self, canonical: Genotypes) -> Features:

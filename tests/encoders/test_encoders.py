@@ -126,12 +126,13 @@ def test_large_sets_of_values_have_few_columns():
         {"rate": range(10_000), "name": [f"n{i}" for i in range(3000)], "b": ["x", "y"]}
     )
     rows = np.stack([np.arange(3000) * 3, np.arange(3000), np.zeros(3000, dtype=int)], axis=1)
-    for encoder in (OneHotEncoder(space), VariablesEncoder(space)):
+    for encoder, width in ((OneHotEncoder(space), 9), (VariablesEncoder(space), 1)):
         features = encoder.fit_transform(rows)
-        assert features.shape == (3000, 1 + 64 + 2)
+        assert features.shape == (3000, width + 64 + 2)
         assert encoder.groups[-1].stop in (None, 67)
-        np.testing.assert_allclose(features[:, 0], rows[:, 0] / 9999, rtol=1e-6)
-        names = features[:, 1:65]
+        ranks = features[:, :width] @ (np.linspace(0, 1, width) if width > 1 else [1])
+        np.testing.assert_allclose(ranks, rows[:, 0] / 9999, rtol=1e-6, atol=1e-6)
+        names = features[:, width : width + 64]
         np.testing.assert_allclose((names**2).sum(axis=1), 1, rtol=1e-5)
         closeness = np.abs(names @ names.T - np.eye(3000))
         assert closeness.max() < 0.75
@@ -148,9 +149,10 @@ def test_many_decisions_of_many_values_have_few_columns(decisions, values):
 
 def test_up_to_64_choices_have_a_column_each():
     space = ChoiceSpace({"a": range(64), "b": range(65)})
-    features = OneHotEncoder(space).fit_transform(np.array([[63, 64]]))
-    assert features.shape == (1, 65)
-    assert np.flatnonzero(features[0]).tolist() == [63, 64]
+    features = OneHotEncoder(space).fit_transform(np.array([[63, 64], [0, 4]]))
+    assert features.shape == (2, 64 + 9)
+    assert np.flatnonzero(features[0]).tolist() == [63, 72]
+    assert features[1, [0, 64, 65]].tolist() == [1, 0.5, 0.5]
 
 
 def test_costs_by_hand():

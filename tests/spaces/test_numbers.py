@@ -43,10 +43,18 @@ def test_grids_are_even_from_bound_to_bound() -> None:
     assert weaknas.number(-3, 1e9).values[0] == -3.0
 
 
-def test_encoders_see_a_position_not_65_columns() -> None:
+def test_encoders_see_a_position_or_where_it_is_not_65_columns() -> None:
     rows = SPACE.genotypes(["op=conv3,rate=0.0001,dropout=0.0", "op=conv3,rate=0.1,dropout=0.25"])
     assert VariablesEncoder(SPACE).transform(rows)[:, 3:].tolist() == [[0, 0], [1, 0.5]]
-    assert OneHotEncoder(SPACE).transform(rows)[:, 3:].tolist() == [[0, 0], [1, 0.5]]
+    columns = OneHotEncoder(SPACE).transform(rows)[:, 3:].reshape(2, 2, 9)
+    assert columns.argmax(axis=2).tolist() == [[0, 0], [8, 4]]
+    assert columns.sum() == 4
+
+
+def test_few_decisions_that_are_too_many_to_list_are_proposed_two_at_a_time() -> None:
+    numbers = {f"x{i}": weaknas.number(0, 1) for i in range(4)}
+    assert weaknas.WeakNAS(ChoiceSpace(numbers)).batch_size == 2
+    assert weaknas.WeakNAS(ChoiceSpace({f"x{i}": [1, 2, 3] for i in range(30)})).batch_size == 5
 
 
 def test_a_search_decides_numbers_and_choices_together() -> None:

@@ -128,7 +128,9 @@ _HUGE: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True, "max_iter": 2
 def _default(space: SearchSpace) -> Preset:
     encoder = default_encoder(space)
     if _is_huge(space):
-        return Preset("gp", encoder, "ei", "compressed", 10, 5, _HUGE)
+        # Few at a time where few decisions are learnt soon, so that a number is followed.
+        batch = 2 if "variables" in encoder.split("+") else 5
+        return Preset("gp", encoder, "ei", "compressed", 10, batch, _HUGE)
     options = {} if space.has_graphs else _CHOICES
     return Preset("gp", encoder, "ei", "rank-normal", 5, 2, options)
 
