@@ -36,7 +36,7 @@ def _hats(ranks: npt.NDArray[np.float64], knots: int) -> npt.NDArray[np.float64]
     """Return the hat functions that have their tops at equal distances; of one top the rank."""
     if knots == 1:
         return ranks[:, None]
-    return np.maximum(1 - np.abs((knots - 1) * ranks[:, None] - np.arange(knots)), 0)
+    return np.asarray(np.maximum(1 - np.abs((knots - 1) * ranks[:, None] - np.arange(knots)), 0))
 
 
 @lru_cache(maxsize=64)
