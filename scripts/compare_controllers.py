@@ -18,7 +18,7 @@ STRATEGIES = {
     "lstm-controller:reward=raw": 20,
     "reinforce": 100,
     "progressive": 20,
-    "nao": 4,
+    "nao": 2,
     "random": 100,
 }
 
