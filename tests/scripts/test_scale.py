@@ -75,3 +75,15 @@ def test_compare_graph(tmp_path):
     for other, count in result["wins"].items():
         assert count == sum(r["weaknas"] < r[other] for r in result["regret"].values())
     assert figures == {"compare-graph-regret.png"}
+
+
+@pytest.mark.slow
+def test_rare_values(tmp_path):
+    done, results, _ = run("rare_values", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (space,) = results["rare-values"]["spaces"]
+    assert 0 < space["share_of_rare_values"] < 0.04
+    assert list(space["best"]) == ["weaknas", "random", "local-search"]
+    for mark, ahead in space["ahead_of_random"].items():
+        best = {name: by_mark[mark]["mean"] for name, by_mark in space["best"].items()}
+        assert ahead["mean"] == pytest.approx(best["weaknas"] - best["random"], abs=2e-3)
