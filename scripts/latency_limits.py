@@ -12,7 +12,7 @@ best that is within the limit is its winner then, or the fastest where none is.
 That the second search looks among all that is predicted to be within the limit, and not
 at what is less likely too, was decided on the card in ``CHOSEN_ON``; the others confirm it.
 ``latency-limits.json`` has the ways that measure nothing before they train, with all limits;
-``latency-limits-measured.json`` has all ways, with four limits.
+``latency-limits-measured.json`` has all ways, with six limits.
 
     WEAKNAS_DATA=... python scripts/latency_limits.py --quick
     WEAKNAS_DATA=... python scripts/latency_limits.py
