@@ -38,7 +38,7 @@ def test_train_and_derive(capsys, tmp_path: Path) -> None:
     answer = json.loads(out.splitlines()[-1])
     assert SPACE.format(SPACE.parse(answer["architecture"])) == answer["architecture"]
     assert [len(decision["accuracies"]) for decision in answer["decisions"]] == [5] * 6
-    assert "accuracy without none" in err
+    assert "score without none" in err
 
 
 @pytest.mark.slow

@@ -183,6 +183,12 @@ def test_models_and_measurements_round_trip(tmp_path: Path) -> None:
     rows, values = read_measurements(tmp_path / "m.csv", SPACE, "latency", "ms")
     assert (rows == CELLS[:5]).all()
     np.testing.assert_allclose(values, latency("phone")[:5], rtol=1e-5)
+    # What says its unit is not suspected, however far apart; of one there is nothing to suspect.
+    write_measurements(tmp_path / "far.csv", SPACE, CELLS[:2], "latency", np.array([1, 500]), "us")
+    _, values = read_measurements(tmp_path / "far.csv", SPACE, "latency", "ms", least=0)
+    np.testing.assert_allclose(values, [1e-3, 0.5])
+    write_measurements(tmp_path / "one.csv", SPACE, CELLS[:1], "latency", np.array([2.0]))
+    assert len(read_measurements(tmp_path / "one.csv", SPACE, "latency", "ms", least=0)[1]) == 1
     joined = join_sources(
         [read_sources(tmp_path / name, SPACE) for name in ("m.csv", "phone.json")]
     )

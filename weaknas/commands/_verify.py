@@ -52,7 +52,8 @@ class Device:
                 for place, value in zip(new, medians, strict=True)
             }
             rows = space.genotypes(list(known))
-            write_measurements(self._path, space, rows, model.name, np.array(list(known.values())))
+            measured = np.array(list(known.values()))
+            write_measurements(self._path, space, rows, model.name, measured, model.unit)
             print(f"{len(known)} networks measured, kept in {self._path}", file=sys.stderr)
         return np.array([known[text] for text in texts])
 

@@ -192,4 +192,4 @@ def _search(
 def _report(decision: Decision) -> None:
     looks = ", ".join(f"{name} {value:.4f}" for name, value in decision.accuracies.items())
     chosen = " and ".join(decision.chosen)
-    print(f"edge {decision.edge}: {chosen} (without {looks})", file=sys.stderr)
+    print(f"edge {decision.edge}: {chosen} (score without {looks})", file=sys.stderr)

@@ -133,7 +133,7 @@ def _measure(space: SearchSpace, options: Options, output: Path) -> dict[str, An
     beside = output.with_suffix(".csv")
 
     def keep(timings: Timings) -> None:
-        write_measurements(beside, space, rows, options.cost, timings.medians)
+        write_measurements(beside, space, rows, options.cost, timings.medians, options.unit)
         print(f"{len(rows)} networks measured, kept in {beside}", file=sys.stderr)
 
     timings = measure_networks(space, rows, keep=keep, rounds=options.rounds, **_how(options))

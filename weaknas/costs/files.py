@@ -34,6 +34,7 @@ def write_measurements(
     genotypes: npt.NDArray[np.integer],
     name: str,
     values: npt.NDArray[np.floating] | None = None,
+    unit: str | None = None,
 ) -> None:
     """Write architectures, shape (n, d), with a column of measurements, or one to fill in.
 
@@ -45,12 +46,18 @@ def write_measurements(
     name : str
         Of the column.
     values : ndarray, shape (n,), optional
+    unit : str, optional
+        Of the values, for a column that says so: without one a reader has to guess whether
+        units are mixed.
     """
     texts = [space.format(row) for row in genotypes]
     cells = [""] * len(texts) if values is None else [f"{value:.6g}" for value in values]
+    columns = {_ARCHITECTURE: texts, name: cells}
+    if unit is not None:
+        columns[_UNIT] = [unit] * len(texts)
     content = io.StringIO(newline="")
     csv.writer(content, lineterminator="\n").writerows(
-        [(_ARCHITECTURE, name), *zip(texts, cells, strict=True)]
+        [tuple(columns), *zip(*columns.values(), strict=True)]
     )
     write_atomically(path, lambda place: place.write_text(content.getvalue(), encoding="utf-8"))
 
@@ -180,6 +187,8 @@ def _numbers(path: Path, name: str, cells: Sequence[str]) -> Floats:
 
 
 def _refuse_mixed_units(path: Path, values: Floats, unit: str) -> None:
+    if len(values) < 2:
+        return
     order = np.argsort(values, kind="stable")
     gaps = values[order[1:]] / values[order[:-1]]
     widest = int(np.argmax(gaps))
