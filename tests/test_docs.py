@@ -69,6 +69,19 @@ def test_every_public_name_is_documented():
     assert set(weaknas.__all__) - {"__version__"} <= listed
 
 
+def _run_program(program, folder):
+    """Return what a program of the documentation prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_the_guide_to_your_own_runs(tmp_path):
     """Its blocks are one program; here with fewer trainings."""
@@ -79,15 +92,8 @@ def test_the_guide_to_your_own_runs(tmp_path):
     assert "epochs=3" in program
     assert "budget=20" in program
     program = program.replace("epochs=3", "epochs=1").replace("budget=20", "budget=3")
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "torch.Size([1, 3])" in done.stdout
+    printed = _run_program(program, tmp_path)
+    assert "torch.Size([1, 3])" in printed
     assert (tmp_path / "runs" / "mine" / "winner" / "README.md").exists()
 
 
@@ -130,15 +136,8 @@ def test_the_same_search_elsewhere_runs(name, tmp_path):
     program = re.sub(
         "(budget|n_trials|spend)=30", r"\1=4", program.replace(" in range(100)", " in range(3)")
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) >= 8
+    printed = _run_program(program, tmp_path)
+    assert int(printed.split()[-1]) >= 8
 
 
 def test_every_check_is_documented():

@@ -110,9 +110,14 @@ _MOST_LENGTHS = 20
 def default_encoder(space: SearchSpace) -> str:
     """Return the encoding of a space that the default predictor works with."""
     blocks = _GRAPH_BLOCKS if space.has_graphs else _CHOICE_BLOCKS
-    if not space.has_graphs and len(VariablesEncoder(space).groups) > _MOST_LENGTHS:
+    if not space.has_graphs and not _has_few_decisions(space):
         blocks = _MANY_CHOICES_BLOCKS
     return "+".join(name for name in blocks if ENCODERS.load(name).supports(space))
+
+
+def _has_few_decisions(space: SearchSpace) -> bool:
+    """Whether a length scale of each decision can be learnt."""
+    return len(VariablesEncoder(space).groups) <= _MOST_LENGTHS
 
 
 def _is_huge(space: SearchSpace) -> bool:
@@ -129,7 +134,7 @@ def _default(space: SearchSpace) -> Preset:
     encoder = default_encoder(space)
     if _is_huge(space):
         # Few at a time where few decisions are learnt soon, so that a number is followed.
-        batch = 2 if "variables" in encoder.split("+") else 5
+        batch = 2 if _has_few_decisions(space) else 5
         return Preset("gp", encoder, "ei", "compressed", 10, batch, _HUGE)
     options = {} if space.has_graphs else _CHOICES
     return Preset("gp", encoder, "ei", "rank-normal", 5, 2, options)
