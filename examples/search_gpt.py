@@ -100,8 +100,8 @@ def train_and_score(architecture, seed):
 
 space = weaknas.trace(GPT, example=torch.zeros(1, context, dtype=torch.long))
 print(f"{space.size} networks, decided by {', '.join(space.variables)}")
-search = weaknas.WeakNAS(space, seed=0, initial=2 if quick else 6)
-result = weaknas.run(search, train_and_score, budget=3 if quick else 30)
+search = weaknas.WeakNAS(space, seed=0, initial=4 if quick else 6)
+result = weaknas.run(search, train_and_score, budget=12 if quick else 30)
 scores = result.trials.scores
 print(f"best: {result.best.architecture.text}")
 print(f"{-result.best.score:.2f} bits a letter; random {-scores[: search.initial].mean():.2f}")

@@ -88,8 +88,8 @@ for name, cost in space.costs().items():
 # Search: each query is one training.
 
 evaluator = weaknas.get_evaluator("train", space, dataset="digits", epochs=1 if quick else 4)
-search = weaknas.WeakNAS(space, seed=0, initial=2 if quick else 6)
-result = weaknas.run(search, evaluator, budget=3 if quick else 24)
+search = weaknas.WeakNAS(space, seed=0, initial=4 if quick else 6)
+result = weaknas.run(search, evaluator, budget=12 if quick else 24)
 scores = result.trials.scores
 random = scores[: search.initial].mean()
 print(f"best: {result.best.architecture.text}")

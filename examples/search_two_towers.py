@@ -80,8 +80,8 @@ def train_and_score(architecture, seed):
     return torch.cat(found).float().mean().item()
 
 
-search = weaknas.WeakNAS(space, seed=0, initial=2 if quick else 6)
-result = weaknas.run(search, train_and_score, budget=3 if quick else 50)
+search = weaknas.WeakNAS(space, seed=0, initial=4 if quick else 6)
+result = weaknas.run(search, train_and_score, budget=14 if quick else 50)
 scores = result.trials.scores
 print(f"best: {result.best.architecture.text}")
 print(f"{result.best.score:.3f} are found; by random ones {scores[: search.initial].mean():.3f}")
