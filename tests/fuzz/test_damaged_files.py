@@ -29,17 +29,18 @@ from weaknas.encoders.zero_cost import _read as read_proxies
 from weaknas.errors import InputError
 from weaknas.evaluators._outcome import Outcome
 from weaknas.files import checksum
+from weaknas.laboratory.comparison_folder import ComparisonFolder, read_comparison
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import Experiment
 from weaknas.laboratory.predictor_config import PredictorConfig
 from weaknas.laboratory.ranking import Ranking, rank
 from weaknas.laboratory.ranking_results import RankingFolder, read_ranking
-from weaknas.laboratory.results import ComparisonFolder, compare, read_comparison
+from weaknas.laboratory.results import compare
 from weaknas.optuna_bridge.export import to_study
 from weaknas.predictors.nearest_neighbors import NearestNeighbors
+from weaknas.reports.comparison_report import comparison_page
 from weaknas.reports.live import Live
 from weaknas.reports.ranking_report import ranking_page
-from weaknas.reports.report import comparison_page
 from weaknas.runs.records import encode
 from weaknas.spaces.architecture import Architecture
 from weaknas.spaces.files.pickles import load_container

@@ -21,7 +21,8 @@ import pytest
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, TabularBenchmark, evaluation_seed
-from weaknas.laboratory.experiment import Experiment, Task, Truth, run_task
+from weaknas.laboratory.comparison_folder import Task
+from weaknas.laboratory.experiment import Experiment, Truth, run_task
 from weaknas.laboratory.results import compare, read_queries, run_experiment
 from weaknas.laboratory.summary import checkpoints, collect
 from weaknas.registry import get_strategy

@@ -16,11 +16,12 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
+from weaknas.laboratory.comparison_folder import ComparisonFolder, read_comparison
 from weaknas.laboratory.contestants import Contestant
 from weaknas.laboratory.experiment import Experiment
 from weaknas.laboratory.ranking import Ranking, rank
 from weaknas.laboratory.ranking_results import RankingFolder, read_ranking
-from weaknas.laboratory.results import ComparisonFolder, compare, read_comparison
+from weaknas.laboratory.results import compare
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch
 

@@ -10,7 +10,8 @@ import pytest
 from weaknas.commands.compare import print_summary
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark, as_evaluator
-from weaknas.laboratory.experiment import QUERIES, Experiment, parse_strategy
+from weaknas.laboratory.comparison_folder import QUERIES
+from weaknas.laboratory.experiment import Experiment, parse_strategy
 from weaknas.laboratory.fronts import volume_curve
 from weaknas.laboratory.results import compare, read_queries
 from weaknas.laboratory.summary import collect

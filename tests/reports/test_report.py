@@ -20,7 +20,8 @@ from weaknas.laboratory.experiment import Experiment
 from weaknas.laboratory.ranking import Ranking, rank
 from weaknas.laboratory.results import compare
 from weaknas.registry import BENCHMARKS
-from weaknas.reports.report import report, search_page
+from weaknas.reports.report import report
+from weaknas.reports.search_report import search_page
 from weaknas.runs.journal import read_journal
 from weaknas.runs.records import decode, encode
 from weaknas.spaces import ChoiceSpace

@@ -17,7 +17,8 @@ from cyclopts import Parameter
 from weaknas.commands._numbers import Count, Jobs, Positive, Runs, Seed, parse_whole
 from weaknas.commands._shared import print_json
 from weaknas.errors import MOST_AT_ONCE, InputError
-from weaknas.laboratory.experiment import Experiment, Task, parse_strategy
+from weaknas.laboratory.comparison_folder import Task
+from weaknas.laboratory.experiment import Experiment, parse_strategy
 from weaknas.laboratory.results import compare as run_comparison
 from weaknas.laboratory.summary import by_dataset
 from weaknas.laboratory.workers import Outcome

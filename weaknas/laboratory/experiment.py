@@ -17,6 +17,7 @@ import pyarrow as pa
 from weaknas.components import parse_label, run_seed
 from weaknas.errors import MOST_AT_ONCE, InputError, check_seed, check_whole, unknown
 from weaknas.evaluators import HasTest, KnowsOptimum, Optimum, TabularBenchmark
+from weaknas.laboratory.comparison_folder import QUERIES, Task
 from weaknas.laboratory.statistics import best_so_far
 from weaknas.registry import STRATEGIES, check_strategy_options, get_strategy
 from weaknas.runs.problem import Problem, as_problem
@@ -33,15 +34,6 @@ BenchmarkSource: TypeAlias = TabularBenchmark | Callable[[], TabularBenchmark]
 ProblemSource: TypeAlias = BenchmarkSource | Problem | Callable[[], Problem]
 #: Called as ``factory(space, seed=seed)``.
 StrategyFactory: TypeAlias = Callable[..., Strategy]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run of an experiment; `run` counts from 0."""
-
-    dataset: str
-    strategy: str
-    run: int
 
 
 @dataclass(frozen=True)
@@ -289,40 +281,6 @@ def run_task(experiment: Experiment, task: Task, problem: Problem, truth: Truth)
     seconds = building + result.seconds_strategy
     constants = key | {"seconds": seconds}
     return query_table(constants, list(result.trials), problem.space, truth, result.returned)
-
-
-#: The columns of `query_table`; by `is_last` a run that was cut short is told from one that ended.
-QUERIES = pa.schema(
-    [
-        pa.field(name, kind, nullable=name in ("fidelity", "probability_best", "costs"))
-        for name, kind in (
-            ("dataset", pa.string()),
-            ("strategy", pa.string()),
-            ("run", pa.int64()),
-            ("seed", pa.int64()),
-            ("seconds", pa.float64()),
-            ("query", pa.int32()),
-            ("round", pa.int32()),
-            ("repeat", pa.int32()),
-            ("architecture", pa.string()),
-            ("id", pa.string()),
-            ("status", pa.string()),
-            ("score", pa.float64()),
-            ("cost", pa.float64()),
-            ("fidelity", pa.float64()),
-            ("mean_score", pa.float64()),
-            ("top", pa.float64()),
-            ("is_optimum", pa.bool_()),
-            ("returned", pa.int32()),
-            ("returned_score", pa.float64()),
-            ("regret", pa.float64()),
-            ("optimum_returned", pa.bool_()),
-            ("probability_best", pa.float64()),
-            ("is_last", pa.bool_()),
-            ("costs", pa.list_(pa.float64())),
-        )
-    ]
-)
 
 
 def query_table(

@@ -8,7 +8,7 @@ from typing import Any
 from weaknas.errors import InputError
 from weaknas.files import read_json
 from weaknas.reports import plots
-from weaknas.reports.page import Page
+from weaknas.reports.page import Page, join_pairs
 
 _MOST_OPTIMA = 15  # in the table
 
@@ -34,9 +34,10 @@ def landscape_page(folder: Path) -> Page:
 
 
 def _page(summary: dict[str, Any]) -> Page:
-    versions = ", ".join(f"{name} {value}" for name, value in summary["versions"].items())
     facts = {"command": summary["command"], "scores": summary["scores"] or "none"}
-    page = Page(f"Landscape of {summary['space']}", facts | {"versions": versions})
+    page = Page(
+        f"Landscape of {summary['space']}", facts | {"versions": join_pairs(summary["versions"])}
+    )
     rows = landscape_facts(summary)
     advice = rows.pop("advice", "")
     page.add_table("In short", ("measure", "value"), rows.items())

@@ -130,6 +130,22 @@ def in_words(settings: Any) -> str:
     return f"{settings:g}" if isinstance(settings, float) else str(settings)
 
 
+def join_pairs(values: Mapping[str, str]) -> str:
+    """Return names, each with its value, in a row: versions and the like."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def number_or_dash(value: float | None, form: str) -> str:
+    """Return a number in a format, a dash where none is known."""
+    return "-" if value is None else format(value, form)
+
+
+def range_or_dash(ends: Sequence[float | None], form: str) -> str:
+    """Return an interval, its ends in a format, a dash where an end is not known."""
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+
+
 def _pairs(settings: Mapping[str, Any]) -> list[str]:
     return [
         f"{name.replace('_', ' ')} {in_words(value)}"

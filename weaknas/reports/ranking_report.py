@@ -7,7 +7,7 @@ from typing import Any
 
 from weaknas.laboratory.ranking_results import read_ranking
 from weaknas.reports import plots
-from weaknas.reports.page import Page
+from weaknas.reports.page import Page, join_pairs, number_or_dash, range_or_dash
 
 _HEAD = ("predictor", "encoder", "runs", "Kendall's tau", "95 %", "Spearman", "precision", "regret")
 
@@ -50,32 +50,30 @@ def ranking_page(folder: Path) -> Page:
 
 
 def _facts(record: dict[str, Any], summary: dict[str, Any]) -> dict[str, str]:
-    versions = record["ranking"]["versions"]
     return {
         "command": record.get("command") or "called from Python",
         "begun": record["created"],
         "protocol": f"{summary['regime']} training sets of {summary['architectures']}"
         f" architectures, labels {summary['labels']}, targets {summary['targets']},"
         f" seed {summary['seed']}",
-        "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
+        "versions": join_pairs(record["ranking"]["versions"]),
     }
 
 
 def _add_table(page: Page, heading: str, rows: list[dict[str, Any]]) -> None:
     cells = []
     for row in sorted(rows, key=lambda row: -row["kendall_tau"]["mean"]):
-        low, high = row["kendall_tau"]["ci95"]
         cells.append(
             [
                 row["predictor"],
                 row["encoder"],
                 str(row["runs"]),
                 f"{row['kendall_tau']['mean']:.3f}",
-                "-" if low is None else f"{low:.3f} to {high:.3f}",
+                range_or_dash(row["kendall_tau"]["ci95"], ".3f"),
                 f"{row['spearman']:.3f}",
                 f"{row['top_precision']:.3f}",
                 f"{row['regret']:.3f}",
-                "-" if row["p_holm"] is None else f"{row['p_holm']:.2g}",
+                number_or_dash(row["p_holm"], ".2g"),
                 f"{row['seconds_fit']:.3f}",
                 f"{row['seconds_predict']:.3f}",
             ]
