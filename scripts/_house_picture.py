@@ -93,8 +93,11 @@ def draw(
     axes.set_axis_off()
     blend = LinearSegmentedColormap.from_list("floors", TINTS)
     for line in _lines(routes, across):
-        style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": ARROW, "linewidth": 1.1}
-        axes.add_patch(FancyArrowPatch(path=line, **style))
+        axes.add_patch(
+            FancyArrowPatch(
+                path=line, arrowstyle="-|>", mutation_scale=9, color=ARROW, linewidth=1.1
+            )
+        )
     for room in rooms:
         color = blend(room.floor / (floors - 1))
         corner = across[room] - ROOM / 2, _below(room.floor)

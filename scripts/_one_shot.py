@@ -216,7 +216,7 @@ class Study:
         return self.once(f"{name}/training", make)
 
     def _sampler(self, method: str, seed: int) -> Any:
-        settings = {"lessons": _LESSONS} if method in ("enas", "memory") else {}
+        settings: dict[str, Any] = {"lessons": _LESSONS} if method in ("enas", "memory") else {}
         epochs = self.setting.uniform_epochs
         return make_sampler(method, CELLS, epochs=epochs, seed=seed, **settings)
 

@@ -79,7 +79,7 @@ def run(
 def draw(
     arguments: argparse.Namespace,
     name: str,
-    summary: Mapping[str, Any],
+    summary: dict[str, Any],
     folder: Path,
     kinds: Mapping[str, Callable[..., Any]],
 ) -> None:

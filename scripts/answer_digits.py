@@ -56,7 +56,7 @@ class Study:
 
     def evaluator(self, seed: int) -> TrainEvaluator:
         """Return the evaluator; searches of one seed share trainings that are the same."""
-        options = {"epochs": self.epochs, **NETWORK}
+        options: dict[str, Any] = {"epochs": self.epochs, **NETWORK}
         folder = self.work / "trainings" / str(seed)
         space = get_space(SPACE)
         return TrainEvaluator(space, dataset=DATASET, device="cpu", folder=folder, **options)

@@ -22,6 +22,7 @@ import weaknas
 from weaknas.evaluators.train import TrainEvaluator
 from weaknas.laboratory.statistics import bootstrap_interval, kendall_tau
 from weaknas.laboratory.workers import run_tasks
+from weaknas.spaces import Genotypes
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.spaces.nasbench201.cell import OPERATIONS
 
@@ -67,7 +68,7 @@ class Study:
         )
 
 
-def draw(count: int, seed: int) -> npt.NDArray[np.int16]:
+def draw(count: int, seed: int) -> Genotypes:
     """Return different cells whose output gets something, canonical, shape (count, 6)."""
     space = NASBench201()
     drawn = space.canonicalize(space.sample(20 * count, np.random.default_rng(seed)))

@@ -10,6 +10,7 @@ epochs is ``nasbench201/nasbench201.npz`` in the folder that WEAKNAS_DATA names:
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +36,7 @@ def main() -> None:
     options.add_argument("--runs", type=int, default=10)
     options.add_argument("--limit", type=int, default=200, help="full trainings of a mean cell")
     arguments = options.parse_args()
-    datasets = DATASETS
+    datasets: Sequence[str] = DATASETS
     if arguments.quick:
         arguments.runs, arguments.limit, datasets = 2, 6, DATASETS[:1]
     tasks: list[Task] = [

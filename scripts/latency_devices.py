@@ -74,7 +74,8 @@ class Ridge:
         middle, level = known.mean(axis=0), logs.mean()
         gram = (known - middle) @ (known - middle).T + np.eye(len(chosen))
         dual = np.linalg.solve(gram, logs - level)
-        return np.exp((self._columns - middle) @ ((known - middle).T @ dual) + level)
+        predicted: Floats = np.exp((self._columns - middle) @ ((known - middle).T @ dual) + level)
+        return predicted
 
 
 # -- the study ---------------------------------------------------------------------------------

@@ -106,7 +106,10 @@ def main() -> None:
                 if (before["device"], before["limit"]) == (device, limit):
                     row |= before
             measured_cost = MeasuredCost(model, truth)
-            costs = {"true latencies": truth, MEASURED: measured_cost}
+            costs: dict[str, Callable[[Any], Any]] = {
+                "true latencies": truth,
+                MEASURED: measured_cost,
+            }
             for way in [way for way in SEARCHES if way not in row]:
                 text, cost = f"latency<={limit:g}{SEARCHES[way]}", costs.get(way, model)
                 found = search(benchmark, cost, text, options.budget, options.seed)
@@ -123,17 +126,17 @@ def main() -> None:
         print(quantile, *(summary(rows, way) for way in WAYS), flush=True)
     facts = {"dataset": options.dataset, "budget": options.budget, "winners": len(rows)}
     ways = {way: summary(rows, way) for way in WAYS}
-    for way, found in ways.items():
-        print(f"{way}: {found}")
+    for way, told in ways.items():
+        print(f"{way}: {told}")
     confirming = [row for row in rows if card_of(row["device"]) != CHOSEN_ON]
-    parts = {
+    parts: dict[str, Any] = {
         "measurements": describe_counts([row["measurements"] for row in rows]),
         "confirming_winners": len(confirming),
         "confirming": {way: summary(confirming, way) for way in WAYS},
     }
     print(f"measurements of a search in doubt: {parts['measurements']}")
-    for way, found in parts["confirming"].items():
-        print(f"without {CHOSEN_ON}, {way}: {found}")
+    for way, told in parts["confirming"].items():
+        print(f"without {CHOSEN_ON}, {way}: {told}")
     save(options, options.name, {**facts, "ways": ways, **parts, "rows": rows})
 
 

@@ -219,8 +219,8 @@ def _lines(
         means = "".join(f"{row['queries'][name]['mean']:9.1f}" for name in strategies)
         ratio = row.get("ratio", {}).get(DEFAULT, float("nan"))
         yield f"{row['group'] + '/' + row['table']:32}{means}   ratio {ratio:.2f}"
-    for group, means in groups.items():
-        yield f"{group:32}" + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+    for group, ratios in groups.items():
+        yield f"{group:32}" + ", ".join(f"{name} {mean:.3f}" for name, mean in ratios.items())
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from weaknas.evaluators.supernet import SupernetEvaluator
 from weaknas.runs.trials import Trial
 from weaknas.spaces import ConstrainedSpace
 from weaknas.spaces.mobilenetv3 import MobileNetV3
+from weaknas.spaces.mobilenetv3.network import Network
 from weaknas.supernets.export import export_timm
 from weaknas.supernets.files import save_supernet
 from weaknas.training import Dataset, load_dataset
@@ -55,6 +56,7 @@ def main() -> None:
     result = weaknas.run(search, judge, arguments.budget, output=folder / "run", progress=report)
     best = result.best.architecture
     network = judge.network(best)
+    assert isinstance(network, Network)
     files = export(
         network,
         (whole.channels, arguments.resolution, arguments.resolution),

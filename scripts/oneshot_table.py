@@ -74,7 +74,7 @@ def main() -> None:
     cells = {name: [row["cells"][name] for row in rows] for name in METHODS}
     random = random_cells(max(arguments.runs, _RANDOM), arguments.seed)
     average = random_cells(1000, arguments.seed + 1)
-    content = {
+    content: dict[str, Any] = {
         "setting": asdict(setting),
         "seeds": list(seeds),
         "cpu_seconds": {

@@ -52,8 +52,8 @@ RELU, SILU = "a=x,b=max(x;0),binary=max(a;b)", "a=x,b=x,binary=sigmoid(a)*b"
 def moved_digits() -> Dataset:
     """Return digits whose validation and test images are turned and shifted at random."""
     digits = load_dataset("digits")
-    held = {"validation": _moved(digits.validation, 1), "test": _moved(digits.test, 2)}
-    return replace(digits, name="digits-moved", **held)
+    validation, test = _moved(digits.validation, 1), _moved(digits.test, 2)
+    return replace(digits, name="digits-moved", validation=validation, test=test)
 
 
 def _moved(split: Any, seed: int) -> Images:

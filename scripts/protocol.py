@@ -18,6 +18,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.registry import get_space
 from weaknas.reports import plots
 from weaknas.spaces import Architecture
+
+Accuracies = npt.NDArray[np.float64]
 
 SPACE = "darts"
 #: What all protocols start from: 5 cells of 8 channels, and the published optimiser of DARTS.
@@ -123,7 +126,7 @@ def protocols(dataset: str) -> dict[str, dict[str, Any]]:
 
 def train_all(
     arguments: Namespace, chosen: Mapping[str, dict[str, Any]], architectures: list[Architecture]
-) -> npt.NDArray[np.float64]:
+) -> Accuracies:
     """Return accuracies in percent, shape (protocols, architectures, seeds)."""
     kind = "-quick" if arguments.quick else ""
     folder = arguments.work / f"protocol-{arguments.dataset}{kind}"
@@ -165,13 +168,13 @@ def train(task: Task) -> float:
 # -- what it says ---------------------------------------------------------------------------
 
 
-def summary(row: npt.NDArray[np.float64]) -> dict[str, Any]:
+def summary(row: Accuracies) -> dict[str, Any]:
     """Return mean and interval over architectures, shape (architectures, seeds)."""
     means = row.mean(axis=1)
     return {"mean": float(means.mean()), "ci95": list(bootstrap_interval(means))}
 
 
-def spreads(accuracies: npt.NDArray[np.float64], seed: int) -> dict[str, Any]:
+def spreads(accuracies: Accuracies, seed: int) -> dict[str, Any]:
     """Return standard deviation and range, in points, of protocols and of architectures.
 
     Of protocols: of their means over the same architectures. Of architectures: within
@@ -180,7 +183,7 @@ def spreads(accuracies: npt.NDArray[np.float64], seed: int) -> dict[str, Any]:
     architectures.
     """
     cells = accuracies.mean(axis=2)
-    tables = {
+    tables: dict[str, Callable[[Accuracies], Accuracies]] = {
         "protocols": lambda table: table.mean(axis=1)[None],
         "architectures": lambda table: table,
         "architectures by the base": lambda table: table[:1],
@@ -190,9 +193,7 @@ def spreads(accuracies: npt.NDArray[np.float64], seed: int) -> dict[str, Any]:
         rows = rows_of(cells)
         result[name] = {
             "deviation": round(_deviation(rows), 3),
-            "ci95": _interval(
-                lambda table, rows_of=rows_of: _deviation(rows_of(table)), cells, seed
-            ),
+            "ci95": _interval(partial(_deviation_of, rows_of), cells, seed),
             "range": round(float(np.ptp(rows, axis=1).mean()), 3),
         }
     if accuracies.shape[2] > 1:
@@ -201,14 +202,18 @@ def spreads(accuracies: npt.NDArray[np.float64], seed: int) -> dict[str, Any]:
     return result
 
 
-def _deviation(rows: npt.NDArray[np.float64]) -> float:
+def _deviation(rows: Accuracies) -> float:
     """Return the standard deviation within rows, averaged over them."""
     return float(rows.std(axis=1, ddof=1).mean())
 
 
+def _deviation_of(rows_of: Callable[[Accuracies], Accuracies], table: Accuracies) -> float:
+    return _deviation(rows_of(table))
+
+
 def _interval(
-    statistic: Callable[[npt.NDArray[np.float64]], float],
-    cells: npt.NDArray[np.float64],
+    statistic: Callable[[Accuracies], float],
+    cells: Accuracies,
     seed: int,
 ) -> list[float]:
     """Return the bootstrap interval (BCa; Efron 1987) over architectures, the columns."""

@@ -10,6 +10,7 @@ measured too, as they are and as the process predicts them that a search is give
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ def main() -> None:
     options.add_argument("--networks", type=int, default=400)
     options.add_argument("--at", type=int, nargs="+", default=[10, 20, 50])
     arguments = options.parse_args()
-    datasets, names = DATASETS, list(PROXIES)
+    datasets: Sequence[str] = DATASETS
+    names = list(PROXIES)
     if arguments.quick:
         arguments.runs, arguments.networks, arguments.at = 2, 12, [8, 12]
         datasets, names = DATASETS[:1], ["naswot", *MEASURED[:1]]
@@ -72,7 +74,7 @@ def main() -> None:
         for name, kind in kinds.items():
             runs = zip(tasks, found, strict=True)
             values = np.array([each for task, each in runs if task[:2] == (dataset, kind)])
-            regret = {
+            regret: dict[str, dict[str, Any]] = {
                 str(count): {"mean": float(column.mean()), "ci95": list(bootstrap_interval(column))}
                 for count, column in zip(at, values.T, strict=True)
             }

@@ -65,7 +65,7 @@ def main() -> None:
         name += "-quick"
     folder = prepare_folder(options.work / name)
     data = load_dataset("digits") if options.quick else images(options.data)
-    channels, height, _ = data.shape
+    channels, height, width = data.shape
     space = MobileNetV3(options.width, height, classes=data.classes, channels=channels)
     supernet = train(space, data.part(options.fraction), options, folder)
     evaluator = SupernetEvaluator(
@@ -98,7 +98,9 @@ def main() -> None:
         "validation_accuracy": result.best.score,
         "test_accuracy": evaluator.report(winner),
         "predicted": before.to_dict(),
-        "measured": measured(space.genotypes([winner]), measure, data.shape, folder, files),
+        "measured": measured(
+            space.genotypes([winner]), measure, (channels, height, width), folder, files
+        ),
         "files": files,
     }
     for key, value in content.items():

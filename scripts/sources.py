@@ -223,16 +223,16 @@ def summarize(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
     for task, queries in zip(tasks, found, strict=True):
         groups.setdefault((task.target, task.sources, task.kind), []).append(queries)
     rows = []
-    for (target, sources, kind), queries in groups.items():
-        low, high = bootstrap_interval(queries)
-        mean = float(np.mean(queries))
+    for (target, sources, kind), group in groups.items():
+        low, high = bootstrap_interval(group)
+        mean = float(np.mean(group))
         zero = float(np.mean(groups[target, (), "true"]))
         rows.append(
             {
                 "target": target,
                 "source": " and ".join(sources) or "nothing",
                 "kind": kind,
-                "runs": len(queries),
+                "runs": len(group),
                 "queries": {"mean": mean, "ci95": [low, high]},
                 "ratio": mean / zero,
             }

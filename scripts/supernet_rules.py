@@ -31,7 +31,7 @@ from weaknas.spaces.mobilenetv3 import MobileNetV3
 from weaknas.supernets.scoring import Scoring
 from weaknas.supernets.trainer import DEFAULT, SupernetTrainer
 from weaknas.training import Dataset, load_dataset
-from weaknas.training.data import Images, from_arrays, representative
+from weaknas.training.data import Images, Split, from_arrays, representative
 
 #: Small batches: what is trained for seconds needs steps.
 PROTOCOL = {"batch_size": 32, "learning_rate": 0.05}
@@ -115,15 +115,22 @@ def clothes() -> Dataset:
     """Return Fashion-MNIST in 14 x 14 pixels, with part of its test images."""
     data = load_dataset("fashion-mnist")
     parts = [data.merged().train, data.test.take(np.sort(representative(data.test)[:TEST]))]
-    train, test = (Images(quarter(part.pixels), part.labels) for part in parts)
+    train, test = map(halved, parts)
     return from_arrays("fashion-mnist-14", train, test, data.class_names, VALIDATION)
+
+
+def halved(part: Split) -> Images:
+    """Return a split of images in half the height and width."""
+    assert isinstance(part, Images)
+    return Images(quarter(part.pixels), part.labels)
 
 
 def quarter(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return images, (n, c, h, w), whose pixels are means of 2 x 2; (n, c, h / 2, w / 2)."""
     n, channels, height, width = pixels.shape
     squares = pixels.reshape(n, channels, height // 2, 2, width // 2, 2)
-    return squares.mean(axis=(3, 5)).round().astype(np.uint8)
+    means: npt.NDArray[np.uint8] = squares.mean(axis=(3, 5)).round().astype(np.uint8)
+    return means
 
 
 def affordable(space: MobileNetV3, data: Dataset, method: str, arguments: Any) -> int:

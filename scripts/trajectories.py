@@ -59,7 +59,7 @@ def choices(decisions: int, values: int, budget: int) -> list[Sequence[int]]:
     return searched(space, weighted, budget)
 
 
-def sampler(budget: int) -> list[Sequence[int]]:
+def sampler(budget: int) -> list[tuple[str, ...]]:
     """Search with the sampler for Optuna, in a space with a condition."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=weaknas.WeakNASSampler(seed=3))
