@@ -14,6 +14,7 @@ from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.limits.constraints import Constraint, parse_constraints
 from weaknas.spaces.limits.feasible import Chains, Limits, approach, feasible_range
 from weaknas.spaces.limits.part import PartOfSpace
+from weaknas.spaces.limits.priced import PricedSpace
 from weaknas.spaces.limits.uncertain import MeasurableCost
 from weaknas.spaces.rows import Genotypes
 
@@ -193,6 +194,13 @@ class ConstrainedSpace(PartOfSpace):
             f"no architecture of the space {self.name!r} fulfils {text}: there,"
             f" {', '.join(ranges)}{caveat}{together}"
         )
+
+
+def frame_of(space: SearchSpace) -> SearchSpace:
+    """Return the space that limits and given costs were put on, or a space without them itself."""
+    while isinstance(space, ConstrainedSpace | PricedSpace):
+        space = space.whole
+    return space
 
 
 def _relaxed(limit: Constraint, costs: Mapping[str, CostFunction]) -> Constraint:

@@ -154,9 +154,10 @@ def test_what_exceeds_limits_is_mended_and_told_as_the_worst():
     assert np.median(changed) < 15
 
 
-def test_limits_are_constraints_of_tpe() -> None:
+@pytest.mark.parametrize("build", [adapter.tpe, adapter.nsga2])
+def test_limits_are_constraints(build: Any) -> None:
     space = ConstrainedSpace(MobileNetV3(), "300e6<=macs<=305e6")
-    strategy = adapter.tpe(space, seed=0)
+    strategy = build(space, seed=0)
     for _ in range(3):
         batch = strategy.ask()
         strategy.tell(batch, [1.0])
@@ -166,3 +167,52 @@ def test_limits_are_constraints_of_tpe() -> None:
         assert violation == space.violation(genotype)[0]
         assert (violation == 0) == space.contains(genotype)[0]
     assert len(strategy._study.get_trials()) > 3  # those outside, of which nothing was paid
+
+
+def bred(strategy: OptunaStrategy) -> list[tuple[int, ...]]:
+    """What the trials of a generation are of, which is what a genetic sampler breeds from."""
+    return [
+        tuple(trial.params[name] for name in strategy.space.variables)
+        for trial in strategy._study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+        if any(key.endswith("generation") for key in trial.system_attrs)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("kind", [optuna.samplers.NSGAIISampler, optuna.samplers.NSGAIIISampler])
+def test_generations_are_of_a_part_of_a_space(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ChoiceSpace({f"x{i}": range(4) for i in range(6)})
+    rows = whole.sample(300, np.random.default_rng(0))
+    space = SubsetSpace(whole, rows)
+    strategy = OptunaStrategy(space, kind(population_size=8, seed=0), seed=0)
+    monkeypatch.setattr(strategy, "_fill", lambda n: pytest.fail("drawn at random"))
+    paid = []
+    for _ in range(80):
+        (architecture,) = strategy.ask()
+        paid.append(architecture.genotype)
+        strategy.tell([architecture], [float(sum(paid[-1]))])
+    assert set(bred(strategy)) == set(paid)
+    assert np.sum(paid[-30:], axis=1).mean() > rows.sum(axis=1).mean() + 1
+
+
+def test_what_a_sampler_did_not_propose_is_bred_from() -> None:
+    strategy = adapter.nsga2(SPACE, seed=0)
+    known = SPACE.architecture("op=a,width=8,skip=n")
+    strategy.tell([known], [1.0])
+    assert bred(strategy) == [known.genotype]
+
+
+def test_limits_and_what_is_missing_are_kept_together() -> None:
+    whole = ChoiceSpace(
+        {f"x{i}": range(4) for i in range(6)},
+        costs={"sum": lambda rows: rows.sum(axis=1).astype(float)},
+    )
+    space = ConstrainedSpace(SubsetSpace(whole, whole.enumerate()[::7]), "sum<=8")
+    strategy = adapter.nsga2(space, seed=0)
+    for _ in range(30):
+        (architecture,) = strategy.ask()
+        assert sum(architecture.genotype) <= 8
+        strategy.tell([architecture], [float(sum(architecture.genotype))])
+    rows = np.array(bred(strategy))
+    assert space.whole.contains(rows).all()
+    assert not space.contains(rows).all()  # what violates a limit has children, too

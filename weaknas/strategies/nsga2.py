@@ -13,10 +13,10 @@ from weaknas.spaces import (
     ConstrainedSpace,
     Costs,
     Genotypes,
-    PricedSpace,
     SearchSpace,
     SubsetSpace,
 )
+from weaknas.spaces.limits.constrained import frame_of
 from weaknas.strategies._base import Scores, Strategy
 
 Floats = npt.NDArray[np.float64]
@@ -133,9 +133,7 @@ class NSGA2(Strategy):
         self.crossover = check_number("crossover", crossover, least=0, most=1)
         self._costs = Costs(space, objectives) if len(objectives) else None
         self.objectives = self._costs.names if self._costs else ()
-        self._frame = space
-        while isinstance(self._frame, ConstrainedSpace | PricedSpace):
-            self._frame = self._frame.whole
+        self._frame = frame_of(space)
         width = 1 + len(self.objectives)
         self._parents = np.empty((0, space.n_variables), dtype=space.genotype_dtype)
         self._values = np.empty((0, width))

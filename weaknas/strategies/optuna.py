@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from weaknas.errors import check_seed, optional_import
-from weaknas.spaces import ConstrainedSpace, Costs, Genotypes, SearchSpace
+from weaknas.spaces import ConstrainedSpace, Costs, Genotypes, SearchSpace, SubsetSpace
+from weaknas.spaces.limits.constrained import frame_of
 from weaknas.strategies._stepwise import StepwiseStrategy
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class OptunaStrategy(StepwiseStrategy):
     the limits of a `ConstrainedSpace` a sampler that knows constraints is told of, and
     draws again; with another sampler, what single changes lead to within the limits is
     proposed instead, and the study told of both.
+
+    A sampler that has generations breeds from its own proposals alone. What it did not
+    propose is therefore enqueued, which makes it one of the generation, and combinations
+    that are not in the space are told as failed, so that they have no children. In a space
+    that is a list of architectures the most similar one that is new takes their place.
 
     Parameters
     ----------
@@ -70,10 +76,13 @@ class OptunaStrategy(StepwiseStrategy):
         super().__init__(space, seed=seed, batch_size=batch_size)
         import optuna
         from optuna.distributions import CategoricalDistribution, IntDistribution
+        from optuna.samplers import NSGAIIISampler, NSGAIISampler
         from optuna.study import StudyDirection
 
         self.sampler, self.integers, self.categories = sampler, integers, categories
         self.knows_limits = knows_limits
+        self._evolves = isinstance(sampler, NSGAIISampler | NSGAIIISampler)
+        self._frame = frame_of(space)
         self._costs = Costs(space, objectives) if len(objectives) else None
         self.objectives = self._costs.names if self._costs else ()
         self._distributions: dict[str, BaseDistribution] = {
@@ -108,18 +117,22 @@ class OptunaStrategy(StepwiseStrategy):
         row = _genotype_of(self.space, trial)
         if not self.space.contains(row[None])[0]:
             self._close(trial, math.nan)
-            return self._mended(row)
+            return self._replacement(row)
         self._open.setdefault(self._identify(row)[1], []).append(trial)
         return row
 
-    def _mended(self, row: Genotypes) -> Genotypes | None:
-        """Return what is near and within the limits, where there are limits."""
-        space = self.space
-        if (
-            self.knows_limits
-            or not isinstance(space, ConstrainedSpace)
-            or not space.whole.contains(row[None])[0]
-        ):
+    def _replacement(self, row: Genotypes) -> Genotypes | None:
+        """Return what is near in the space, where the sampler is not to draw again."""
+        space, frame = self.space, self._frame
+        if not frame.contains(row[None])[0]:
+            if not (self._evolves and isinstance(frame, SubsetSpace)):
+                return None
+            near = frame.nearest(row, self._seen)
+            if space.contains(near[None])[0]:
+                return near
+            self._add(near, math.nan)
+            return None
+        if self.knows_limits or not isinstance(space, ConstrainedSpace):
             return None
         mended: Genotypes = space.mend(row[None], self._rng)[0]
         return mended
@@ -145,23 +158,31 @@ class OptunaStrategy(StepwiseStrategy):
                 self._study.tell(trial, values)
 
     def _values(self, row: Genotypes, score: float) -> list[float] | None:
-        """Return score and costs; None where there are costs of what is not in the space."""
-        if self._costs is None:
+        """Return score and costs; None of what has none, or shall not be bred from."""
+        if self._costs is None and not self._evolves:
             return [score]
-        whole = self.space.whole if isinstance(self.space, ConstrainedSpace) else self.space
-        if not whole.contains(row[None])[0]:
+        if not self._frame.contains(row[None])[0]:
             return None
-        return [score, *self._costs(row[None])[0].tolist()]
+        costs = [] if self._costs is None else self._costs(row[None])[0].tolist()
+        return [score, *costs]
 
     def _add(self, genotype: Genotypes, score: float) -> None:
         """Tell the study of an architecture that its sampler did not propose."""
         from optuna.trial import create_trial
 
+        params = dict(zip(self.space.variables, genotype.tolist(), strict=True))
+        if self._evolves:
+            with _quiet():
+                self._study.enqueue_trial(params)
+                trial = self._study.ask(self._distributions)
+                # The sampler counts a trial to its generation when it breeds for it.
+                _ = trial.relative_params
+            self._close(trial, score)
+            return
         value = self.history.worst if math.isnan(score) else score
         values = None if value is None else self._values(genotype, value)
         if values is None:
             return
-        params = dict(zip(self.space.variables, genotype.tolist(), strict=True))
         # Where Optuna itself keeps what a constraints_func has returned.
         kept = {"constraints": (0.0,)} if self.knows_limits else {}
         with _quiet():
@@ -231,6 +252,8 @@ def nsga2(
 ) -> OptunaStrategy:
     """Optuna's NSGA-II with its default settings.
 
+    The limits of a `ConstrainedSpace` are its constraints.
+
     Parameters
     ----------
     space : SearchSpace
@@ -241,8 +264,17 @@ def nsga2(
     """
     from optuna.samplers import NSGAIISampler
 
-    sampler = NSGAIISampler(seed=_sampler_seed(seed))
-    return OptunaStrategy(space, sampler, seed=seed, batch_size=batch_size, objectives=objectives)
+    limits = violation_of(space) if isinstance(space, ConstrainedSpace) else None
+    with _quiet():
+        sampler = NSGAIISampler(seed=_sampler_seed(seed), constraints_func=limits)
+    return OptunaStrategy(
+        space,
+        sampler,
+        seed=seed,
+        batch_size=batch_size,
+        knows_limits=limits is not None,
+        objectives=objectives,
+    )
 
 
 def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
