@@ -266,7 +266,7 @@ def test_learning_curves_of_what_is_under_way_are_seen(
         train_epoch(state, stop)
 
     monkeypatch.setattr(trainer_module._State, "train_epoch", look)
-    monkeypatch.setattr("weaknas.evaluators._outcome._PAUSE", 0.0)
+    monkeypatch.setattr("weaknas.evaluators.outcome._PAUSE", 0.0)
     weaknas.run(weaknas.get_strategy("random", SPACE, seed=0), make(), 1, output=tmp_path)
     assert seen[0][1] == ("training", "for", "architecture")  # nothing was measured yet
     heading, head, rows = seen[2]

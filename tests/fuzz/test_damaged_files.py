@@ -27,7 +27,7 @@ import pytest
 import weaknas
 from weaknas.encoders.zero_cost import _read as read_proxies
 from weaknas.errors import InputError
-from weaknas.evaluators._outcome import Outcome
+from weaknas.evaluators.outcome import Outcome
 from weaknas.files import checksum
 from weaknas.laboratory.comparison_folder import ComparisonFolder, read_comparison
 from weaknas.laboratory.contestants import Contestant

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weaknas.evaluators._outcome import Outcome
+from weaknas.evaluators.outcome import Outcome
 from weaknas.evaluators.train import TrainEvaluator
 from weaknas.files import read_json
 from weaknas.spaces import Architecture, SearchSpace

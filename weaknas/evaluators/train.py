@@ -27,7 +27,7 @@ from weaknas.errors import (
     unknown,
 )
 from weaknas.evaluators._base import Evaluation
-from weaknas.evaluators._outcome import TRAININGS, OngoingFile, Outcome
+from weaknas.evaluators.outcome import TRAININGS, OngoingFile, Outcome
 from weaknas.files import plain, remove_leftovers, temporary_folder, write_json
 from weaknas.spaces import Architecture, SearchSpace
 from weaknas.training.data import Dataset, check_dataset, check_inputs, load_dataset

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from weaknas.errors import InputError
-from weaknas.evaluators._outcome import TRAININGS, Ongoing
+from weaknas.evaluators.outcome import TRAININGS, Ongoing
 from weaknas.files import read_json, write_json
 from weaknas.spaces import Architecture
 from weaknas.strategies import Contender
