@@ -141,6 +141,22 @@ def test_damaged_cards(capsys, tmp_path: Path, damage: str) -> None:
     assert (code, f"{tmp_path / 'card.json'}" in err) == (2, True), err
 
 
+def test_weights_without_their_card(capsys, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    space = NASBench201()
+    cell = "|none~0|+|nor_conv_1x1~0|none~1|+|skip_connect~0|none~1|none~2|"
+    network = space.network(cell, classes=10, shape=(1, 8, 8), channels=2, cells=1)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    weights = ["--weights", str(tmp_path / "weights.safetensors")]
+    code, _, err = run(
+        capsys, "export", "nasbench201", cell, *weights, "--output", str(tmp_path / "made")
+    )
+    missing = f"({tmp_path / 'card.json'}, which says how it was built, is missing)"
+    assert (code, missing in err, len(err.splitlines())) == (2, True, 1), err
+    assert "has the shape (2, 1, 3, 3), not (16, 3, 3, 3)" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -211,11 +211,12 @@ def load_built(built: Built, path: Path) -> nn.Module:
     ------
     InputError
         When the file is missing, damaged or of another network; the first entry that
-        differs is named with its shape.
+        differs is named with its shape, and the model card where none is beside the file.
     """
-    load_weights(
-        built.network, read_checkpoint(path), path, f"the network of {built.architecture.text}"
-    )
+    network, card = f"the network of {built.architecture.text}", path.parent / CARD
+    if not card.exists():
+        network += f" by default ({card}, which says how it was built, is missing)"
+    load_weights(built.network, read_checkpoint(path), path, network)
     return built.network.eval()
 
 
