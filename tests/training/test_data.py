@@ -7,6 +7,7 @@ import io
 import pickle
 import struct
 import tarfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,23 @@ def test_fashion_mnist(tmp_path: Path, packed: bool, dotted: bool) -> None:
     held = {image.tobytes() for image in data.validation.pixels}
     assert held <= {image.tobytes() for image in made["train-images-idx3-ubyte"]}
     assert len(load_dataset("fashion-mnist", tmp_path, validation=20).train) == 40
+
+
+def test_torch_takes_what_was_read_without_a_warning(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from weaknas.training.sources import open_source
+
+    write_fashion_mnist(tmp_path, packed=True)
+    data = load_dataset("fashion-mnist", tmp_path)
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # else it warns once in a process, perhaps before this test
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for split in (data.train, data.validation, data.test):
+                open_source(split, torch.device("cpu"))
+    finally:
+        torch.set_warn_always(always)
 
 
 def test_data_folders_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,4 +81,5 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[Any]:
             f"{path}: damaged; {len(content)} bytes where its header,"
             f" {' x '.join(map(str, shape))}, asks for {start + math.prod(shape)}"
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    # A copy: what lies in bytes cannot be written to, of which torch warns.
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
