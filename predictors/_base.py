@@ -61,11 +61,14 @@ class Joint(NamedTuple):
     covariance : ndarray of float, shape (n + m, n + m)
     particular : float
         Variance of what is particular to an architecture, which features do not tell.
+    noise : float
+        Variance of the noise of one training.
     """
 
     mean: Floats
     covariance: Floats
     particular: float
+    noise: float
 
 
 class Ensemble(RegressorMixin, BaseEstimator):  # type: ignore[misc]

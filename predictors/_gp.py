@@ -494,7 +494,7 @@ class Posterior:
         corner = (np.diag(error) - mixed.T @ mixed) * unit
         covariance = np.block([[corner, across * unit], [across.T * unit, others]])
         mean = np.concatenate([labels * self._scale + self._center, self.mean(whitened)])
-        return Joint(mean, covariance, hyper.particular * unit)
+        return Joint(mean, covariance, hyper.particular * unit, hyper.noise * unit)
 
     def covariance(self, points: Reals, whitened: Reals) -> tuple[Floats, float]:
         """Return the covariance of points with W, shape (m, m), and the noise of one label."""

@@ -3,39 +3,82 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from weaknas.search.repeats import choose_rivals
+from weaknas.predictors._base import Joint
+from weaknas.search.repeats import choose_trainings, knowledge_gradient
+
+Floats = npt.NDArray[np.float64]
 
 
-def shares(mean: list[float], variance: list[float], is_open: list[bool]) -> list[float]:
-    """Return how often each is chosen, the last being none."""
-    chosen = choose_rivals(
-        np.array(mean), np.diag(variance), 2000, np.array(is_open), np.random.default_rng(0)
-    )
-    counts = np.bincount(np.array(chosen) % (len(mean) + 1), minlength=len(mean) + 1)
-    return (counts / len(chosen)).tolist()
+def choose(
+    mean: list[float],
+    variance: list[float],
+    *,
+    new: int = 0,
+    n: int = 1,
+    noise: float = 1.0,
+    is_open: list[bool] | None = None,
+) -> list[int]:
+    """Choose among independent architectures, of which the last `new` are new."""
+    trained = len(mean) - new
+    joint = Joint(np.array(mean), np.diag(variance), 0.0, noise)
+    open_ones = np.ones(trained, dtype=bool) if is_open is None else np.array(is_open)
+    places = np.arange(len(mean))
+    return choose_trainings(joint, places[:trained], places[trained:], open_ones, n)
 
 
-def test_of_two_rivals_the_less_known_is_trained_in_proportion() -> None:
-    first, second, none = shares([0.0, 0.0], [1.0, 3.0], [True, True])
-    assert first == pytest.approx(0.25, abs=0.03)
-    assert second == pytest.approx(0.75, abs=0.03)
-    assert none == 0
+def test_the_value_of_one_training_is_that_of_many_draws() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(4, 4))
+    mean, covariance, noise = np.array([0.3, 0.1, 0.0, -0.4]), root @ root.T, 1e-9
+    values = knowledge_gradient(mean, covariance, noise, trained=3)
+    draws = rng.standard_normal((400_000, 1))
+    for place in range(4):
+        # without noise one training tells all that many would
+        moves = covariance[place] / np.sqrt(covariance[place, place])
+        after = (mean + moves * draws)[:, [*range(3), place]].max(axis=1)
+        assert values[place] == pytest.approx(after.mean() - mean.max(), abs=0.01)
+
+
+def test_what_is_known_exactly_is_worth_nothing() -> None:
+    values = knowledge_gradient(np.array([0.0, -0.1]), np.diag([0.0, 1.0]), 1.0, trained=2)
+    assert values[0] == 0
+    assert values[1] > 0
+
+
+def test_many_trainings_are_worth_something_where_one_is_not() -> None:
+    mean, covariance = np.array([0.0, -1.0]), np.diag([0.0, 0.5])
+    one = 0.5 / np.sqrt(0.5 + 10.0)  # how far one training of much noise moves the mean
+    assert one < 0.2  # five deviations from being the best
+    assert knowledge_gradient(mean, covariance, 10.0, trained=2)[1] > 1e-4
+
+
+def test_of_two_rivals_the_less_known_is_trained() -> None:
+    assert choose([0.0, 0.0], [1.0, 3.0]) == [1]
+
+
+def test_rivals_take_turns() -> None:
+    assert sorted(choose([0.0, 0.0, -9.0], [1.0, 1.1, 1.0], n=2)) == [0, 1]
 
 
 def test_the_best_without_a_rival_is_not_trained_again() -> None:
-    assert shares([9.0, 0.0, 0.0], [0.1, 0.1, 0.1], [True] * 3) == [0, 0, 0, 1]
+    assert choose([9.0, 0.0, 0.0], [0.1, 0.1, 4.0], new=1) == [2]
 
 
-def test_a_rival_that_cannot_be_trained_leaves_room_for_what_is_new() -> None:
-    first, second, none = shares([0.0, 0.0], [1.0, 1.0], [True, False])
-    assert second == 0
-    assert first == pytest.approx(0.5, abs=0.03)
-    assert none == pytest.approx(0.5, abs=0.03)
+def test_what_cannot_be_trained_again_is_left_to_its_rivals() -> None:
+    assert choose([0.5, 0.0], [1.0, 0.5], is_open=[False, True]) == [1]
 
 
-def test_an_exhausted_best_leaves_it_to_its_rivals() -> None:
-    first, second, none = shares([0.5, 0.0], [0.0, 1.0], [False, True])
-    assert (first, none) == (0, 0)
-    assert second == 1
+def test_where_nothing_can_be_learnt_new_ones_are_trained() -> None:
+    assert choose([1.0, 0.5, 0.2], [0.0, 0.0, 0.0], new=1) == [2]
+
+
+def test_near_equals_are_not_told_apart_where_new_ones_promise_more() -> None:
+    # A hundredth between two that are trained; a new one that may be much better.
+    assert choose([1.0, 0.99, 0.5], [1e-4, 1e-4, 1.0], new=1, noise=0.01) == [2]
+
+
+def test_no_more_than_there_are() -> None:
+    assert choose([0.0, 0.0], [1.0, 1.0], n=5, is_open=[True, False]) == [0]

@@ -15,7 +15,11 @@ from weaknas.strategies import History
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
-_DRAWS = 128  # of all scores, of which one has a rival of the best, if there is one
+_AT_ONCE = (1, 4, 16)  # trainings that are valued together
+#: A standard normal variable at equal distances, and its density there.
+_NORMAL = np.linspace(-5.0, 5.0, 41)
+_WEIGHTS = np.exp(-0.5 * _NORMAL**2) / np.exp(-0.5 * _NORMAL**2).sum()
+_SMALLEST = 1e-12
 _NEAR = 0.5  # in targets: how steep the way back is, is looked at so far around at least
 
 
@@ -108,42 +112,84 @@ class Labels:
         return np.asarray(np.interp(targets, *self.curve))
 
 
-def choose_rivals(
-    mean: Floats, covariance: Floats, n: int, is_open: Flags, rng: np.random.Generator
+def choose_trainings(
+    joint: Joint, trained: Indices, challengers: Indices, is_open: Flags, n: int
 ) -> list[int]:
-    """Choose what to train next among architectures whose scores are jointly normal.
+    """Choose the n trainings that are expected to raise the score of what is returned most.
 
-    Top-two Thompson sampling (Russo 2020, algorithm 3): the best one of a draw of all
-    scores, and the best one of a later draw that has another. Which of the two is trained
-    is information-directed (You et al., COLT 2023, arXiv:2205.12086): in proportion to
-    the variances of their scores, for a Gaussian the optimal share. An architecture is so
-    trained as often as it may be the best, and its closest rivals; one that is known well
-    is left to what it is compared with.
+    One after the other, each as if those before had come out as expected: of the trained
+    ones each that can be trained again, and of the challengers each, has a value, see
+    `knowledge_gradient`; the largest is chosen, a challenger where they are equal.
+
+    Parameters
+    ----------
+    joint : Joint
+        Of k architectures, trained ones and new ones.
+    trained : ndarray of int, shape (t,)
+        Places of those that may be returned, and may be trained again.
+    challengers : ndarray of int, shape (c,)
+        Places of new ones.
+    is_open : ndarray of bool, shape (t,)
+        Which of the trained ones can be trained again.
+    n : int
+
+    Returns
+    -------
+    list of int
+        n places; those among `challengers` stand for the new ones that are most wanted.
+    """
+    rows = np.concatenate([trained, challengers])
+    mean, covariance = joint.mean[rows], joint.covariance[np.ix_(rows, rows)]
+    left = np.append(is_open, np.ones(len(challengers), dtype=bool))
+    chosen: list[int] = []
+    while len(chosen) < n and left.any():
+        values = knowledge_gradient(mean, covariance, joint.noise, len(trained))
+        values = np.where(left, values, -1.0)
+        place = len(values) - 1 - int(np.argmax(values[::-1]))
+        column = covariance[place]
+        covariance = covariance - np.outer(column, column) / (column[place] + joint.noise)
+        left[place] = False
+        chosen.append(int(rows[place]))
+    return chosen
+
+
+def knowledge_gradient(mean: Floats, covariance: Floats, noise: float, trained: int) -> Floats:
+    """Return by how much a training is expected to raise the score of what is returned.
+
+    What is returned is the largest mean of those that are trained. After m trainings of
+    architecture a the means have moved by ``s Z``, Z standard normal and ``s_i = c_ia /
+    sqrt(c_aa + noise / m)``, c the covariance, so that it is ``E max_i (mean_i + s_i Z) -
+    max_i mean_i`` over the trained ones and a: the knowledge gradient for correlated beliefs
+    (Frazier, Powell and Dayanik, INFORMS J. Comput. 21, 2009, eq. 10). One training alone is
+    often worth nothing where many would be worth much, so that the value is the best mean
+    value of m trainings (KG(*): Frazier and Powell, Decision Analysis 7, 2010, sec. 4).
 
     Parameters
     ----------
     mean : ndarray of float, shape (k,)
     covariance : ndarray of float, shape (k, k)
-    n : int
-    is_open : ndarray of bool, shape (k,)
-        Which can be trained.
-    rng : numpy.random.Generator
+        Of the scores.
+    noise : float
+        Variance of the label of one training.
+    trained : int
+        So many are trained, the first ones.
 
     Returns
     -------
-    list of int
-        n indices, -1 where the best has no rival or what was chosen cannot be trained.
+    ndarray of float, shape (k,)
+        Of each, per training; 0 or more.
     """
-    values, vectors = np.linalg.eigh(covariance)
-    variance = np.diag(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    draws = rng.standard_normal((n * _DRAWS, len(mean))) @ root.T
-    chosen = []
-    for winners in np.argmax(mean + draws, axis=1).reshape(n, _DRAWS):
-        best, others = winners[0], winners[winners != winners[0]]
-        choice = -1
-        if len(others):
-            share = variance[best] / (variance[best] + variance[others[0]])
-            choice = int(best if rng.random() < share else others[0])
-        chosen.append(choice if choice >= 0 and is_open[choice] else -1)
-    return chosen
+    best = int(np.argmax(mean[:trained]))
+    behind = mean - mean[best]
+    values = np.zeros(len(mean))
+    for count in _AT_ONCE:
+        scale = np.sqrt(np.maximum(np.diag(covariance), 0.0) + noise / count)
+        moves = covariance / np.maximum(scale, _SMALLEST)[:, None]
+        # The move of the best has mean 0: without it nothing is cancelled.
+        relative = moves - moves[:, [best]]
+        own = np.diag(relative)[:, None]
+        gains = np.maximum(behind[:, None] + own * _NORMAL, 0.0)
+        for other in range(trained):
+            np.maximum(gains, behind[other] + relative[:, [other]] * _NORMAL, out=gains)
+        values = np.maximum(values, gains @ _WEIGHTS / count)
+    return values

@@ -34,7 +34,7 @@ from weaknas.search.pool import encode_pool
 from weaknas.search.presets import get_preset
 from weaknas.search.priors import PriorAcquisition, read_prior
 from weaknas.search.ranker import Evidence, Ranker
-from weaknas.search.repeats import Labels, choose_rivals
+from weaknas.search.repeats import Labels, choose_trainings
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.search.targets import get_transform
 from weaknas.search.threads import one_thread
@@ -44,8 +44,8 @@ from weaknas.strategies import Estimates, Fidelity, Strategy
 #: Whether architectures are trained again: as the search decides, or never.
 REPEATS = ("auto", "never")
 
-_RIVALS = 40  # trained architectures that may be the best
-_CHALLENGERS = 100  # new ones, the most wanted
+_RIVALS = 30  # trained architectures that may be the best
+_CHALLENGERS = 10  # new ones, the most wanted
 
 
 class WeakNAS(Strategy):
@@ -82,8 +82,9 @@ class WeakNAS(Strategy):
         front of what can be had, by `weaknas.search.objectives.HypervolumeImprovement`.
     repeats : {"auto", "never"}, optional
         Whether a known architecture is trained again where `weaknas.run` says that
-        trainings differ, and the predictor knows the size of its errors: as often as it
-        may be the best one (see `weaknas.search.repeats.choose_rivals`), or never.
+        trainings differ, and the predictor knows the size of its errors: whenever that is
+        expected to raise the score of what is returned by more than a new one would (see
+        `weaknas.search.repeats.choose_trainings`), or never.
     sources : sequence
         What was measured before, e.g. on another data set: folders of runs, benchmarks by
         name, tables, pairs of an architecture and a score, zero-cost ``"proxies"`` (see
@@ -321,17 +322,14 @@ class WeakNAS(Strategy):
         joint = None if belief.rivals is None else belief.rivals(errors, challengers)
         if joint is None:
             return new
-        particular = np.zeros(len(joint.mean))
-        particular[len(entries) :] = joint.particular
-        covariance = joint.covariance + np.diag(particular)
-        known = np.arange(len(entries))
-        promise = joint.mean[known] + 2 * np.sqrt(np.maximum(np.diag(covariance)[known], 0))
-        rivals = np.append(best_first(promise, _RIVALS), len(entries) + np.arange(len(challengers)))
-        is_open = np.append(~self._busy(entries), np.zeros(len(challengers), dtype=bool))[rivals]
-        picks = choose_rivals(
-            joint.mean[rivals], covariance[np.ix_(rivals, rivals)], n, is_open, self._rng
-        )
-        again = [entries[rivals[pick]] for pick in dict.fromkeys(picks) if pick >= 0]
+        known, particular = len(entries), np.zeros(len(joint.mean))
+        particular[known:] = joint.particular  # of new ones the model has the features' part
+        joint = joint._replace(covariance=joint.covariance + np.diag(particular))
+        spread = np.sqrt(np.maximum(np.diag(joint.covariance)[:known], 0.0))
+        rivals = best_first(joint.mean[:known] + 2 * spread, _RIVALS)
+        places = known + np.arange(len(challengers))
+        picks = choose_trainings(joint, rivals, places, ~self._busy(entries[rivals]), n)
+        again = [entries[pick] for pick in picks if pick < known]
         return np.vstack([self.history.genotypes[again], new])[:n]
 
     def _busy(self, entries: Indices) -> npt.NDArray[np.bool_]:
