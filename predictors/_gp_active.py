@@ -104,4 +104,4 @@ class ActiveLabels:
                 np.arange(count, len(joint.mean)),
             ]
         )
-        return Joint(joint.mean[order], covariance[np.ix_(order, order)], joint.particular)
+        return joint._replace(mean=joint.mean[order], covariance=covariance[np.ix_(order, order)])
