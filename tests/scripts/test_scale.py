@@ -87,3 +87,18 @@ def test_rare_values(tmp_path):
     for mark, ahead in space["ahead_of_random"].items():
         best = {name: by_mark[mark]["mean"] for name, by_mark in space["best"].items()}
         assert ahead["mean"] == pytest.approx(best["weaknas"] - best["random"], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_noisy_spaces(tmp_path):
+    done, results, _ = run("noisy_spaces", tmp_path)
+    assert done.returncode == 0, done.stderr
+    spaces = results["noisy-spaces"]["spaces"]
+    assert [space["space"] for space in spaces] == ["backbones", "bits"]
+    for space in spaces:
+        regret, less = space["regret"], space["regret"]["default less never"]
+        assert all(item["mean"] >= 0 for name, row in regret.items() for item in row.values()
+                   if name != "default less never")  # fmt: skip
+        for mark, item in less.items():
+            means = [regret[name][mark]["mean"] for name in ("weaknas", "weaknas:repeats=never")]
+            assert item["mean"] == pytest.approx(means[0] - means[1], abs=2e-3)
