@@ -9,7 +9,7 @@ are those of Rasmussen and Williams, Gaussian Processes for Machine Learning, 20
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
+from scipy.special import chdtri
 
 from weaknas.predictors._base import Floats, Joint, Repeats, standardize
 
@@ -29,6 +30,7 @@ _CACHED = 2**18  # numbers of 4 bytes that are worked on at a time
 _SMALLEST_NOISE = 1e-4
 _SMALLEST_VARIANCE = 1e-10
 _TYPICAL_NOISE = 0.05
+_LEVEL = 0.6  # of the upper end of what repeats allow the noise to be
 _TYPICAL = {"trend": 0.1, "particular": 0.08}  # where they are learnt
 # Standard deviations of the log-normal priors. Features and targets are scaled
 # before, so they mean the same for every data set.
@@ -280,7 +282,21 @@ def fit_hyperparameters(
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": max_iter},
     )
-    return Hyperparameters.from_vector(best.x, blocks=len(blocks), further=further)
+    hyper = Hyperparameters.from_vector(best.x, blocks=len(blocks), further=further)
+    return _cautious(hyper, given.freedom)
+
+
+def _cautious(hyper: Hyperparameters, freedom: int) -> Hyperparameters:
+    """Take the noise at the upper end of what f labels beyond the first ones allow.
+
+    That of the one-sided interval of a variance, ``(f + 1) / chi2_(f+1)(1 - level)`` times what
+    they tell, the prior being worth one more. What is particular is less by as much: of single
+    labels nothing changes. A few repeats that happen to be near each other look like no noise at
+    all; a search that believed it would see no use in more of them, and never learn better.
+    """
+    factor = (freedom + 1) / float(chdtri(freedom + 1, _LEVEL))
+    moved = min(hyper.noise * (factor - 1.0), hyper.particular)
+    return replace(hyper, noise=hyper.noise + moved, particular=hyper.particular - moved)
 
 
 def is_repeated(repeats: Repeats | None) -> bool:
