@@ -528,3 +528,40 @@ def test_scores_behind_labels_that_are_left_out(make, monkeypatch):
     variance = np.diag(joint.covariance)[others] - joint.particular
     np.testing.assert_allclose(variance, std[others] ** 2, atol=1e-2)
     assert joint.particular > 0
+
+
+def fitted_noise(apart: float, pairs: int) -> _gp.Hyperparameters:
+    """Fit to 40 labels, of which so many come from two trainings that far apart."""
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(40, 2)).astype(np.float32)
+    errors = np.where(np.arange(40) < pairs, 0.5, 1.0)
+    squares = pairs * apart**2 / 2  # of both labels from their mean
+    return _gp.fit_hyperparameters(
+        points,
+        np.sin(points[:, 0]) + 0.5 * rng.normal(size=40),
+        scaling=_gp.Scaling(points),
+        start=_gp.Hyperparameters.typical(1),
+        max_iter=50,
+        repeats=Repeats(1 / errors, errors, squares, pairs),
+    )
+
+
+def test_few_repeats_that_are_near_each_other_tell_less_than_many():
+    one, many = fitted_noise(0.05, pairs=1), fitted_noise(0.05, pairs=30)
+    assert one.noise > 3 * many.noise
+    assert many.noise < 0.02
+    # what single labels have of both is there as before
+    assert one.noise + one.particular == pytest.approx(many.noise + many.particular, rel=0.5)
+
+
+def test_noise_is_taken_at_the_upper_end():
+    raw = _gp.Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1, particular=0.3)
+    noises = [_gp._cautious(raw, freedom).noise for freedom in (1, 2, 5, 10, 50, 500)]
+    assert noises == sorted(noises, reverse=True)
+    assert noises[0] < 0.4
+    assert noises[-1] == pytest.approx(0.1, rel=0.05)
+    for freedom in (1, 5, 50):
+        hyper = _gp._cautious(raw, freedom)
+        assert hyper.noise + hyper.particular == pytest.approx(0.4)
+    none_left = _gp._cautious(_gp.Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1), 0)
+    assert (none_left.noise, none_left.particular) == (0.1, 0.0)
