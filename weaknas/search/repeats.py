@@ -147,7 +147,8 @@ def choose_trainings(
         values = np.where(left, values, -1.0)
         place = len(values) - 1 - int(np.argmax(values[::-1]))
         column = covariance[place]
-        covariance = covariance - np.outer(column, column) / (column[place] + joint.noise)
+        known = max(float(column[place]) + joint.noise, _SMALLEST)
+        covariance = covariance - np.outer(column, column) / known
         left[place] = False
         chosen.append(int(rows[place]))
     return chosen
@@ -160,9 +161,9 @@ def knowledge_gradient(mean: Floats, covariance: Floats, noise: float, trained: 
     architecture a the means have moved by ``s Z``, Z standard normal and ``s_i = c_ia /
     sqrt(c_aa + noise / m)``, c the covariance, so that it is ``E max_i (mean_i + s_i Z) -
     max_i mean_i`` over the trained ones and a: the knowledge gradient for correlated beliefs
-    (Frazier, Powell and Dayanik, INFORMS J. Comput. 21, 2009, eq. 10). One training alone is
+    (Frazier, Powell and Dayanik, INFORMS J. Comput. 21, 2009). One training alone is
     often worth nothing where many would be worth much, so that the value is the best mean
-    value of m trainings (KG(*): Frazier and Powell, Decision Analysis 7, 2010, sec. 4).
+    value of m trainings (KG(*): Frazier and Powell, Decision Analysis 7, 2010).
 
     Parameters
     ----------
