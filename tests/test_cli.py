@@ -249,7 +249,7 @@ def test_a_larger_budget_continues_and_a_smaller_one_is_refused(call, tmp_path):
     for budget, message in ((9, ""), (9, "already finished: 9 trainings are in"), (14, "")):
         code, out, err = call("search", "--budget", budget, "--output", folder, "--json")
         assert code == 0
-        assert json.loads(out)["queries"] == json.loads(out)["budget"] == budget
+        assert json.loads(out)["trainings"] == json.loads(out)["budget"] == budget
         assert (message in err) if message else ("finished" not in err)
     code, _, err = call("search", "--budget", 14, "--output", folder, "--retry-failed")
     assert code == 0
