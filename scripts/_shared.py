@@ -10,12 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from weaknas.commands.compare import ComparisonProgress, print_summary
 from weaknas.errors import InputError
 from weaknas.files import write_json
 from weaknas.laboratory.experiment import Experiment, Target, parse_strategy
 from weaknas.laboratory.folder import versions
 from weaknas.laboratory.results import compare, read_queries
+from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.laboratory.summary import by_dataset, collect
 from weaknas.reports import plots
 from weaknas.runs.problem import build_problem
@@ -100,6 +104,25 @@ def draw(
         panels[part["dataset"]] = [runs for runs in found if runs is not None]
     for kind, plot in kinds.items():
         plots.save(plot(panels), arguments.results / f"{name}-{kind}", forms=("png",))
+
+
+def by_marks(values: npt.NDArray[np.float64], marks: Sequence[int]) -> dict[str, Any]:
+    """Return mean and interval by number of trainings, of values of shape (runs, marks)."""
+    return {
+        str(mark): {
+            "mean": round(float(column.mean()), 3),
+            "ci95": [round(float(end), 3) for end in bootstrap_interval(column)],
+        }
+        for mark, column in zip(marks, values.T, strict=True)
+    }
+
+
+def marks_in_words(row: Mapping[str, Any]) -> str:
+    """Return what `by_marks` returned as a line."""
+    return "  ".join(
+        f"{mark}: {item['mean']:.2f} [{item['ci95'][0]:.2f}, {item['ci95'][1]:.2f}]"
+        for mark, item in row.items()
+    )
 
 
 def save(arguments: argparse.Namespace, name: str, content: Mapping[str, Any]) -> Path:

@@ -19,12 +19,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from _shared import parser, save, start
+from _shared import by_marks, marks_in_words, parser, save, start
 
 import weaknas
 from weaknas.components import run_seed
 from weaknas.laboratory.experiment import parse_strategy, returned_after
-from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.spaces import Architecture, SearchSpace
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -64,7 +63,7 @@ def main() -> None:
     for kind, by_strategy in zip(kinds, by_kind, strict=True):
         named = dict(zip(STRATEGIES, by_strategy, strict=True))
         named["default less never"] = by_strategy[0] - by_strategy[1]
-        regret = {name: summarize(values, marks) for name, values in named.items()}
+        regret = {name: by_marks(values, marks) for name, values in named.items()}
         rows.append({"space": kind, "regret": regret})
         show(rows[-1])
     save(arguments, "noisy-spaces", {"runs": runs, "noise": arguments.noise, "spaces": rows})
@@ -240,26 +239,11 @@ SPACES: dict[str, Callable[[np.random.Generator], tuple[SearchSpace, Function]]]
 # -- results -----------------------------------------------------------------------------
 
 
-def summarize(values: Floats, marks: tuple[int, ...]) -> dict[str, Any]:
-    """Return mean and interval by number of trainings, of values of shape (runs, marks)."""
-    return {
-        str(mark): {
-            "mean": round(float(column.mean()), 3),
-            "ci95": [round(float(end), 3) for end in bootstrap_interval(column)],
-        }
-        for mark, column in zip(marks, values.T, strict=True)
-    }
-
-
 def show(row: dict[str, Any]) -> None:
     """Print what is returned in one space."""
     print(f"{row['space']}: regret of what is returned, in deviations")
     for name, by_mark in row["regret"].items():
-        cells = (
-            f"{mark}: {item['mean']:.2f} [{item['ci95'][0]:.2f}, {item['ci95'][1]:.2f}]"
-            for mark, item in by_mark.items()
-        )
-        print(f"  {name:50} " + "  ".join(cells))
+        print(f"  {name:50} " + marks_in_words(by_mark))
 
 
 if __name__ == "__main__":

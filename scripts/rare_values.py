@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from _shared import parser, save, start
+from _shared import by_marks, marks_in_words, parser, save, start
 
 from weaknas.components import run_seed
 from weaknas.laboratory.experiment import parse_strategy
-from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SearchSpace
 
 Floats = npt.NDArray[np.float64]
@@ -108,10 +107,10 @@ def main() -> None:
                 "architectures": f"10^{decisions}",
                 "share_of_rare_values": round(share, 4),
                 "best": {
-                    name: summarize(scores, marks)
+                    name: by_marks(scores, marks)
                     for name, scores in zip(STRATEGIES, by_strategy, strict=True)
                 },
-                "ahead_of_random": summarize(ahead, marks),
+                "ahead_of_random": by_marks(ahead, marks),
             }
         )
         show(rows[-1])
@@ -134,26 +133,11 @@ def best_so_far(
     return [float(best[mark - 1]) for mark in marks], planted.share
 
 
-def summarize(scores: Floats, marks: tuple[int, ...]) -> dict[str, Any]:
-    """Return mean and interval by number of evaluations, of scores of shape (runs, marks)."""
-    return {
-        str(mark): {
-            "mean": round(float(column.mean()), 3),
-            "ci95": [round(float(end), 3) for end in bootstrap_interval(column)],
-        }
-        for mark, column in zip(marks, scores.T, strict=True)
-    }
-
-
 def show(row: dict[str, Any]) -> None:
     """Print the best scores in one space."""
     print(f"{row['architectures']} architectures, rare values {row['share_of_rare_values']:.1%}")
     for name, by_mark in [*row["best"].items(), ("ahead of random", row["ahead_of_random"])]:
-        cells = (
-            f"{mark}: {item['mean']:.2f} [{item['ci95'][0]:.2f}, {item['ci95'][1]:.2f}]"
-            for mark, item in by_mark.items()
-        )
-        print(f"  {name:16} " + "  ".join(cells))
+        print(f"  {name:16} " + marks_in_words(by_mark))
 
 
 if __name__ == "__main__":

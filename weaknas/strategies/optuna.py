@@ -218,16 +218,8 @@ def tpe(
     """
     from optuna.samplers import TPESampler
 
-    limits = violation_of(space) if isinstance(space, ConstrainedSpace) else None
-    with _quiet():
-        sampler = TPESampler(seed=_sampler_seed(seed), constraints_func=limits)
-    return OptunaStrategy(
-        space,
-        sampler,
-        seed=seed,
-        batch_size=batch_size,
-        categories=categories,
-        knows_limits=limits is not None,
+    return _within_limits(
+        space, TPESampler, seed=seed, batch_size=batch_size, categories=categories
     )
 
 
@@ -264,17 +256,19 @@ def nsga2(
     """
     from optuna.samplers import NSGAIISampler
 
+    return _within_limits(
+        space, NSGAIISampler, seed=seed, batch_size=batch_size, objectives=objectives
+    )
+
+
+def _within_limits(
+    space: SearchSpace, sampler: Any, *, seed: int, **settings: Any
+) -> OptunaStrategy:
+    """Return a strategy of a sampler that is told the limits of the space as constraints."""
     limits = violation_of(space) if isinstance(space, ConstrainedSpace) else None
     with _quiet():
-        sampler = NSGAIISampler(seed=_sampler_seed(seed), constraints_func=limits)
-    return OptunaStrategy(
-        space,
-        sampler,
-        seed=seed,
-        batch_size=batch_size,
-        knows_limits=limits is not None,
-        objectives=objectives,
-    )
+        built = sampler(seed=_sampler_seed(seed), constraints_func=limits)
+    return OptunaStrategy(space, built, seed=seed, knows_limits=limits is not None, **settings)
 
 
 def cmaes(space: SearchSpace, *, seed: int = 0, batch_size: int = 1) -> OptunaStrategy:
