@@ -102,7 +102,7 @@ def kill_and_check(run: Killed, times: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "times", "budget"), [("repeats", 4, 60), ("rounds", 8, 100)])
+@pytest.mark.parametrize(("mode", "times", "budget"), [("repeats", 3, 45), ("rounds", 4, 60)])
 def test_killed_again_and_again_it_ends_with_the_same_trials(
     tmp_path: Path, mode: str, times: int, budget: int
 ) -> None:
@@ -121,9 +121,9 @@ def test_killed_again_and_again_it_ends_with_the_same_trials(
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["random-asynchronous", "evolution-asynchronous"])
 def test_asynchronously_too(tmp_path: Path, mode: str) -> None:
-    budget = 60
+    budget = 45
     run = Killed(tmp_path, mode, budget)
-    kill_and_check(run, 4)
+    kill_and_check(run, 3)
     records = sorted(map(facts, run.records()))
     assert [number for number, *_ in records] == list(range(budget))
     assert len({text for _, text, *_ in records}) == budget
