@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weaknas.encoders._base import Encoder, Features
-from weaknas.encoders._columns import encode_choices
+from weaknas.encoders.columns import encode_choices
 from weaknas.spaces import Genotypes
 
 

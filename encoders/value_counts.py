@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.encoders._base import Encoder, Features
-from weaknas.encoders._columns import MOST_COLUMNS
+from weaknas.encoders.columns import MOST_COLUMNS
 from weaknas.spaces import Genotypes, SearchSpace
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.encoders._base import Encoder, Features
-from weaknas.encoders._columns import choice_columns, most_columns
+from weaknas.encoders.columns import choice_columns, most_columns
 from weaknas.spaces import Genotypes
 
 

@@ -19,7 +19,8 @@ from scipy.linalg import cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import chdtri
 
-from weaknas.predictors._base import Floats, Joint, Repeats, standardize
+from weaknas.predictors._base import standardize
+from weaknas.predictors.labels import Floats, Joint, Repeats
 
 Singles: TypeAlias = npt.NDArray[np.float32]
 #: Single precision in searches, double in the estimator.

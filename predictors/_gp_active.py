@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.predictors._base import Floats, Joint, Repeats
+from weaknas.predictors.labels import Floats, Joint, Repeats
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 

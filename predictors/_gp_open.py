@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.predictors._base import Floats, Joint, Repeats
 from weaknas.predictors._gp import (
     Hyperparameters,
     Kernel,
@@ -16,6 +15,7 @@ from weaknas.predictors._gp import (
     fit_hyperparameters,
 )
 from weaknas.predictors._gp_active import LARGEST, ActiveLabels
+from weaknas.predictors.labels import Floats, Joint, Repeats
 from weaknas.predictors.open_model import OpenModel
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas, solve_triangular
 
-from weaknas.predictors._base import Floats, Joint, Repeats
 from weaknas.predictors._gp import (
     Hyperparameters,
     Kernel,
@@ -19,6 +18,7 @@ from weaknas.predictors._gp import (
     row_slices,
 )
 from weaknas.predictors._gp_active import ActiveLabels
+from weaknas.predictors.labels import Floats, Joint, Repeats
 from weaknas.predictors.pool import PoolModel, Rows
 
 _FAR = 30.0  # root mean square distances from zero

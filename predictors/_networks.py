@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from weaknas.predictors._base import Floats
 from weaknas.predictors._graphs import GraphLayout
 from weaknas.predictors._losses import loss_of, loss_of_margins
+from weaknas.predictors.labels import Floats
 
 
 class Linear(nn.Module):

@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.components import check_sizes
-from weaknas.predictors._base import Floats, Predicted, standardize
+from weaknas.predictors._base import Predicted, standardize
+from weaknas.predictors.labels import Floats
 
 
 class _Scaled(RegressorMixin, BaseEstimator):  # type: ignore[misc]

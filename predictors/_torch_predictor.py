@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.components import check_sizes
 from weaknas.errors import check_number, optional_import, unknown
-from weaknas.predictors._base import Floats, Predicted, standardize
+from weaknas.predictors._base import Predicted, standardize
 from weaknas.predictors._graphs import GraphLayout, Singles
+from weaknas.predictors.labels import Floats
 
 
 def require_torch() -> None:

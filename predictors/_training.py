@@ -13,9 +13,9 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from weaknas.predictors._base import Floats
 from weaknas.predictors._graphs import Singles
 from weaknas.predictors._networks import Scorer
+from weaknas.predictors.labels import Floats
 
 _CHUNK = 512  # rows predicted at a time: temporaries stay in the processor's cache
 

@@ -12,8 +12,9 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_random_state
 
 from weaknas.components import check_sizes
-from weaknas.predictors._base import Floats, Predicted
+from weaknas.predictors._base import Predicted
 from weaknas.predictors._standardized import StandardizedWithSpread
+from weaknas.predictors.labels import Floats
 
 
 class BayesianLastLayer(StandardizedWithSpread):

@@ -20,10 +20,11 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.errors import check_whole
-from weaknas.predictors._base import Floats, Predicted, Repeats
+from weaknas.predictors._base import Predicted
 from weaknas.predictors.extra_trees import ExtraTrees
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.kernel_ridge import KernelRidge
+from weaknas.predictors.labels import Floats, Repeats
 from weaknas.predictors.pool import PoolModel, Rows, for_pool
 from weaknas.predictors.regressor import predict, predict_mean
 

@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.components import check_sizes
-from weaknas.predictors._base import Predicted, Repeats, check_counts
+from weaknas.predictors._base import Predicted, check_counts
 from weaknas.predictors._gp_open import OpenGaussianProcess
 from weaknas.predictors._gp_pool import GaussianProcessPool
+from weaknas.predictors.labels import Repeats
 from weaknas.predictors.open_model import OpenModel
 from weaknas.predictors.pool import PoolModel
 

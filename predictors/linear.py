@@ -7,8 +7,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.linear_model import BayesianRidge, RidgeCV
 
-from weaknas.predictors._base import Floats, Predicted
+from weaknas.predictors._base import Predicted
 from weaknas.predictors._standardized import Standardized, StandardizedWithSpread
+from weaknas.predictors.labels import Floats
 
 
 class BayesianLinear(StandardizedWithSpread):

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
-from weaknas.predictors._base import Ensemble, Floats
+from weaknas.predictors._base import Ensemble
+from weaknas.predictors.labels import Floats
 
 
 class MLP(Ensemble):

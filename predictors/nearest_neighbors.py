@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
-from weaknas.predictors._base import Floats, Predicted
+from weaknas.predictors._base import Predicted
 from weaknas.predictors._standardized import StandardizedWithSpread
+from weaknas.predictors.labels import Floats
 
 
 class NearestNeighbors(StandardizedWithSpread):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
-from weaknas.predictors._base import Floats, Joint, Repeats, counts_of
+from weaknas.predictors.labels import Floats, Joint, Repeats, counts_of
 from weaknas.predictors.pool import PoolModel, Rows
 from weaknas.predictors.regressor import Regressor, fit_weighted, predict
 

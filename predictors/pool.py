@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.predictors._base import Floats, Joint, Repeats, counts_of
+from weaknas.predictors.labels import Floats, Joint, Repeats, counts_of
 from weaknas.predictors.regressor import Regressor, fit_weighted, predict
 
 Rows = npt.NDArray[np.int64]

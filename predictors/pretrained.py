@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.errors import MissingDependencyError
-from weaknas.predictors._base import Floats
+from weaknas.predictors.labels import Floats
 
 
 class _Pretrained(RegressorMixin, BaseEstimator):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from weaknas.errors import InputError
-from weaknas.predictors._base import Counts, Floats
+from weaknas.predictors.labels import Counts, Floats
 
 
 @runtime_checkable

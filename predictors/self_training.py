@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.components import check_sizes
-from weaknas.predictors._base import Floats, Predicted, Repeats, counts_of
+from weaknas.predictors._base import Predicted
+from weaknas.predictors.labels import Floats, Repeats, counts_of
 from weaknas.predictors.pool import PoolModel, Rows, for_pool
 from weaknas.predictors.regressor import fit_weighted, predict, predict_mean
 from weaknas.predictors.xgboost import XGBoost

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from weaknas.predictors._base import Ensemble, Floats
+from weaknas.predictors._base import Ensemble
+from weaknas.predictors.labels import Floats
 
 
 class XGBoostRanking(Ensemble):

@@ -129,6 +129,17 @@ class House:
             not in (wing_of(module), *FOUNDATION, *MAY_IMPORT.get(wing_of(module), ()))
         ]
 
+    def trespasses(self) -> list[str]:
+        """Return the imports of files and names with an underscore by another wing."""
+        return [
+            f"{module} imports {origin}.{name}, which is {wing_of(origin)}' own"
+            for module, statements in sorted(self._statements.items())
+            for origin, name, _ in statements
+            if origin in self.files
+            and wing_of(origin) != wing_of(module)
+            and any(_is_private(part) for part in (*origin.split("."), name))
+        ]
+
     def circle(self) -> list[str]:
         """Return modules each of which imports the one before, the first the last; or none."""
         try:
@@ -189,6 +200,10 @@ def wing_of(module: str) -> str:
     return [*module.split("."), "weaknas"][1]
 
 
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
 def _find_modules(root: Path) -> dict[str, Path]:
     found = {}
     for folder in ("weaknas", *BESIDE):
@@ -208,7 +223,7 @@ def main() -> None:
     wings, circle = house.wings(), house.circle()
     for wing in sorted(wings):
         print(f"{wing:14}", *sorted(wings[wing]))
-    for sentence in house.forbidden():
+    for sentence in [*house.forbidden(), *house.trespasses()]:
         print(sentence)
     if circle:
         print("a circle:", *circle, sep="\n  ")

@@ -35,6 +35,7 @@ def _house():
 
 def test_imports_run_one_way(house):
     assert house.forbidden() == []
+    assert house.trespasses() == []
 
 
 def test_every_wing_has_its_place(house):
@@ -147,6 +148,17 @@ def test_a_forbidden_import_is_found(build, plant):
     assert house.forbidden() == [
         "weaknas.search._base imports weaknas.runs.journal, and search may not import runs",
         "weaknas.spaces._base imports weaknas.runs.journal, and spaces may not import runs",
+    ]
+
+
+def test_what_is_a_wings_own_is_imported_by_no_other(build):
+    house = build(runner="from weaknas.search._base import Search, _draw", journal="")
+    assert house.trespasses() == [
+        f"weaknas.runs.runner imports weaknas.search._base.{name}, which is search' own"
+        for name in ("Search", "_draw")
+    ]
+    assert build(_base="from weaknas.search import _base").trespasses() == [
+        "weaknas.spaces._base imports weaknas.search._base, which is search' own"
     ]
 
 

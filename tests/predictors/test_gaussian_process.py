@@ -13,10 +13,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from weaknas.predictors import _gp
-from weaknas.predictors._base import Repeats
 from weaknas.predictors._gp_active import ActiveLabels
 from weaknas.predictors._gp_pool import GaussianProcessPool
 from weaknas.predictors.gaussian_process import GaussianProcess
+from weaknas.predictors.labels import Repeats
 from weaknas.predictors.open_model import OpenPool
 from weaknas.predictors.pool import for_pool
 

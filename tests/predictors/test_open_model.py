@@ -10,9 +10,9 @@ from sklearn.linear_model import BayesianRidge, LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from weaknas.predictors._base import Repeats
 from weaknas.predictors.combination import WeightedEnsemble
 from weaknas.predictors.gaussian_process import GaussianProcess
+from weaknas.predictors.labels import Repeats
 from weaknas.predictors.open_model import OpenPool, PlainOpenModel, for_any
 from weaknas.predictors.pool import for_pool
 from weaknas.predictors.self_training import SelfTraining

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from weaknas.predictors._base import Joint
+from weaknas.predictors.labels import Joint
 from weaknas.search.repeats import choose_trainings, knowledge_gradient
 
 Floats = npt.NDArray[np.float64]

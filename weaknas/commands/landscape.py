@@ -17,7 +17,7 @@ from weaknas.commands._shared import print_json
 from weaknas.components import parse_label
 from weaknas.errors import InputError, MissingDependencyError, unknown
 from weaknas.evaluators import TabularBenchmark
-from weaknas.evaluators._table_file import read_table_file
+from weaknas.evaluators.table_file import read_table_file
 from weaknas.files import prepare_folder, read_bytes, write_json
 from weaknas.laboratory.folder import versions
 from weaknas.laboratory.landscape.summary import (

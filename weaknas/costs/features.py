@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.costs.process import Floats, grid
-from weaknas.encoders._columns import choice_columns, most_columns
+from weaknas.encoders.columns import choice_columns, most_columns
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.spaces.within import HasChoices
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaknas.errors import InputError, install_command, unknown
-from weaknas.evaluators._table_file import read_table_file
 from weaknas.evaluators.nasbench301 import NASBench301, find_models
+from weaknas.evaluators.table_file import read_table_file
 from weaknas.evaluators.tabular import LABELS, Labels, TabularBenchmark
 from weaknas.files import data_folders
 from weaknas.spaces import SearchSpace

@@ -17,7 +17,7 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial
 
 from weaknas.encoders import Encoder, ValueCountsEncoder
-from weaknas.encoders._columns import choice_columns, most_columns
+from weaknas.encoders.columns import choice_columns, most_columns
 from weaknas.encoders.value_counts import counted_lists
 from weaknas.errors import InputError
 from weaknas.spaces import Architecture, ChoiceSpace, Genotypes, SearchSpace

@@ -11,8 +11,8 @@ import numpy as np
 from weaknas.components import parse_label
 from weaknas.errors import InputError, unknown
 from weaknas.evaluators import TabularBenchmark
-from weaknas.evaluators._table_file import read_table_file
 from weaknas.evaluators.benchmarks import DATA
+from weaknas.evaluators.table_file import read_table_file
 from weaknas.evaluators.zero_cost import MEASURED, measure_proxies
 from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal

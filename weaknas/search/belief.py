@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.predictors._base import Joint
+from weaknas.predictors.labels import Joint
 from weaknas.search.targets import SAME, Scale
 from weaknas.spaces import Genotypes
 

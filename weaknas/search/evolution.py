@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from weaknas.components import fresh_predictor
 from weaknas.encoders import Transformer, encode, find_layout
-from weaknas.predictors._base import Joint
+from weaknas.predictors.labels import Joint
 from weaknas.predictors.open_model import OpenModel, OpenPool, for_any
 from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition

@@ -16,7 +16,7 @@ from weaknas.spaces import Fingerprints, Genotypes, SearchSpace, distinct_with_f
 from weaknas.strategies import History, Strategy
 
 if TYPE_CHECKING:
-    from weaknas.predictors._latent import LatentModel
+    from weaknas.predictors.latent import LatentModel
 
 _SAMPLE = 1000  # architectures that an encoder is fitted to, and that are spelled unscored
 _MOST_STEPS = 30  # of growing size, until enough is new
@@ -150,7 +150,7 @@ class Ascent:
 
     def _networks(self) -> LatentModel:
         if self._model is None:
-            from weaknas.predictors._latent import LatentModel
+            from weaknas.predictors.latent import LatentModel
 
             self._model = LatentModel(
                 self.space.cardinalities.tolist(),

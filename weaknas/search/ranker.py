@@ -12,7 +12,7 @@ import numpy as np
 
 from weaknas.components import fresh_predictor
 from weaknas.errors import InputError, is_out_of_memory
-from weaknas.predictors._base import Joint, Repeats
+from weaknas.predictors.labels import Joint, Repeats
 from weaknas.predictors.pool import PoolModel, for_pool
 from weaknas.predictors.regressor import Regressor, check_predictions
 from weaknas.search.acquisition import Acquisition

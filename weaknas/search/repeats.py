@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.predictors._base import Joint, Repeats
+from weaknas.predictors.labels import Joint, Repeats
 from weaknas.search.belief import Floats, Indices
 from weaknas.search.targets import Scale, Transform
 from weaknas.strategies import History

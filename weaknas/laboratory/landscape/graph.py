@@ -11,8 +11,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from weaknas.errors import InputError
-from weaknas.spaces import SearchSpace
-from weaknas.spaces._base import distinct_with_fingerprints
+from weaknas.spaces import SearchSpace, distinct_with_fingerprints
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.int64]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaknas.predictors._base import Floats
 from weaknas.predictors._training import choose_device, one_thread
+from weaknas.predictors.labels import Floats
 
 Rows = npt.NDArray[np.integer]
 
