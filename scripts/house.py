@@ -132,7 +132,7 @@ class House:
     def trespasses(self) -> list[str]:
         """Return the imports of files and names with an underscore by another wing."""
         return [
-            f"{module} imports {origin}.{name}, which is {wing_of(origin)}' own"
+            f"{module} imports {origin}.{name}, private to {wing_of(origin)}"
             for module, statements in sorted(self._statements.items())
             for origin, name, _ in statements
             if origin in self.files

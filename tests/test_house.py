@@ -151,14 +151,14 @@ def test_a_forbidden_import_is_found(build, plant):
     ]
 
 
-def test_what_is_a_wings_own_is_imported_by_no_other(build):
+def test_what_is_private_to_a_wing_is_imported_by_no_other(build):
     house = build(runner="from weaknas.search._base import Search, _draw", journal="")
     assert house.trespasses() == [
-        f"weaknas.runs.runner imports weaknas.search._base.{name}, which is search' own"
+        f"weaknas.runs.runner imports weaknas.search._base.{name}, private to search"
         for name in ("Search", "_draw")
     ]
     assert build(_base="from weaknas.search import _base").trespasses() == [
-        "weaknas.spaces._base imports weaknas.search._base, which is search' own"
+        "weaknas.spaces._base imports weaknas.search._base, private to search"
     ]
 
 
