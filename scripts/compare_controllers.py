@@ -2,8 +2,8 @@
 
 Zoph and Le's LSTM with cubed and with raw accuracies as rewards. NAS-Bench-101 (Ying
 et al. 2019) reports that independent categoricals do better than the LSTM. Beside them PNAS,
-whose cells grow, and NAO, which goes up the gradient of a latent code. Those that take seconds
-a run have fewer runs. Run it again to continue where it was cut short:
+whose cells grow, and NAO, which goes up the gradient of a latent code and takes a minute a run,
+and so has fewer. Run it again to continue where it was cut short:
 
     python scripts/compare_controllers.py --jobs 2
 """
@@ -14,11 +14,11 @@ from _shared import DATASETS, parser, run, save, start
 
 #: Strategies, and how many runs of each are made at most.
 STRATEGIES = {
-    "lstm-controller": 20,
-    "lstm-controller:reward=raw": 20,
+    "lstm-controller": 100,
+    "lstm-controller:reward=raw": 100,
     "reinforce": 100,
-    "progressive": 20,
-    "nao": 2,
+    "progressive": 100,
+    "nao": 30,
     "random": 100,
 }
 
