@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float64]
 #: A space, genotypes of it, shape (n, d), and their scores, shape (n,).
 Scored = tuple[SearchSpace, npt.NDArray[np.integer], Floats]
 
+#: See `Table`.
+Process = tuple[tuple[float, float], ...]
+
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
 GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
 HPOBENCH = ("australian", "blood_transfusion", "car", "credit_g", "kc1", "phoneme", "segment")
@@ -40,11 +43,15 @@ class Table:
     group, name : str
     load : callable
         Returns space, genotypes and scores.
+    process : tuple of (variance, correlation)
+        Where the scores are a draw of a Gaussian process: the parts of its covariance, each a
+        variance times a correlation to the power of the decisions that differ.
     """
 
     group: str
     name: str
     load: Callable[[], Scored]
+    process: Process = ()
 
     def benchmark(self) -> weaknas.TabularBenchmark:
         """Return the table as a benchmark of labels without noise."""
@@ -71,8 +78,8 @@ def tables() -> list[Table]:
         *(Table("hpo", name, partial(hpo, "HPOLib", "val_loss", name)) for name in HPOLIB),
         Table("ofa-rows", "imagenet", subnets),
         *(Table("chains", f"chain-{seed}", partial(chain, seed)) for seed in range(3)),
-        *(Table("random", f"smooth-{seed}", partial(drawn, seed, 0.2)) for seed in range(2)),
-        *(Table("random", f"local-{seed}", partial(drawn, seed, 0.8)) for seed in range(2)),
+        *(_drawn_table(f"smooth-{seed}", seed, 0.2) for seed in range(2)),
+        *(_drawn_table(f"local-{seed}", seed, 0.8) for seed in range(2)),
         *(Table("random", f"alike-{seed}", partial(alike, seed)) for seed in range(2)),
         Table("random", "outliers", outliers),
     ]
@@ -192,9 +199,18 @@ def drawn(seed: int, local: float) -> Scored:
     """Draw from a Gaussian process: a smooth part, and a part that few edits change."""
     rng = np.random.default_rng([seed, 2])
     space = weaknas.ChoiceSpace({f"edge{i}": list(OPERATIONS) for i in range(6)}, name="random")
-    scores = np.sqrt(1 - local) * _product_draw(6, 5, 0.8, rng)
-    scores = scores + np.sqrt(local) * _product_draw(6, 5, 0.4, rng)
-    return space, space.enumerate(), scores
+    scores = sum(
+        np.sqrt(variance) * _product_draw(6, 5, alike, rng) for variance, alike in _process(local)
+    )
+    return space, space.enumerate(), np.asarray(scores)
+
+
+def _process(local: float) -> Process:
+    return (1 - local, 0.8), (local, 0.4)
+
+
+def _drawn_table(name: str, seed: int, local: float) -> Table:
+    return Table("random", name, partial(drawn, seed, local), _process(local))
 
 
 def alike(seed: int) -> Scored:

@@ -124,7 +124,7 @@ def add_queries(
 ) -> None:
     """Make the runs of one more strategy on some tables, and add its queries."""
     kept = Runs(arguments.work / "landscapes.jsonl", _BUDGET, arguments.seed)
-    kept.complete(chosen, [strategy], arguments.runs, arguments.jobs)
+    kept.complete({key(table): [strategy] for table in chosen}, arguments.runs, arguments.jobs)
     for table in chosen:
         known[key(table)][strategy] = float(np.mean(kept.queries(table, strategy, arguments.runs)))
 

@@ -1,13 +1,16 @@
 """Judge the default search on many tables, real and synthetic, beside the strongest baselines.
 
 For every table: the mean number of queries until the best architecture is queried (a run that
-does not find it counts its whole budget) of each strategy, and the ratio of the default to the
-better local search; then the geometric means of the ratios by group. Runs are kept in a file and
-not made again:
+does not find it counts its whole budget) of each strategy, and the ratio of each to the better
+local search; then the geometric means of these ratios by group, and of how many times the queries
+of the default the others need. Runs are kept in a file and not made again:
 
     WEAKNAS_DATA=... python scripts/many_tables.py --jobs 2
 
-A strategy ``without:BLOCK`` is the default without one block of its features.
+A strategy ``without:BLOCK`` is the default without one block of its features; ``smac`` and
+``botorch`` are optimisers of other projects, for tables of plain choices; ``known-process`` knows
+the process that a random function is a draw of, and is a bound for those that do not. A strategy
+that is none for a table is left out there.
 """
 
 from __future__ import annotations
@@ -15,26 +18,27 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _known_process import KnownProcess
+from _outside import OUTSIDE
 from _shared import parser, save, start
 from _tables import Table, available, tables
 
 from weaknas import WeakNAS
 from weaknas.components import run_seed
-from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
 from weaknas.laboratory.experiment import parse_strategy
 from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.search.presets import default_encoder
-from weaknas.spaces import SearchSpace
+from weaknas.spaces import ChoiceSpace, SearchSpace
 from weaknas.strategies import Strategy
 
-DEFAULT, WITHOUT = "weaknas", "without:"
+DEFAULT, WITHOUT, KNOWN = "weaknas", "without:", "known-process"
 LOCAL_SEARCHES = ("local-search", "local-search:first-improvement=true:continue-at-optimum=true")
 OTHERS = ("optuna-tpe", "regularized-evolution", "simulated-annealing")
 
@@ -54,7 +58,7 @@ def main() -> None:
     if arguments.quick:
         arguments.runs, arguments.budget = 2, 20
         arguments.groups = arguments.groups or ["chains", "random"]
-        arguments.strategies = [DEFAULT, LOCAL_SEARCHES[0]]
+        arguments.strategies = [DEFAULT, LOCAL_SEARCHES[0], KNOWN, f"{WITHOUT}value-counts"]
     chosen = [
         table
         for table in tables()
@@ -62,14 +66,28 @@ def main() -> None:
         and (not arguments.tables or table.name in arguments.tables)
     ]
     chosen = list(available(chosen))
+    fitting = {_key(table): fit(table, arguments.strategies) for table in chosen}
     name = "many-tables-quick" if arguments.quick else "many-tables"
     kept = Runs(arguments.work / f"{name}.jsonl", arguments.budget, arguments.seed)
-    kept.complete(chosen, arguments.strategies, arguments.runs, arguments.jobs)
-    rows = [summarize(table, arguments.strategies, kept, arguments.runs) for table in chosen]
-    groups = by_group(rows)
-    show(rows, groups, arguments.strategies)
-    save(arguments, name, {"runs": arguments.runs, "budget": arguments.budget,
-                           "groups": groups, "tables": rows})  # fmt: skip
+    kept.complete(fitting, arguments.runs, arguments.jobs)
+    rows = [summarize(table, fitting[_key(table)], kept, arguments.runs) for table in chosen]
+    groups, times = by_group(rows, "ratio"), by_group(rows, "times_default")
+    show(rows, groups, times, arguments.strategies)
+    save(arguments, name, {"runs": arguments.runs, "budget": arguments.budget, "groups": groups,
+                           "times_default": times, "tables": rows})  # fmt: skip
+
+
+def fit(table: Table, strategies: Sequence[str]) -> list[str]:
+    """Return the strategies that are one for a table; see the text above."""
+    space = table.benchmark().space
+    blocks = default_encoder(space).split("+")
+    return [
+        label
+        for label in strategies
+        if (label != KNOWN or table.process)
+        and (label not in OUTSIDE or isinstance(space, ChoiceSpace))
+        and (not label.startswith(WITHOUT) or label.removeprefix(WITHOUT) in blocks)
+    ]
 
 
 class Runs:
@@ -89,16 +107,14 @@ class Runs:
             if (run["budget"], run["seed"]) == (budget, seed):
                 self._known[run["table"], run["strategy"], run["run"]] = run["ranks"]
 
-    def complete(
-        self, chosen: Sequence[Table], strategies: Sequence[str], runs: int, jobs: int
-    ) -> None:
+    def complete(self, strategies: Mapping[str, Sequence[str]], runs: int, jobs: int) -> None:
         """Make what is missing, table by table, and append it as it comes."""
         missing = [
-            (_key(table), strategy, run)
-            for table in chosen
-            for strategy in strategies
+            (table, label, run)
+            for table, labels in strategies.items()
+            for label in labels
             for run in range(runs)
-            if (_key(table), strategy, run) not in self._known
+            if (table, label, run) not in self._known
         ]
         if not missing:
             return
@@ -127,7 +143,7 @@ def make_run(work: tuple[Task, int, int]) -> tuple[Task, list[list[int]]]:
     (key, label, run), budget, seed = work
     benchmark, better = _load(key)
     space = benchmark.space
-    strategy = build(label, space, run_seed(seed, run))
+    strategy = build(label, _table(key), space, run_seed(seed, run))
     ranks: list[list[int]] = []
     told = 0
     while told < budget and (not ranks or ranks[-1][1] > 0):
@@ -144,26 +160,30 @@ def make_run(work: tuple[Task, int, int]) -> tuple[Task, list[list[int]]]:
     return (key, label, run), ranks
 
 
-def build(label: str, space: SearchSpace, seed: int) -> Strategy:
+def build(label: str, table: Table, space: SearchSpace, seed: int) -> Strategy:
     """Return a strategy by its label; see the text above."""
-    block = label.removeprefix(WITHOUT)
-    if block == label:
+    if label == KNOWN:
+        return KnownProcess(space, table.process, seed=seed)
+    if label in OUTSIDE:
+        return OUTSIDE[label](space, seed=seed)
+    if not label.startswith(WITHOUT):
         return parse_strategy(label)(space, seed=seed)
     blocks = default_encoder(space).split("+")
-    if block not in blocks:
-        raise InputError(f"the default features of {space.name!r} have no block {block!r}")
-    encoder = "+".join(name for name in blocks if name != block)
+    encoder = "+".join(name for name in blocks if name != label.removeprefix(WITHOUT))
     return WeakNAS(space, encoder=encoder, seed=seed)
 
 
 @lru_cache(maxsize=1)
 def _load(key: str) -> tuple[TabularBenchmark, Any]:
-    table = next(table for table in tables() if _key(table) == key)
-    benchmark = table.benchmark()
+    benchmark = _table(key).benchmark()
     rows = benchmark.space.enumerate()
     codes = benchmark.space.fingerprint(rows)
     rows = rows[np.unique(codes, return_index=True)[1]]
     return benchmark, np.sort(benchmark.true_scores(rows))
+
+
+def _table(key: str) -> Table:
+    return next(table for table in tables() if _key(table) == key)
 
 
 def _key(table: Table) -> str:
@@ -171,7 +191,7 @@ def _key(table: Table) -> str:
 
 
 def summarize(table: Table, strategies: Sequence[str], kept: Runs, runs: int) -> dict[str, Any]:
-    """Return the row of a table: queries by strategy, and the ratios to the first one."""
+    """Return the row of a table: queries by strategy, and their ratios."""
     row: dict[str, Any] = {"group": table.group, "table": table.name, "queries": {}, "top10": {}}
     for strategy in strategies:
         found = kept.queries(table, strategy, runs)
@@ -184,14 +204,18 @@ def summarize(table: Table, strategies: Sequence[str], kept: Runs, runs: int) ->
         row["ratio"] = {
             name: mean / min(climbs) for name, mean in means.items() if name not in LOCAL_SEARCHES
         }
+    if DEFAULT in means:
+        row["times_default"] = {
+            name: mean / means[DEFAULT] for name, mean in means.items() if name != DEFAULT
+        }
     return row
 
 
-def by_group(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return the geometric mean of the ratios of every group and strategy."""
+def by_group(rows: Sequence[Mapping[str, Any]], column: str) -> dict[str, dict[str, float]]:
+    """Return the geometric mean of a column of ratios, of every group and strategy."""
     ratios: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        for strategy, ratio in row.get("ratio", {}).items():
+        for strategy, ratio in row.get(column, {}).items():
             ratios[row["group"]][strategy].append(ratio)
     return {
         group: {name: float(np.exp(np.mean(np.log(each)))) for name, each in of.items()}
@@ -202,25 +226,26 @@ def by_group(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 def show(
     rows: Sequence[Mapping[str, Any]],
     groups: Mapping[str, Mapping[str, float]],
+    times: Mapping[str, Mapping[str, float]],
     strategies: Sequence[str],
 ) -> None:
     """Print the means of all tables, and the ratios of all groups."""
-    for line in _lines(rows, groups, strategies):
-        print(line)
-
-
-def _lines(
-    rows: Sequence[Mapping[str, Any]],
-    groups: Mapping[str, Mapping[str, float]],
-    strategies: Sequence[str],
-) -> Iterator[str]:
-    yield "queries until the best, mean: " + ", ".join(strategies)
+    print("queries until the best, mean: " + ", ".join(strategies))
     for row in rows:
-        means = "".join(f"{row['queries'][name]['mean']:9.1f}" for name in strategies)
+        means = "".join(
+            f"{row['queries'][name]['mean']:9.1f}" if name in row["queries"] else f"{'-':>9}"
+            for name in strategies
+        )
         ratio = row.get("ratio", {}).get(DEFAULT, float("nan"))
-        yield f"{row['group'] + '/' + row['table']:32}{means}   ratio {ratio:.2f}"
+        print(f"{row['group'] + '/' + row['table']:32}{means}   ratio {ratio:.2f}")
+    _show_groups("ratio to the better local search", groups)
+    _show_groups("times the queries of the default", times)
+
+
+def _show_groups(title: str, groups: Mapping[str, Mapping[str, float]]) -> None:
+    print(f"\n{title}, geometric mean")
     for group, ratios in groups.items():
-        yield f"{group:32}" + ", ".join(f"{name} {mean:.3f}" for name, mean in ratios.items())
+        print(f"{group:16}" + ", ".join(f"{name} {mean:.3f}" for name, mean in ratios.items()))
 
 
 if __name__ == "__main__":

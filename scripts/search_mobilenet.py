@@ -6,6 +6,11 @@ search. The best subnet is not known: an evolution with 240,000 evaluations foun
 one of 0.8504. Run it again to continue where it was cut short:
 
     WEAKNAS_DATA=... python scripts/search_mobilenet.py --jobs 2
+
+TPE is stronger here where it draws each decision by itself, and then takes minutes a run:
+
+    WEAKNAS_DATA=... python scripts/search_mobilenet.py --runs 10 --budget 200 \\
+        --strategies optuna-tpe:multivariate=false --name search-mobilenet-tpe
 """
 
 from __future__ import annotations
@@ -41,12 +46,13 @@ def main() -> None:
     options.add_argument("--runs-of", default="", help="others of some, e.g. optuna-tpe=5")
     options.add_argument("--budget", type=int, default=400)
     options.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
+    options.add_argument("--name", default="search-mobilenet", help="of the results")
     arguments = options.parse_args()
     runs_of = parse_runs_of(arguments.runs_of)
     if arguments.quick:
         arguments.runs, arguments.budget, runs_of = 2, 20, {}
         arguments.strategies = ["weaknas", "random"]
-    name = "search-mobilenet"
+    name = arguments.name
     problem = partial(build_problem, SPACE, EVALUATOR, constraints=(LIMIT,))
     experiment = Experiment(
         SPACE,

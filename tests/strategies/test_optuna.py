@@ -46,6 +46,22 @@ def test_decisions_become_categories_or_integers() -> None:
     assert all(isinstance(value, CategoricalDistribution) for value in categories.values())
 
 
+def test_decisions_are_drawn_together_or_each_by_itself() -> None:
+    def drawn(multivariate: bool) -> list[tuple[int, ...]]:
+        strategy = adapter.tpe(SPACE, multivariate=multivariate, seed=1)
+        told = []
+        for _ in range(14):  # up to ten are random
+            (asked,) = strategy.ask()
+            strategy.tell([asked], [float(sum(asked.genotype))])
+            told.append(asked.genotype)
+        return told
+
+    together, alone = drawn(True), drawn(False)
+    assert together != alone
+    assert "settings" not in adapter.tpe(SPACE).describe()
+    assert adapter.tpe(SPACE, multivariate=False).describe()["settings"] == {"multivariate": False}
+
+
 def test_duplicates_are_answered_from_memory_and_then_drawn_at_random() -> None:
     strategy = OptunaStrategy(SPACE, Stubborn(), seed=0)
     (first,) = strategy.ask()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,9 @@ class OptunaStrategy(StepwiseStrategy):
     objectives : sequence of str
         Costs of the space that the study minimises beside the score, for samplers of
         several objectives. Combinations that are not in the space are then told as failed.
+    settings : mapping, optional
+        What the sampler was built with that is not its default, as plain JSON types: a
+        search is continued with the same.
     """
 
     tries = 20  # each is a proposal of the sampler, which may be slow
@@ -72,6 +76,7 @@ class OptunaStrategy(StepwiseStrategy):
         categories: bool = False,
         knows_limits: bool = False,
         objectives: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(space, seed=seed, batch_size=batch_size)
         import optuna
@@ -80,7 +85,7 @@ class OptunaStrategy(StepwiseStrategy):
         from optuna.study import StudyDirection
 
         self.sampler, self.integers, self.categories = sampler, integers, categories
-        self.knows_limits = knows_limits
+        self.knows_limits, self.settings = knows_limits, dict(settings or {})
         self._evolves = isinstance(sampler, NSGAIISampler | NSGAIIISampler)
         self._frame = frame_of(space)
         self._costs = Costs(space, objectives) if len(objectives) else None
@@ -109,6 +114,7 @@ class OptunaStrategy(StepwiseStrategy):
             "categories": self.categories,
             "knows_limits": self.knows_limits,
             **({"objectives": list(self.objectives)} if self.objectives else {}),
+            **({"settings": self.settings} if self.settings else {}),
         }
 
     def _draw(self) -> Genotypes | None:
@@ -201,9 +207,14 @@ def _go_on() -> None:
 
 
 def tpe(
-    space: SearchSpace, *, categories: bool = False, seed: int = 0, batch_size: int = 1
+    space: SearchSpace,
+    *,
+    categories: bool = False,
+    multivariate: bool = True,
+    seed: int = 0,
+    batch_size: int = 1,
 ) -> OptunaStrategy:
-    """Optuna's tree-structured Parzen estimator with its default settings.
+    """Optuna's tree-structured Parzen estimator, otherwise with its default settings.
 
     The limits of a `ConstrainedSpace` are its constraints.
 
@@ -213,13 +224,21 @@ def tpe(
     categories : bool
         Make ordered decisions categories, too. As integers those of few values soon
         lead to architectures that were proposed before, again and again.
+    multivariate : bool
+        Draw all decisions together, as Optuna does from version 5 on, or each by itself, as
+        it did before and as TPE was published (Bergstra et al. 2011).
     seed : int
     batch_size : int
     """
     from optuna.samplers import TPESampler
 
     return _within_limits(
-        space, TPESampler, seed=seed, batch_size=batch_size, categories=categories
+        space,
+        partial(TPESampler, multivariate=multivariate),
+        seed=seed,
+        batch_size=batch_size,
+        categories=categories,
+        settings={} if multivariate else {"multivariate": False},
     )
 
 
