@@ -1,4 +1,4 @@
-"""Compare strategies in the MobileNet space of once-for-all, of 10^19 subnets.
+r"""Compare strategies in the MobileNet space of once-for-all, of 10^19 subnets.
 
 Scores are those of once-for-all's accuracy predictor at resolution 224, and every
 query has at most 600 M multiply-adds at resolution 236, as in the published ImageNet
@@ -9,7 +9,7 @@ one of 0.8504. Run it again to continue where it was cut short:
 
 TPE is stronger here where it draws each decision by itself, and then takes minutes a run:
 
-    WEAKNAS_DATA=... python scripts/search_mobilenet.py --runs 10 --budget 200 \\
+    WEAKNAS_DATA=... python scripts/search_mobilenet.py --runs 10 --budget 200 \
         --strategies optuna-tpe:multivariate=false --name search-mobilenet-tpe
 """
 
