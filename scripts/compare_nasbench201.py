@@ -15,6 +15,7 @@ from weaknas.reports import plots
 
 STRATEGIES = (
     "weaknas",
+    "weaknas:repeats=never",
     "weaknas:preset=paper:predictor=xgboost",
     "weaknas:preset=paper:predictor=random-forest",
     "weaknas:preset=paper:predictor=mlp",

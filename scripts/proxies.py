@@ -2,7 +2,9 @@
 
 Proxies are those of 400 random cells of NAS-Bench-201, as small networks, on 32 of the digits: a
 stand-in that knows nothing of the data sets that are searched. How well they rank all cells is
-measured too, as they are and as the process predicts them that a search is given:
+measured too, as they are and as the process predicts them that a search is given. Of the returned
+cells the mean test accuracy is told as well, where the table of it is in WEAKNAS_DATA, as RoBoT
+(He et al., ICLR 2024) reports it:
 
     python scripts/proxies.py --jobs 2
 """
@@ -11,17 +13,19 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
-from _shared import DATASETS, SPACE, parser, save, start
+from _shared import DATASETS, SPACE, by_marks, marks_in_words, parser, save, start
+from _tables import archive201_columns
 from scipy.stats import spearmanr
 
 import weaknas
 from weaknas.components import run_seed
 from weaknas.encoders.zero_cost import PROXIES
+from weaknas.errors import InputError
 from weaknas.evaluators.zero_cost import MEASURED
-from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.registry import get_sources
 from weaknas.search.sources import Source, SourcesEncoder
 
@@ -68,22 +72,16 @@ def main() -> None:
         for run in range(arguments.runs)
     ]
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        found = pool.map(regrets, tasks)
+        found = pool.map(returned_at, tasks)
     rows = []
     for dataset in datasets:
         for name, kind in kinds.items():
             runs = zip(tasks, found, strict=True)
             values = np.array([each for task, each in runs if task[:2] == (dataset, kind)])
-            regret: dict[str, dict[str, Any]] = {
-                str(count): {"mean": float(column.mean()), "ci95": list(bootstrap_interval(column))}
-                for count, column in zip(at, values.T, strict=True)
-            }
-            rows.append({"dataset": dataset, "sources": name, "regret_at": regret})
-            shown = (
-                f"{count}: {each['mean']:.2f} [{each['ci95'][0]:.2f}, {each['ci95'][1]:.2f}]"
-                for count, each in regret.items()
-            )
-            print(f"{dataset:15} {name:10} {'   '.join(shown)}")
+            regret, test = (by_marks(values[:, :, column], at) for column in range(2))
+            rows.append({"dataset": dataset, "sources": name, "regret_at": regret, "test_at": test})
+            print(f"{dataset:15} {name:10} regret {marks_in_words(regret)}")
+            print(f"{dataset:15} {name:10} test   {marks_in_words(test)}")
     content = {
         "runs": arguments.runs,
         "networks": arguments.networks,
@@ -118,8 +116,8 @@ def _spearman(left: Any, right: Any) -> float:
     return float(spearmanr(left, right)[0])
 
 
-def regrets(task: Task) -> list[float]:
-    """Return the regret of the returned architecture after so many trainings."""
+def returned_at(task: Task) -> list[tuple[float, float]]:
+    """Return regret and test accuracy of the returned architecture after so many trainings."""
     dataset, kind, run, seed, at = task
     benchmark = weaknas.get_benchmark(SPACE, dataset=dataset)
     sources = [kind] if kind else []
@@ -130,8 +128,21 @@ def regrets(task: Task) -> list[float]:
     for count in at:
         returned = [each for trainings, each in result.returned if trainings <= count][-1]
         genotype = benchmark.space.genotypes([returned.architecture])
-        found.append(best - float(benchmark.true_scores(genotype)[0]))
+        code = int(benchmark.space.fingerprint(genotype)[0])
+        score = float(benchmark.true_scores(genotype)[0])
+        found.append((best - score, load_test_accuracy(dataset).get(code, float("nan"))))
     return found
+
+
+@cache
+def load_test_accuracy(dataset: str) -> dict[int, float]:
+    """Return mean test accuracies by fingerprint; nothing where their table is not there."""
+    try:
+        space, columns = archive201_columns(dataset)
+    except InputError:
+        return {}
+    codes = space.fingerprint(columns["genotype"]).tolist()
+    return dict(zip(codes, columns["test200_mean"].astype(float).tolist(), strict=True))
 
 
 if __name__ == "__main__":

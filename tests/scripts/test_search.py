@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,17 @@ def test_sources(tmp_path):
         (first, second, "permuted"),
     }
     assert all(1 <= row["queries"]["mean"] <= 30 for row in result["rows"])
+
+
+def test_one_of_the_best_is_enough(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    sources = importlib.import_module("sources")
+    label = "nasbench201:dataset=cifar10"
+    (best,), ten = sources._best(label, 1), sources._best(label, 10)
+    assert len(ten) == len(set(ten.tolist())) == 10
+    assert best in ten
+    task = sources.Task(label, (), "true", 0, 30, 0)
+    assert sources.count_queries(replace(task, top=10)) <= sources.count_queries(task)
 
 
 @pytest.mark.slow
