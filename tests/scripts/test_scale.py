@@ -102,3 +102,17 @@ def test_noisy_spaces(tmp_path):
         for mark, item in less.items():
             means = [regret[name][mark]["mean"] for name in ("weaknas", "weaknas:repeats=never")]
             assert item["mean"] == pytest.approx(means[0] - means[1], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_many_trials(tmp_path):
+    done, results, _ = run("many_trials", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = results["many-trials"]["rows"]
+    marks = [(row["process"], row["trials"]) for row in rows]
+    assert marks == [("default", 100), ("default", 200), ("exact", 100)]
+    first, last, exact = rows
+    # few labels are all active: the same searches
+    assert first["regret"] == exact["regret"]
+    assert first["regret"]["mean"] > last["regret"]["mean"] >= 0
+    assert all(row["seconds"]["mean"] > 0 for row in rows)
