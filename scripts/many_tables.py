@@ -54,6 +54,7 @@ def main() -> None:
     options.add_argument("--strategies", nargs="+", default=[DEFAULT, *LOCAL_SEARCHES, *OTHERS])
     options.add_argument("--groups", nargs="+", help="default: all")
     options.add_argument("--tables", nargs="+", help="names; default: all")
+    options.add_argument("--name", default="many-tables", help="of the results")
     arguments = options.parse_args()
     if arguments.quick:
         arguments.runs, arguments.budget = 2, 20
@@ -67,14 +68,20 @@ def main() -> None:
     ]
     chosen = list(available(chosen))
     fitting = {_key(table): fit(table, arguments.strategies) for table in chosen}
-    name = "many-tables-quick" if arguments.quick else "many-tables"
-    kept = Runs(arguments.work / f"{name}.jsonl", arguments.budget, arguments.seed)
+    quick = "-quick" if arguments.quick else ""
+    kept = Runs(arguments.work / f"many-tables{quick}.jsonl", arguments.budget, arguments.seed)
     kept.complete(fitting, arguments.runs, arguments.jobs)
     rows = [summarize(table, fitting[_key(table)], kept, arguments.runs) for table in chosen]
     groups, times = by_group(rows, "ratio"), by_group(rows, "times_default")
     show(rows, groups, times, arguments.strategies)
-    save(arguments, name, {"runs": arguments.runs, "budget": arguments.budget, "groups": groups,
-                           "times_default": times, "tables": rows})  # fmt: skip
+    content = {
+        "runs": arguments.runs,
+        "budget": arguments.budget,
+        "groups": groups,
+        "times_default": times,
+        "tables": rows,
+    }
+    save(arguments, arguments.name + quick, content)
 
 
 def fit(table: Table, strategies: Sequence[str]) -> list[str]:
