@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import logging
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -160,4 +161,4 @@ class MixedProcess(Strategy):
         return torch.as_tensor(genotypes / largest, dtype=torch.double)
 
 
-OUTSIDE = {"smac": SMAC, "botorch": MixedProcess}
+OUTSIDE: dict[str, Callable[..., Strategy]] = {"smac": SMAC, "botorch": MixedProcess}
