@@ -214,7 +214,7 @@ def tpe(
     seed: int = 0,
     batch_size: int = 1,
 ) -> OptunaStrategy:
-    """Optuna's tree-structured Parzen estimator, otherwise with its default settings.
+    """Optuna's tree-structured Parzen estimator with the defaults of its version 5.
 
     The limits of a `ConstrainedSpace` are its constraints.
 
