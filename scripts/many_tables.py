@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from _tables import Table, available, tables
 
 from weaknas import WeakNAS
 from weaknas.components import run_seed
+from weaknas.errors import unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.laboratory.experiment import parse_strategy
 from weaknas.laboratory.statistics import bootstrap_interval
@@ -60,9 +61,12 @@ def main() -> None:
         arguments.runs, arguments.budget = 2, 20
         arguments.groups = arguments.groups or ["chains", "random"]
         arguments.strategies = [DEFAULT, LOCAL_SEARCHES[0], KNOWN, f"{WITHOUT}value-counts"]
+    every = tables()
+    _check("group", arguments.groups, {table.group for table in every})
+    _check("table", arguments.tables, {table.name for table in every})
     chosen = [
         table
-        for table in tables()
+        for table in every
         if (not arguments.groups or table.group in arguments.groups)
         and (not arguments.tables or table.name in arguments.tables)
     ]
@@ -82,6 +86,12 @@ def main() -> None:
         "tables": rows,
     }
     save(arguments, arguments.name + quick, content)
+
+
+def _check(kind: str, given: Sequence[str] | None, known: Collection[str]) -> None:
+    for name in given or ():
+        if name not in known:
+            raise unknown(kind, name, sorted(known))
 
 
 def fit(table: Table, strategies: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from _shared import DATASETS, SPACE, parser, save, start
 
 import weaknas
 from weaknas.components import parse_label, run_seed
+from weaknas.errors import check_whole
 from weaknas.laboratory.statistics import bootstrap_interval
 from weaknas.reports import plots
 from weaknas.search.sources import Source
@@ -86,6 +87,7 @@ def main() -> None:
     options.add_argument("--datasets", nargs="+", help="default: all of the part")
     options.add_argument("--top", type=int, default=1, help="of the best; one is enough")
     arguments = options.parse_args()
+    check_whole("--top", arguments.top)
     names = arguments.datasets or (GRAPHS if arguments.part == "graphs" else DATASETS)
     if arguments.quick:
         arguments.runs, arguments.budget, names = 2, 30, names[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib.metadata import EntryPoint
 
@@ -31,6 +32,21 @@ REGISTRIES = {
     "evaluator": registry.EVALUATORS,
     "benchmark": registry.BENCHMARKS,
 }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_options_that_are_true_or_false_are_nothing_else(role):
+    known = REGISTRIES[role]
+    switches = [
+        (name, option)
+        for name in known.builtin
+        for option, parameter in inspect.signature(known.load(name)).parameters.items()
+        if isinstance(parameter.default, bool)
+    ]
+    for name, option in switches:
+        with pytest.raises(InputError, match=f"{option!r} is true or false, not 'maybe'"):
+            known.build(name, **{option: "maybe"})
+    assert switches or role in ("encoder", "benchmark")
 
 
 @pytest.mark.parametrize("role", ROLES)

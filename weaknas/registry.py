@@ -20,7 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from weaknas.components import parse_reference
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 
 if TYPE_CHECKING:
     from weaknas.spaces import SearchSpace
@@ -78,15 +78,22 @@ class Registry:
         Raises
         ------
         InputError
-            When the name or an option is unknown.
+            When the name or an option is unknown, or one that is true or false is neither.
         """
         factory = self.load(name)
-        known = inspect.signature(factory).parameters.values()
-        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known):
-            names = [parameter.name for parameter in known][len(arguments) :]
+        known = inspect.signature(factory).parameters
+        if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values()):
+            names = list(known)[len(arguments) :]
             for option in options:
                 if option not in names:
                     raise unknown(f"option of the {self.kind} {name!r}:", option, names)
+        for option, value in options.items():
+            is_switch = option in known and isinstance(known[option].default, bool)
+            if is_switch and value not in (True, False):  # any text is true to Python
+                raise InputError(
+                    f"option of the {self.kind} {name!r}: {option!r} is true or false,"
+                    f" not {shown(value)}"
+                )
         return factory(*arguments, **options)
 
     def summary(self, name: str) -> str:
