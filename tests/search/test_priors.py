@@ -68,7 +68,7 @@ def test_the_acquisition_is_multiplied_by_a_power_that_fades():
             joint=lambda _: None,
         )
         factors = np.exp(weighed.values(belief) - plain.values(belief))
-        np.testing.assert_allclose(factors, [1, 7 ** (5 / labels), 1])
+        np.testing.assert_allclose(factors, [1, 7 ** (3 / labels), 1])
 
 
 def test_a_right_prior_saves_queries_and_a_wrong_one_costs_few():

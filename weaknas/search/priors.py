@@ -18,8 +18,8 @@ from weaknas.search.acquisition import Acquisition
 from weaknas.search.belief import Belief, Floats
 from weaknas.spaces import Architecture, Genotypes, SearchSpace
 
-#: beta. A larger one saves a right prior little more, and a wrong one costs more.
-_CONFIDENCE = 5.0
+#: beta. With a smaller one a right prior saves less, with a larger one a wrong prior costs more.
+_CONFIDENCE = 3.0
 _DRAWN = 200  # for each architecture that is drawn by its weight
 _FILES = {".toml": read_toml, ".json": read_json}
 _FORMS = (
