@@ -73,7 +73,7 @@ def test_the_acquisition_is_multiplied_by_a_power_that_fades():
 
 def test_a_right_prior_saves_queries_and_a_wrong_one_costs_few():
     none, right, wrong = (
-        np.mean([queries_to_best(prior, seed) for seed in range(3)])
+        np.mean([queries_to_best(prior, seed) for seed in range(8)])
         for prior in (None, RIGHT, WRONG)
     )
     assert right < 0.8 * none
