@@ -47,6 +47,19 @@ def test_answer(tmp_path):
     assert (tmp_path / "results" / "answer-calibration.png").exists()
 
 
+@pytest.mark.slow
+def test_answer_bound(tmp_path):
+    out, result = run("answer_bound", tmp_path)
+    five, ten = result["rows"]
+    for row in (five, ten):
+        assert set(row["regret_at"]) == set(row["optimum_returned_at"]) == {"20", "40"}
+        assert all(regret["mean"] >= 0 for regret in row["regret_at"].values())
+    # It is harder to tell more apart, and easier after more trainings.
+    assert five["regret_at"]["40"]["mean"] < ten["regret_at"]["20"]["mean"] < 0.2
+    assert five["optimum_returned_at"]["40"] > ten["optimum_returned_at"]["20"] > 0
+    assert f"{five['regret_at']['40']['mean']:.3f}" in out
+
+
 def test_what_was_said_is_compared_with_what_was_true(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     path = ROOT / "scripts" / "answer.py"
