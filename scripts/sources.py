@@ -10,6 +10,8 @@ scores. Beliefs are weights of 3 of the operations of the best cell, or of pooli
     python scripts/sources.py graphs --top 10  # the nine data sets of NAS-Bench-Graph
 
 With `--top` one of so many of the best is enough, where the best is but the luckiest of many alike.
+Beside every true source of the same space stands how far the whole tables agree: their rank
+correlation, and at which place of the source's table the first of those looked for is.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from _shared import DATASETS, SPACE, parser, save, start
+from scipy.stats import spearmanr
 
 import weaknas
 from weaknas.components import parse_label, run_seed
@@ -108,7 +111,9 @@ def main() -> None:
         low, high = row["queries"]["ci95"]
         label = f"{row['target']} after {row['source']} ({row['kind']})"
         print(f"{label:64} {row['queries']['mean']:6.1f} [{low:.1f}, {high:.1f}]"
-              f"  ratio {row['ratio']:.2f}")  # fmt: skip
+              f"  ratio {row['ratio']:.2f}"
+              + (f"  tables {row['correlation']:.2f}, rank {row['rank_in_source']}"
+                 if "correlation" in row else ""))  # fmt: skip
     told = [row["ratio"] for row in rows if row["source"] != "nothing" and row["kind"] == "true"]
     name = f"sources-{arguments.part}" + "-quick" * arguments.quick
     content = {
@@ -179,14 +184,34 @@ def _benchmark(label: str) -> Any:
 @cache
 def _best(label: str, top: int) -> Any:
     """Return the fingerprints of the best architectures by mean score, of at least so many."""
-    benchmark = _benchmark(label)
     if top == 1:
-        return benchmark.optimum().fingerprints
+        return _benchmark(label).optimum().fingerprints
+    codes, scores = _table(label)
+    return codes[scores >= np.partition(scores, -top)[-top]]
+
+
+@cache
+def _table(label: str) -> tuple[Any, Any]:
+    """Return the fingerprints of all architectures, ascending, and their mean scores."""
+    benchmark = _benchmark(label)
     codes, index = np.unique(
         benchmark.space.fingerprint(rows := benchmark.space.enumerate()), return_index=True
     )
-    scores = benchmark.true_scores(rows[index])
-    return codes[scores >= np.partition(scores, -top)[-top]]
+    return codes, benchmark.true_scores(rows[index])
+
+
+def agreement(target: str, source: str, top: int) -> dict[str, float]:
+    """Return how far two tables agree on the architectures that both have.
+
+    Spearman's correlation, and the rank in the source of the first of the best ones of the target.
+    """
+    (codes, scores), (others, known) = _table(target), _table(source)
+    both, own, theirs = np.intersect1d(codes, others, assume_unique=True, return_indices=True)
+    best = known[theirs][np.isin(both, _best(target, top))].max()
+    return {
+        "correlation": round(float(spearmanr(scores[own], known[theirs]).statistic), 3),
+        "rank_in_source": int((known > best).sum()) + 1,
+    }
 
 
 def _dataset(label: str) -> str:
@@ -263,6 +288,9 @@ def summarize(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
                 "ratio": mean / zero,
             }
         )
+        space = parse_label(target)[0]
+        if kind == "true" and [parse_label(source)[0] for source in sources] == [space]:
+            rows[-1] |= agreement(target, sources[0], tasks[0].top)
     return rows
 
 

@@ -108,6 +108,12 @@ def test_sources(tmp_path):
         (first, second, "permuted"),
     }
     assert all(1 <= row["queries"]["mean"] <= 30 for row in result["rows"])
+    agreeing = [row for row in result["rows"] if "correlation" in row]
+    assert [row["source"] for row in agreeing] == [
+        "nasbench201:dataset=cifar100",
+        "nasbench201:dataset=cifar10",
+    ]
+    assert all(row["correlation"] > 0.9 and row["rank_in_source"] < 10 for row in agreeing)
 
 
 def test_one_of_the_best_is_enough(monkeypatch):
