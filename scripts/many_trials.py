@@ -4,16 +4,19 @@ The default conditions its process on the best and a random part of the labels f
 on; the exact one on all of them. Each run plants a function in a space of 14 decisions of 8
 values, the sum of an effect a choice and of pairs of neighbouring decisions, of which the best is
 known by dynamic programming. Regret is in standard deviations of random architectures, seconds are
-of the processor, not of the clock, and every run has a process of its own:
+of the processor, not of the clock, and every run has a process of its own. Runs are kept in a
+file and not made again:
 
     python scripts/many_trials.py --jobs 1
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,6 +113,25 @@ def measure(task: Task) -> list[dict[str, float]]:
     return rows
 
 
+def complete(tasks: list[Task], path: Path, jobs: int) -> dict[Task, list[dict[str, float]]]:
+    """Return what each task measures; those in the file are known, others are appended to it."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    known = {tuple(task): rows for task, rows in map(json.loads, lines)}
+    missing = [task for task in tasks if task not in known]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(jobs, maxtasksperchild=1) as pool, path.open("a") as file:
+        for task, rows in pool.imap_unordered(_named, missing):
+            known[task] = rows
+            file.write(json.dumps([task, rows]) + "\n")
+            file.flush()
+    return {task: known[task] for task in tasks}
+
+
+def _named(task: Task) -> tuple[Task, list[dict[str, float]]]:
+    return task, measure(task)
+
+
 def main() -> None:
     """Make all runs, print a row a kind and mark, write the JSON."""
     options = parser(__doc__ or "")
@@ -122,9 +144,8 @@ def main() -> None:
         arguments.runs, arguments.trials = 2, 200
         arguments.exact_trials, arguments.longest = 100, 200
     tasks = list(_tasks(arguments))
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        found = dict(zip(tasks, pool.map(measure, tasks, chunksize=1), strict=True))
+    quick = "-quick" if arguments.quick else ""
+    found = complete(tasks, arguments.work / f"many-trials{quick}.jsonl", arguments.jobs)
     table = []
     for kind in KINDS:
         for mark in MARKS:

@@ -253,7 +253,7 @@ class WeakNAS(Strategy):
         return self._unseen(np.vstack([*openers, rows]))[:n]
 
     def _promised(self, n: int) -> Genotypes | None:
-        """Return n of what the sources promise most; half of n where none of them has a trend.
+        """Return n of what the sources promise most; at most half of n where none has a trend.
 
         Labels of what a source promises tell whether it is right as well as others would.
         Zero-cost proxies, which have no trend, are right of the bad ones alone.
@@ -269,7 +269,7 @@ class WeakNAS(Strategy):
             rows = np.vstack([pool.genotypes, new])
             pool = encode_pool(*distinct_with_fingerprints(self.space, rows), self.encoder)
         columns = list(pool.layout.get("sources", ()))
-        count = n if columns else (n + 1) // 2
+        count = n if columns else n // 2
         width = pool.features.shape[1]
         columns = columns or list(range(width - len(self.encoder.sources), width))
         promise = pool.features[:, columns].mean(axis=1)
