@@ -237,6 +237,28 @@ def test_failed_evaluations_are_in_no_front():
     assert (nothing.trials, nothing.volume) == ((), 0.0)
 
 
+def test_a_front_is_of_means():
+    space = priced()
+
+    def noisy(architecture, seed):
+        return value(architecture) + np.random.default_rng(seed).normal()
+
+    strategy = weaknas.strategies.Repeating(
+        weaknas.get_strategy("random", space, seed=0), repeats=3
+    )
+    result = weaknas.run(strategy, noisy, budget=60, objectives=["price"])
+    labels = {}
+    for trial in result.trials:
+        labels.setdefault(trial.architecture.id, []).append(trial.score)
+    found = result.front
+    assert len({trial.architecture.id for trial in found.trials}) == len(found.trials)
+    means = [np.mean(labels[trial.architecture.id]) for trial in found.trials]
+    np.testing.assert_allclose(found.scores, means)
+    assert [row["score"] for row in found.to_dict()["front"]] == found.scores.tolist()
+    assert found.scores.max() == pytest.approx(max(map(np.mean, labels.values())))
+    assert found.reference["score"] == min(map(min, labels.values()))
+
+
 def test_front_in_result_journal_and_report(tmp_path, capsys):
     arguments = ["search", "nasbench201", "--budget", "14", "--objective", "macs", "--json"]
     with pytest.raises(SystemExit) as end:

@@ -97,7 +97,7 @@ def test_a_change_of_units_changes_nothing(targets: str) -> None:
         def judge(architecture: Architecture, seed: int) -> float:
             return unit * (score(architecture) + np.random.default_rng(seed).normal())
 
-        return weaknas.run(strategy, judge, 26)
+        return weaknas.run(strategy, judge, 50)  # enough for repeats
 
     huge = searched(2.0**531)
     assert [trial.architecture.id for trial in huge.trials] == [

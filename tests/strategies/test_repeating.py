@@ -220,3 +220,34 @@ def test_comparisons_say_what_is_repeated() -> None:
         settings["random:confirm=2"] | {"confirm": 2, "budget": 12} == settings["random:confirm=2"]
     )
     assert settings["weaknas:repeats=2"]["repeats"] == 2
+
+
+@pytest.mark.parametrize("strategy", ["random:confirm=auto", "weaknas", "weaknas:initial=7"])
+def test_few_architectures_get_all_trainings_where_they_differ(strategy: str) -> None:
+    space = ChoiceSpace({"a": [1, 2, 3]})
+
+    def train(architecture: Architecture, seed: int) -> float:
+        return architecture.genotype[0] + float(np.random.default_rng(seed).normal())
+
+    result = weaknas.run(parse_strategy(strategy)(space, seed=0), train, budget=20)
+    assert len(result.trials) == 20
+    assert result.best.trainings > 1
+
+
+def test_nothing_is_said_of_sureness_before_a_repeat() -> None:
+    space = ChoiceSpace({"a": list(range(10)), "b": list(range(10))})
+    search = weaknas.WeakNAS(space, seed=0)
+    search.begin(trainings=lambda architecture: math.inf)
+    architectures = search.ask(5)
+    search.tell(architectures, [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert {item.std_error for item in search.contenders()} == {None}
+    search.tell(architectures[-1:], [5.5])
+    assert all(item.std_error and item.probability_best is not None for item in search.contenders())
+
+
+def test_more_repeats_than_the_budget_are_those_of_the_budget() -> None:
+    search = Repeating(RandomSearch(SPACE, seed=0), repeats=100_000)
+    result = weaknas.run(search, lambda architecture, seed: float(seed % 7), budget=12)
+    assert [trial.repeat for trial in result.trials] == list(range(12))
+    with pytest.raises(InputError, match="repeats"):
+        Repeating(RandomSearch(SPACE, seed=0), repeats=100_001)

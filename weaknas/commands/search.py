@@ -288,14 +288,15 @@ def _front_table(front: Front) -> Any:
               for name in front.objectives]  # fmt: skip
     for column in ("training", *titles, "score", "architecture"):
         table.add_column(column, justify="left" if column == "architecture" else "right")
-    for i, (trial, costs) in enumerate(zip(front.trials, front.costs, strict=True)):
+    rows = zip(front.trials, front.scores, front.costs, strict=True)
+    for i, (trial, score, costs) in enumerate(rows):
         prices = [f"{cost:.6g}" for cost in costs]
         for place, name in enumerate(front.objectives):
             if name in front.intervals:
                 low, high = front.intervals[name][i]
                 prices[place] = f"{costs[place]:.4g} ({low:.4g} to {high:.4g})"
         text = trial.architecture.text
-        table.add_row(str(trial.number + 1), *prices, f"{trial.score:.4g}", text)
+        table.add_row(str(trial.number + 1), *prices, f"{score:.4g}", text)
     return table
 
 
@@ -339,8 +340,8 @@ def _priced(space: SearchSpace, architecture: Architecture, with_limits: bool) -
 
 
 def _runner_up(others: Sequence[Contender]) -> Contender:
-    """Return who is most likely to be the best after all; where that is unknown, the next."""
-    return max(others, key=lambda item: item.probability_best or 0.0)
+    """Return who is most likely to be the best after all; where nobody is, the next."""
+    return max(others, key=lambda item: round(item.probability_best or 0.0, 2))
 
 
 def _verified(row: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from weaknas.errors import InputError
 from weaknas.files import read_json
@@ -20,7 +19,7 @@ from weaknas.reports import plots
 from weaknas.reports.benchmark_map import add_map, load_benchmark
 from weaknas.reports.page import Page, in_words, join_pairs, number_or_dash, range_or_dash
 from weaknas.runs.journal import read_journal
-from weaknas.runs.trials import Trial, Trials
+from weaknas.runs.trials import Trial, Trials, mean_scores
 from weaknas.search.pareto import front
 from weaknas.strategies import Contender
 
@@ -218,14 +217,16 @@ def _add_fronts(page: Page, folder: Path, trials: list[Trial], objectives: list[
     """Add the front of the score against each cost alone, and the table of the front of all."""
     if not objectives:
         return
-    good = [trial for trial in trials if trial.is_ok]
-    scores, rounds = np.array([t.score for t in good]), np.array([t.round for t in good])
+    good, scores = mean_scores(trials)
+    rounds = np.array([t.round for t in good])
     costs = np.array([[t.evaluation.metrics[name] for name in objectives] for t in good])
     costs = costs.reshape(len(good), len(objectives))
     result = _read_result(folder, trials) or {}
     try:
         # Of a search that goes on no model of costs is at hand, and so no interval.
-        members = result["front"] if result else _front_rows(good, front(scores, costs), objectives)
+        chosen = front(scores, costs).tolist()
+        rows = _front_rows([good[i] for i in chosen], scores[chosen], objectives)
+        members = result["front"] if result else rows
         titles = {name: _with_unit(name, result.get("units", {})) for name in objectives}
         for name, column in zip(objectives, costs.T, strict=True):
             likely = [(*row[f"{name}_interval"], row["score"]) for row in members
@@ -234,8 +235,8 @@ def _add_fronts(page: Page, folder: Path, trials: list[Trial], objectives: list[
                 f"Front of score and {name}",
                 f"front-{name}",
                 plots.plot_front(titles[name], scores, column, rounds, np.array(likely)),
-                f"Queries by {name} and score. On the line no other query has a larger score and a"
-                f" smaller {name}." + (" Bars: where it is with 90 %, as predicted of the"
+                f"Architectures by {name} and mean score. On the line no other has a larger score"
+                f" and a smaller {name}." + (" Bars: where it is with 90 %, as predicted of the"
                 " architectures in the table." if likely else ""),
             )  # fmt: skip
         table = [
@@ -250,18 +251,16 @@ def _add_fronts(page: Page, folder: Path, trials: list[Trial], objectives: list[
     page.add_table(f"Front of score and {names}: {len(table)} architectures", head, table)
 
 
-def _front_rows(
-    trials: list[Trial], chosen: npt.NDArray[np.integer], objectives: list[str]
-) -> list[dict[str, Any]]:
+def _front_rows(trials: list[Trial], scores: Floats, objectives: list[str]) -> list[dict[str, Any]]:
     """Return rows of a front as `Front.to_dict` has them, by the costs that trials were told."""
     return [
         {
             "query": trial.number + 1,
-            "score": trial.score,
+            "score": score,
             "architecture": trial.architecture.text,
             **{name: trial.evaluation.metrics[name] for name in objectives},
         }
-        for trial in (trials[i] for i in chosen.tolist())
+        for trial, score in zip(trials, scores.tolist(), strict=True)
     ]
 
 

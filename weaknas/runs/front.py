@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weaknas.evaluators import Evaluation, Evaluator
-from weaknas.runs.trials import Trial
+from weaknas.runs.trials import Trial, mean_scores
 from weaknas.search.pareto import DominatedVolume, Floats, front
 from weaknas.spaces import Architecture, Costs
 
@@ -23,7 +23,9 @@ class Front:
     objectives : tuple of str
         The costs, beside the score.
     trials : tuple of Trial
-        By ascending first cost.
+        The first of each architecture, by ascending first cost.
+    scores : ndarray of float, shape (m,)
+        Means over the trainings of each.
     costs : ndarray of float, shape (m, k)
     volume : float
         That they dominate, in units of score times costs.
@@ -37,6 +39,7 @@ class Front:
 
     objectives: tuple[str, ...]
     trials: tuple[Trial, ...]
+    scores: Floats
     costs: Floats
     volume: float
     reference: dict[str, float]
@@ -50,11 +53,13 @@ class Front:
                 "architecture": trial.architecture.text,
                 "id": trial.architecture.id,
                 "query": trial.number + 1,
-                "score": trial.score,
+                "score": score,
                 **dict(zip(self.objectives, costs, strict=True)),
                 **{f"{name}_interval": ends[i].tolist() for name, ends in self.intervals.items()},
             }
-            for i, (trial, costs) in enumerate(zip(self.trials, self.costs.tolist(), strict=True))
+            for i, (trial, score, costs) in enumerate(
+                zip(self.trials, self.scores.tolist(), self.costs.tolist(), strict=True)
+            )
         ]
         return {
             "objectives": list(self.objectives),
@@ -65,19 +70,30 @@ class Front:
 
 
 def find_front(trials: Sequence[Trial], costs: Costs) -> Front:
-    """Return the front of what was evaluated (failed evaluations are in none)."""
-    good = [trial for trial in trials if trial.is_ok]
+    """Return the front of what was evaluated, each by the mean of its trainings.
+
+    Failed evaluations are in none. The reference is the lowest single score.
+    """
+    good, scores = mean_scores(trials)
     rows = np.array([trial.architecture.genotype for trial in good], dtype=np.int64)
     rows = rows.reshape(len(good), costs.space.n_variables)
     prices = costs(rows)
-    scores = np.array([trial.score for trial in good])
     chosen = front(scores, prices)
-    lowest = float(scores.min()) if len(scores) else 0.0
+    lowest = min((trial.score for trial in trials if trial.is_ok), default=0.0)
     volume = DominatedVolume(scores, prices, lowest, costs.worst).volume
     reference = {"score": lowest, **dict(zip(costs.names, costs.worst.tolist(), strict=True))}
     members = tuple(good[index] for index in chosen.tolist())
     intervals = costs.intervals(rows[chosen])
-    return Front(costs.names, members, prices[chosen], volume, reference, intervals, costs.units)
+    return Front(
+        costs.names,
+        members,
+        scores[chosen],
+        prices[chosen],
+        volume,
+        reference,
+        intervals,
+        costs.units,
+    )
 
 
 class WithCosts:

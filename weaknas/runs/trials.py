@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -100,6 +100,19 @@ class Trial:
             raise InputError(f"not the record of a trial: it lacks the field {error}") from error
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"not the record of a trial: {error}") from error
+
+
+def mean_scores(trials: Iterable[Trial]) -> tuple[list[Trial], npt.NDArray[np.float64]]:
+    """Return the first trial of each architecture that has a score, and its mean, shape (m,).
+
+    Trainings at another fidelity are another architecture's.
+    """
+    labels: dict[tuple[str, float | None], list[Trial]] = {}
+    for trial in trials:
+        if trial.is_ok:
+            labels.setdefault((trial.architecture.id, trial.evaluation.fidelity), []).append(trial)
+    means = [math.fsum(trial.score for trial in same) / len(same) for same in labels.values()]
+    return [same[0] for same in labels.values()], np.array(means)
 
 
 _NUMBERS = {"repeat", "number", "round", "score", "metrics", "cost", "fidelity", "seconds"}

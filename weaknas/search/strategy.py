@@ -235,7 +235,9 @@ class WeakNAS(Strategy):
         with one_thread():
             _, scores = self.history.successful
             if self.history.told + len(self.pending_fingerprints) < self.initial or len(scores) < 2:
-                return self._draw(n)
+                drawn = self._draw(n)
+                if len(drawn) or len(scores) < 2:  # else there is nothing new, but to train again
+                    return drawn
             if self._is_news():
                 self._ranker.fit(self._evidence)
             belief = self._ranker.rank(self._evidence, self.acquisition)
@@ -358,6 +360,8 @@ class WeakNAS(Strategy):
         if joint is None:
             return None
         mean, covariance = self._labels.to_scores(joint)
+        if self._labels.repeats is None:  # what is noise and what the architecture, nothing tells
+            return Estimates(mean)
         deviations = np.sqrt(np.maximum(np.diag(covariance), 0.0))
         return Estimates(mean, deviations, lambda rows: covariance[np.ix_(rows, rows)])
 

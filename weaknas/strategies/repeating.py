@@ -80,7 +80,7 @@ class Repeating(Strategy):
         elif confirm is not None:
             confirm = check_whole("confirm", confirm)
         self.strategy, self.confirm = strategy, confirm
-        self.repeats = check_whole("repeats", repeats)
+        self.repeats = check_whole("repeats", repeats, most=MOST_AT_ONCE)
         self.history, self.objectives = strategy.history, strategy.objectives
         self._queue: deque[tuple[Fidelity, Architecture]] = deque()  # decided, not asked for yet
         self._asked = 0
@@ -197,7 +197,8 @@ class Repeating(Strategy):
         if not again:
             fidelity, new = self.strategy.round_fidelity, self.strategy.ask(n)
             for architecture in new:
-                times = int(min(self.repeats, self._different(architecture)))
+                most = self.repeats if self.budget is None else min(self.repeats, self.budget)
+                times = int(min(most, self._different(architecture)))
                 self.strategy.expect([architecture] * (times - 1), fidelity)
                 self._enqueue([architecture] * times, fidelity)
             if not new and not len(self.pending):
@@ -251,7 +252,9 @@ class Repeating(Strategy):
         is_open = self._open(leaders)
         repeats = len(self.history.labels[1]) - len(self.history.successful_fingerprints)
         if error is None or best.probability_best is None or repeats < _FREEDOM:
-            duel = [item for item in leaders if item.trainings == 1]
+            open_ones = (item for item in leaders if item.architecture in is_open)
+            fewest = min((item.trainings for item in open_ones), default=0)
+            duel = [item for item in leaders if item.trainings == fewest]
         elif best.probability_best > _SURE and not self._is_exhausted:
             duel = []
         else:
