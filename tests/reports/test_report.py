@@ -24,6 +24,7 @@ from weaknas.reports.report import report
 from weaknas.reports.search_report import search_page
 from weaknas.runs.journal import read_journal
 from weaknas.runs.records import decode, encode
+from weaknas.search.sources import Source
 from weaknas.spaces import ChoiceSpace
 from weaknas.strategies import RandomSearch, Repeating
 
@@ -142,6 +143,24 @@ def test_page_says_which_one_is_the_best_and_how_sure_that_is(tmp_path, register
     assert (
         f"Returned is the first. The luckiest training, {result.best_observed.score:.5g}," in text
     )
+
+
+@pytest.mark.parametrize("has_table", [True, False])
+def test_page_of_a_search_that_was_told_the_best_before(tmp_path, request, has_table):
+    if has_table:
+        request.getfixturevalue("registered")
+    benchmark = make_benchmark()
+    best = benchmark.optimum().architecture
+    score = float(benchmark.true_scores(np.array([best.genotype]))[0])
+    known = Source.of_pairs(benchmark.space, [(best, score + 2)], same_problem=True)
+    strategy = weaknas.WeakNAS(benchmark.space, seed=0, sources=[known])
+    result = weaknas.run(strategy, benchmark, 6, output=tmp_path)
+    assert result.best.architecture == best
+    assert best.id not in {trial.architecture.id for trial in result.trials}
+    page = Page(report(tmp_path).read_text())
+    assert best.text in page.texts
+    assert ("Regret of the first: 0 (by mean score)." in page.texts) == has_table
+    assert (f"{score:.5g}" in page.texts) == has_table
 
 
 def test_page_of_a_search_of_any_function(tmp_path):

@@ -296,9 +296,10 @@ def query_table(
     and ``repeat`` (from 0), ``architecture, id, status, score`` (what the search saw),
     ``cost`` (training seconds), ``fidelity``, ``mean_score`` (over all trainings),
     ``top`` (share of the space that is at least as good), ``is_optimum`` (and at full training),
-    ``returned`` (the training by which it was first met, 0 for none), ``returned_score``
-    and ``regret`` (of the architecture that would be returned after this training, by
-    mean score; that of the best label before a first round is complete),
+    ``returned`` (the training by which it was first met, 0 for none or one that was told
+    before the search), ``returned_score`` and ``regret`` (of the architecture that would be
+    returned after this training, by mean score; that of the best label before a first round is
+    complete),
     ``optimum_returned`` (whether it is the optimum), ``probability_best`` (as the search
     saw it, that it is the best of those trained; null where it did not know),
     ``seconds`` (of the strategy in the whole run), ``is_last`` (whether the run ended
@@ -311,14 +312,19 @@ def query_table(
     true = truth.scores(genotypes) if truth.is_known else observed
     levels = np.array([trial.level for trial in trials])
     chosen, expected, sure = returned_after(trials, returned)
-    is_returned = chosen >= 0
-    worth = np.where(is_returned, true[chosen] if truth.is_known else expected, np.nan)
+    is_trained = chosen >= 0
+    worth = np.where(is_trained, true[chosen], np.nan) if truth.is_known else expected
     hits = is_best = np.zeros(len(trials), dtype=bool)
     top = regret = np.full(len(trials), np.nan)
+    told, leaders = _told_before(chosen, returned)
+    if truth.is_known and told.any():
+        worth[told] = truth.scores(leaders)
     if truth.optimum is not None:
         found = np.isin(space.fingerprint(genotypes), truth.optimum.fingerprints)
         hits, top = found & np.isinf(levels), truth.top(true)
-        is_best, regret = hits[chosen] & is_returned, truth.optimum.score - worth
+        is_best, regret = hits[chosen] & is_trained, truth.optimum.score - worth
+        if told.any():
+            is_best[told] = np.isin(space.fingerprint(leaders), truth.optimum.fingerprints)
     numbers = np.arange(1, len(trials) + 1, dtype=np.int32)
     columns: dict[str, Any] = {
         **{name: [value] * len(trials) for name, value in constants.items()},
@@ -350,21 +356,37 @@ def returned_after(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return what would be returned after each training, as three arrays of shape (n,).
 
-    The index of its first trial, -1 for none; its expected score; the probability that
-    it is the best of those trained, NaN where that is not known. As long as the first
-    round is not complete it is the best label so far.
+    The index of its first trial, -1 for none and for one that a source told; its expected
+    score, NaN for none; the probability that it is the best of those trained, NaN where that
+    is not known. As long as the first round is not complete it is the best label so far.
     """
     observed = np.array([trial.score for trial in trials], dtype=np.float64)
     chosen = best_so_far(observed, np.array([trial.level for trial in trials]))
-    expected, sure = observed[chosen], np.full(len(trials), np.nan)
+    expected = np.where(chosen >= 0, observed[chosen], np.nan)
+    sure = np.full(len(trials), np.nan)
     places = {(t.architecture.id, t.level): index for index, t in reversed([*enumerate(trials)])}
     highest = np.maximum.accumulate([t.level if t.is_ok else -math.inf for t in trials])
     for count, leader in returned:
-        chosen[count - 1 :] = places[leader.architecture.id, highest[count - 1]]
+        chosen[count - 1 :] = places.get((leader.architecture.id, highest[count - 1]), -1)
         expected[count - 1 :] = leader.score
         known = leader.probability_best is not None
         sure[count - 1 :] = leader.probability_best if known else np.nan
     return chosen, expected, sure
+
+
+def _told_before(
+    chosen: npt.NDArray[np.int64], returned: Sequence[tuple[int, Contender]]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return after which trainings one would be returned that was none of them, and genotypes.
+
+    A mask of shape (n,), and a row for each True in it; a source told them.
+    """
+    latest = np.full(len(chosen), -1)
+    for place, (count, _) in enumerate(returned):
+        latest[count - 1 :] = place
+    told = (chosen < 0) & (latest >= 0)
+    leaders = [returned[place][1].architecture.genotype for place in latest[told]]
+    return told, np.array(leaders, dtype=np.int64)
 
 
 def takes(label: str, option: str) -> bool:

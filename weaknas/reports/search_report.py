@@ -21,6 +21,7 @@ from weaknas.reports.page import Page, in_words, join_pairs, number_or_dash, ran
 from weaknas.runs.journal import read_journal
 from weaknas.runs.trials import Trial, Trials, mean_scores
 from weaknas.search.pareto import front
+from weaknas.spaces import Architecture, SearchSpace
 from weaknas.strategies import Contender
 
 
@@ -52,7 +53,8 @@ def search_page(folder: Path) -> Page:
     )
     observed = np.array([trial.score for trial in trials])
     rounds = np.array([trial.round for trial in trials])
-    contenders, returned = _read_answer(folder, trials)
+    space = None if benchmark is None else benchmark.space
+    contenders, returned = _read_answer(folder, trials, space)
     chosen, expected, _ = returned_after(trials, returned)
     means, worth, regret, optimum = {}, None, math.nan, None
     if benchmark is not None:
@@ -60,7 +62,7 @@ def search_page(folder: Path) -> Page:
         strategy = str(config["strategy"].get("strategy"))
         constants = {"dataset": name, "strategy": strategy, "run": 0, "seed": 0, "seconds": 0.0}
         queries = query_table(constants, trials, benchmark.space, truth, returned)
-        means = dict(zip(queries["id"].to_pylist(), queries["mean_score"].to_pylist(), strict=True))
+        means = _means(contenders, truth)
         worth, regret = queries["returned_score"].to_numpy(), queries["regret"].to_pylist()[-1]
         optimum = None if truth.optimum is None else truth.optimum.score
     _add_contenders(page, contenders, trials, means, regret)
@@ -90,21 +92,24 @@ def search_page(folder: Path) -> Page:
 Returned: TypeAlias = list[tuple[int, Contender]]
 
 
-def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Returned]:
+def _read_answer(
+    folder: Path, trials: list[Trial], space: SearchSpace | None
+) -> tuple[list[Contender], Returned]:
     """Read the contenders of a finished search, and what it would have returned before.
 
     Of one that goes on the means of the trainings so far are all that is known.
     """
     architectures = {trial.architecture.id: trial.architecture for trial in trials}
     result = _read_result(folder, trials)
+
+    def contender(record: dict[str, Any]) -> Contender:
+        known = architectures.get(record["id"])
+        return Contender.from_dict(record, known or _told_before(record, trials, space))
+
     try:
         if result is not None:
-            contenders = [
-                Contender.from_dict(r, architectures[r["id"]]) for r in result["contenders"]
-            ]
-            return contenders, [
-                (int(r["trainings_paid"]), Contender.from_dict(r, architectures[r["id"]]))
-                for r in result["returned"]
+            return [contender(record) for record in result["contenders"]], [
+                (int(record["trainings_paid"]), contender(record)) for record in result["returned"]
             ]
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder) from error
@@ -114,6 +119,17 @@ def _read_answer(folder: Path, trials: list[Trial]) -> tuple[list[Contender], Re
         for key, x in labels.items()
     ]
     return sorted(means, key=lambda item: -item.score)[:10], []
+
+
+def _told_before(
+    record: dict[str, Any], trials: list[Trial], space: SearchSpace | None
+) -> Architecture:
+    """Return an architecture that a source of the same problem told: it is of no trial."""
+    if space is not None:
+        return space.architecture(record["architecture"])
+    # Without the table of the space nothing asks for its genotype.
+    name = trials[0].architecture.space
+    return Architecture(name, (), str(record["id"]), str(record["architecture"]))
 
 
 def _read_result(folder: Path, trials: list[Trial]) -> dict[str, Any] | None:
@@ -140,6 +156,15 @@ def _labels(trials: list[Trial]) -> dict[str, Floats]:
         if trial.is_ok and trial.level == highest:
             labels.setdefault(trial.architecture.id, []).append(trial.score)
     return {key: np.array(values) for key, values in labels.items()}
+
+
+def _means(contenders: list[Contender], truth: Truth) -> dict[str, float]:
+    """Return what contenders are worth by a table, by id."""
+    if not contenders:
+        return {}
+    scores = truth.scores(np.array([item.architecture.genotype for item in contenders]))
+    ids = [item.architecture.id for item in contenders]
+    return dict(zip(ids, scores.tolist(), strict=True))
 
 
 def _add_contenders(
@@ -180,6 +205,7 @@ def _add_contenders(
     if not contenders:
         return
     labels = _labels(trials)
+    none = np.array([])  # of one that was not trained here
     page.add_figure(
         "Contenders",
         "contenders",
@@ -187,7 +213,7 @@ def _add_contenders(
             [str(place) for place in range(1, len(contenders) + 1)],
             np.array([item.score for item in contenders]),
             np.array([math.nan if c.std_error is None else c.std_error for c in contenders]),
-            [labels[item.architecture.id] for item in contenders],
+            [labels.get(item.architecture.id, none) for item in contenders],
         ),
         "Expected mean score over trainings, its 95 % interval where trainings differ, and the"
         " trainings behind it, in the order of the table.",

@@ -82,16 +82,17 @@ def robust_limits(values: npt.ArrayLike, keep: npt.ArrayLike = ()) -> tuple[floa
     values : array-like of float, shape (n,)
         Those that are not finite are left out.
     keep : array-like of float
-        What must be within.
+        What must be within; without values these alone decide.
     """
-    found, kept = (np.asarray(x, dtype=np.float64) for x in (values, keep))
-    found = found[np.isfinite(found)]
+    found, kept = (np.ravel(np.asarray(x, dtype=np.float64)) for x in (values, keep))
+    found, kept = found[np.isfinite(found)], kept[np.isfinite(kept)]
+    found = found if len(found) else kept
     if not len(found):
         return 0.0, 1.0
     lower, upper = np.quantile(found, [0.25, 0.75])
     reach = 3 * (upper - lower) or np.inf
     near = found[(found >= lower - reach) & (found <= upper + reach)]
-    shown = np.concatenate([near, kept[np.isfinite(kept)]])
+    shown = np.concatenate([near, kept])
     margin = 0.05 * (shown.max() - shown.min() or 1.0)
     return float(shown.min() - margin), float(shown.max() + margin)
 
