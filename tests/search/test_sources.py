@@ -12,6 +12,7 @@ from weaknas.cli import main
 from weaknas.errors import InputError
 from weaknas.registry import get_source
 from weaknas.runs.journal import Journal
+from weaknas.runs.sources import find_tables
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.spaces import ChoiceSpace
 from weaknas.spaces.limits.constrained import ConstrainedSpace
@@ -170,6 +171,15 @@ def test_what_cannot_be_used_is_one_line(value, message):
     with pytest.raises(InputError, match=message) as error:
         get_source(value, LAYERS)
     assert "\n" not in str(error.value)
+
+
+def test_a_space_that_is_named_like_a_benchmark_is_another_one():
+    named = ChoiceSpace({"width": [16, 32, 64], "depth": [2, 4]}, name="nasbench201")
+    for same_problem, message in ((True, "not the same problem"), (False, "nothing in common")):
+        with pytest.raises(InputError, match=message) as error:
+            get_source("nasbench201", named, same_problem=same_problem)
+        assert "another space of the name 'nasbench201', with other decisions" in str(error.value)
+    assert find_tables(named) == []
 
 
 def test_a_run_of_an_unknown_space_or_without_trials_is_refused(tmp_path):

@@ -16,7 +16,7 @@ from weaknas.evaluators.table_file import read_table_file
 from weaknas.evaluators.zero_cost import MEASURED, measure_proxies
 from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal
-from weaknas.search.sources import Source, has_shared_features
+from weaknas.search.sources import Source, has_shared_features, identity
 from weaknas.spaces import ChoiceSpace, SearchSpace
 
 _FILES = (".csv", ".tsv", ".parquet")
@@ -206,7 +206,7 @@ def find_runs(
 
 
 def _is_usable(space: SearchSpace, other: SearchSpace) -> bool:
-    return other.name == space.name or has_shared_features(space, other)
+    return identity(other) == identity(space) or has_shared_features(space, other)
 
 
 def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -220,7 +220,7 @@ def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
 def _of_benchmark(
     benchmark: TabularBenchmark, space: SearchSpace, name: str, same_problem: bool
 ) -> Source:
-    of = space if benchmark.space.name == space.name else benchmark.space
+    of = space if identity(benchmark.space) == identity(space) else benchmark.space
     rows = benchmark.space.enumerate()
     rows = rows[np.unique(benchmark.space.fingerprint(rows), return_index=True)[1]]
     scores = benchmark.true_scores(rows)

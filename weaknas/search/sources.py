@@ -110,7 +110,7 @@ class Source:
 
     def other_space(self, space: SearchSpace) -> SearchSpace | None:
         """Return the space that it is of, if that is another than this one."""
-        if self.space is None or _identity(self.space) == _identity(space):
+        if self.space is None or identity(self.space) == identity(space):
             return None
         return self.space
 
@@ -124,16 +124,19 @@ class Source:
             with this one.
         """
         other = self.other_space(space)
-        if other is not None and self.same_problem:
+        if other is None:
+            return
+        of = f"the space {other.name!r}, not {space.name!r}"
+        if other.name == space.name:
+            of = f"another space of the name {other.name!r}, with other decisions or values"
+        if self.same_problem:
+            raise InputError(f"the source {self.name} is of {of}: that is not the same problem")
+        try:
+            SharedFeaturesEncoder(space, other)
+        except InputError as error:
             raise InputError(
-                f"the source {self.name} is of the space {other.name!r}, not {space.name!r}:"
-                " that is not the same problem"
-            )
-        if other is not None:
-            try:
-                SharedFeaturesEncoder(space, other)
-            except InputError as error:
-                raise InputError(f"the source {self.name} cannot be used: {error}") from error
+                f"the source {self.name} cannot be used, it is of {of}: {error}"
+            ) from error
 
     def telling(self) -> tuple[Genotypes, Floats]:
         """Return genotypes, and normal quantiles of their ranks; of very many the best and others.
@@ -170,7 +173,8 @@ def has_shared_features(space: SearchSpace, other: SearchSpace) -> bool:
     return True
 
 
-def _identity(space: SearchSpace) -> tuple[str, tuple[str, ...], list[list[str]]]:
+def identity(space: SearchSpace) -> tuple[str, tuple[str, ...], list[list[str]]]:
+    """Return what is equal where two spaces have the same architectures: a name is not enough."""
     return space.name, tuple(space.variables), space.value_names
 
 
