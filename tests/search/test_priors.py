@@ -144,6 +144,21 @@ def test_a_function_must_give_numbers_above_0():
         search.ask()
 
 
+@pytest.mark.parametrize(
+    ("weigh", "reason"),
+    [
+        (lambda _: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: 1.0, "TypeError: .*takes 0 positional arguments"),
+        (lambda _: {}["a\nb"], r"KeyError: 'a\\nb'"),
+    ],
+)
+def test_a_function_that_fails_is_one_line(weigh, reason):
+    text = LAYERS.architectures(ROWS[:1])[0].text
+    with pytest.raises(InputError, match=f"the prior .*lambda.* failed for {text}: {reason}") as e:
+        FunctionPrior(weigh, LAYERS).logarithms(ROWS[:1])
+    assert "\n" not in str(e.value)
+
+
 def test_only_improvements_are_multiplied():
     class Mean(Acquisition):
         def values(self, belief):

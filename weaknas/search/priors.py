@@ -122,17 +122,27 @@ class FunctionPrior(Prior):
         Raises
         ------
         InputError
-            When that is no number above 0.
+            When that is no number above 0, or the function fails.
         """
         codes = self._space.fingerprint(genotypes).tolist()
         new = [place for place, code in enumerate(codes) if code not in self._known]
         for place, architecture in zip(
             new, self._space.architectures(genotypes[new]) if new else (), strict=True
         ):
-            weight = self._weigh(architecture)
             name = f"the prior of {architecture.text}"
-            self._known[codes[place]] = float(np.log(check_number(name, weight, above=0)))
+            weight = check_number(name, self._weight(architecture), above=0)
+            self._known[codes[place]] = float(np.log(weight))
         return np.array([self._known[code] for code in codes])
+
+    def _weight(self, architecture: Architecture) -> object:
+        try:
+            return self._weigh(architecture)
+        except Exception as error:
+            reason = " ".join(shown(error, str).split())
+            raise InputError(
+                f"the prior {_name_of(self._weigh)!r} failed for {architecture.text}:"
+                f" {type(error).__name__}: {reason}"
+            ) from error
 
     def describe(self) -> Any:
         """Return the name of the function."""
