@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import importlib
 import math
-from collections.abc import Callable, Iterable, MappingView, Sequence, Set
+from collections.abc import Callable, Iterable, MappingView, Sequence, Set, Sized
 from numbers import Integral, Real
 from types import ModuleType
 
@@ -65,9 +65,13 @@ def unknown(kind: str, name: object, allowed: Iterable[object]) -> InputError:
     """
     names = [str(item) for item in allowed]
     text = shown(name, str)
+    return InputError(f"unknown {kind} {text!r}{hint(text, names)} (allowed: {listed(names)})")
+
+
+def hint(text: str, names: Sequence[str]) -> str:
+    """Return the end of a message about a text that is none of the names: the closest, if any."""
     close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return InputError(f"unknown {kind} {text!r}{hint} (allowed: {listed(names)})")
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def shown(value: object, write: Callable[[object], str] = repr) -> str:
@@ -141,6 +145,19 @@ def check_number(
     limits = [f"{side} {bound:,.15g}" for side, bound in bounds.items() if abs(bound) < math.inf]
     allowed = " and ".join(limits) or "and finite"
     raise InputError(f"{name} must be a number {allowed}, not {shown(value)}")
+
+
+def check_switch(name: str, value: object) -> bool:
+    """Return what is true or false as `bool`; refuse all else, as any text is true to Python.
+
+    Raises
+    ------
+    InputError
+        One line: the name and the value.
+    """
+    if isinstance(value, Sized) or value not in (True, False):
+        raise InputError(f"{name} is true or false, not {shown(value)}")
+    return bool(value)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from weaknas.components import parse_reference
-from weaknas.errors import InputError, shown, unknown
+from weaknas.errors import InputError, check_switch, unknown
 
 if TYPE_CHECKING:
     from weaknas.spaces import SearchSpace
@@ -88,12 +88,8 @@ class Registry:
                 if option not in names:
                     raise unknown(f"option of the {self.kind} {name!r}:", option, names)
         for option, value in options.items():
-            is_switch = option in known and isinstance(known[option].default, bool)
-            if is_switch and value not in (True, False):  # any text is true to Python
-                raise InputError(
-                    f"option of the {self.kind} {name!r}: {option!r} is true or false,"
-                    f" not {shown(value)}"
-                )
+            if option in known and isinstance(known[option].default, bool):
+                check_switch(f"option of the {self.kind} {name!r}: {option!r}", value)
         return factory(*arguments, **options)
 
     def summary(self, name: str) -> str:

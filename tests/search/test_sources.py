@@ -24,6 +24,9 @@ SCORES += np.random.default_rng(1).normal(0, 0.1, size=len(ROWS))
 KNOWN = np.random.default_rng(2).permutation(len(ROWS))[:150]
 
 
+LINES = [f'"{LAYERS.format(row)}",{score}' for row, score in zip(ROWS[:3], SCORES[:3], strict=True)]
+
+
 def source(scores=SCORES, rows=KNOWN, **options):
     pairs = zip(LAYERS.architectures(ROWS[rows]), scores[rows], strict=True)
     return Source.of_pairs(LAYERS, pairs, **options)
@@ -136,6 +139,8 @@ def test_sources_are_read_from_where_they_lie(tmp_path):
     weaknas.run(weaknas.get_strategy("random", LAYERS, seed=1), score, 20, output=tmp_path / "run")
     run = get_source(str(tmp_path / "run"), LAYERS)
     assert len(run.scores) == 20
+    with pytest.raises(InputError, match="is a run, which has no options, not foo=1"):
+        get_source(f"{tmp_path / 'run'}:foo=1", LAYERS)
     table = {"architecture": [LAYERS.format(row) for row in ROWS[:30]], "acc": SCORES[:30]}
     lines = [f'"{text}",{value}' for text, value in zip(*table.values(), strict=True)]
     path = tmp_path / "results.csv"
@@ -154,9 +159,40 @@ def test_sources_are_read_from_where_they_lie(tmp_path):
     assert len(cells.scores) == 8765
 
 
+@pytest.mark.parametrize("given", ["maybe", "no", "0.5", "None"])
+def test_whether_larger_is_better_is_true_or_false(tmp_path, given):
+    path = tmp_path / "good.csv"
+    path.write_text("\n".join(["architecture,score", *LINES]))
+    with pytest.raises(InputError, match=r"good\.csv: 'maximize' is true or false, not "):
+        get_source(f"{path}:maximize={given}", LAYERS)
+    read = get_source(f"{path}:maximize=false", LAYERS)
+    np.testing.assert_allclose(np.sort(read.scores), np.sort(-SCORES[:3]))
+
+
+def test_the_only_column_of_numbers_is_the_scores(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join(["architecture,accuracy,by", *(f"{line},me" for line in LINES)]))
+    np.testing.assert_allclose(np.sort(get_source(path, LAYERS).scores), np.sort(SCORES[:3]))
+    path.write_text("\n".join(["architecture,accuracy,loss", *(f"{line},1" for line in LINES)]))
+    with pytest.raises(InputError, match=r"say by objective= .* accuracy, loss"):
+        get_source(path, LAYERS)
+    assert len(get_source(f"{path}:objective=accuracy", LAYERS).scores) == 3
+    path.write_text("\n".join(["architecture,accuracy,score", *(f"{line},1" for line in LINES)]))
+    assert (get_source(path, LAYERS).scores == 1).all()
+
+
+def test_what_is_wrong_in_a_table_names_its_file(tmp_path):
+    path = tmp_path / "wrong.csv"
+    path.write_text("architecture,score\nnothing,1.0\nnothing,2.0\n")
+    with pytest.raises(InputError, match=r"the source .*wrong\.csv: .*nothing"):
+        get_source(path, LAYERS)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        ("nasbench21", "'nasbench21'; did you mean 'nasbench201'"),
+        ("", "no such source: ''"),
         ("nowhere", "no such source: 'nowhere'"),
         ("nasbench201:dataset=cifar10", "'layers' and 'nasbench201' have nothing in common"),
         ([("layer0=a,layer1=a,layer2=a,layer3=a,layer4=a", 1.0)], "holds 1 architectures"),
@@ -211,7 +247,21 @@ def test_command_line(tmp_path, capsys):
     assert exit_code([*command, "--source", "nowhere"]) == 2
     assert "no such source" in capsys.readouterr().err
     assert exit_code([*command, "--strategy", "random", "--source", "nasbench201"]) == 2
-    assert "does not take --source" in capsys.readouterr().err
+    assert "does not take --source (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_of_a_space_that_is_known_already_the_best_is_told(tmp_path, capsys, form):
+    (tmp_path / "tiny.toml").write_text('name = "tiny"\n[choices]\nop = ["conv", "pool"]\n')
+    (tmp_path / "all.csv").write_text("op,score\nconv,1.5\npool,0.5\n")
+    given = ["--evaluator", "math:sqrt", "--budget", "2", *form]
+    given += ["--same-problem", str(tmp_path / "all.csv")]
+    assert exit_code(["search", str(tmp_path / "tiny.toml"), *given]) == 0
+    out, err = capsys.readouterr()
+    assert "op=conv" in out
+    assert err.splitlines()[-1:] == [
+        "nothing is left to train: all architectures of 'tiny' are known already"
+    ]
 
 
 def test_sources_of_a_space_are_listed(tmp_path, capsys):

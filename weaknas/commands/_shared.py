@@ -11,6 +11,9 @@ from weaknas.laboratory.experiment import parse_strategy, takes
 from weaknas.spaces import SearchSpace
 from weaknas.strategies import Strategy
 
+#: Options of the command line that may be given more than once: of a parameter in the plural.
+_SINGULAR = {"objectives": "--objective", "sources": "--source"}
+
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object as one line on standard output."""
@@ -38,13 +41,17 @@ def build_strategy(label: str, space: SearchSpace, seed: int, options: dict[str,
     given = {key: value for key, value in options.items() if value is not None}
     known = {key: key == "repeats" or takes(label, key) for key in options}
     for key in given:
-        flag = f"--{key.replace('_', '-')}"
+        flag = _flag(key)
         if key in own:
             raise InputError(f"{label!r} and {flag} exclude each other")
         if not known[key]:
-            taken = [f"--{k.replace('_', '-')}" for k, is_known in known.items() if is_known]
+            taken = [_flag(k) for k, is_known in known.items() if is_known]
             raise InputError(
                 f"the strategy {label!r} does not take {flag} (it takes {', '.join(taken)})"
             )
     strategy: Strategy = build(space, seed=seed, **given)
     return strategy
+
+
+def _flag(parameter: str) -> str:
+    return _SINGULAR.get(parameter, f"--{parameter.replace('_', '-')}")

@@ -152,11 +152,7 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         _tell_interrupted(result, options.output)
         raise KeyboardInterrupt
     if result.evaluated == 0:
-        print(
-            f"already finished: {len(result.trials)} trainings are in {options.output}; a larger"
-            " --budget continues",
-            file=sys.stderr,
-        )
+        print(_nothing_done(result, problem.space, options.output), file=sys.stderr)
     winner = _examine(space, problem, result, options, place) | sources
     everybody = strategy.contenders(options.budget) if limits else []
     within = best_within(problem.space, everybody, limits)
@@ -177,6 +173,16 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             print(_verified(row))
         if "winner" in winner:
             print_facts(winner["winner"], _winner_folder(place))
+
+
+def _nothing_done(result: Result, space: SearchSpace, output: Path | None) -> str:
+    """Return why nothing was evaluated."""
+    if not result.trials:
+        return f"nothing is left to train: all architectures of {space.name!r} are known already"
+    return (
+        f"already finished: {len(result.trials)} trainings are in {output}; a larger --budget"
+        " continues"
+    )
 
 
 def _describe_sources(sources: Sequence[Any]) -> dict[str, Any]:
@@ -357,7 +363,8 @@ def _print(result: Result, problem: Problem, *, with_limits: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    best, observed, others = result.best, result.best_observed, result.contenders[1:]
+    best, others = result.best, result.contenders[1:]
+    observed = result.trials.best_observed  # none where a source told all that is known
     console = Console(width=120)
     queries = sum(trial.repeat == 0 for trial in result.trials)
     after = f"{len(result.trials)} trainings of {queries} architectures"
@@ -376,7 +383,11 @@ def _print(result: Result, problem: Problem, *, with_limits: bool) -> None:
         **_priced(problem.space, best.architecture, with_limits),
         **({"runner-up": _standing(_runner_up(others))} if others else {}),
         **{name: f"{value:.4g}" for name, value in _measured(best)},
-        "luckiest": f"{observed.score:.4g}, one training of {observed.architecture.text}",
+        **(
+            {"luckiest": f"{observed.score:.4g}, one training of {observed.architecture.text}"}
+            if observed
+            else {}
+        ),
         "regret": "unknown"
         if result.regret is None
         else f"{result.regret:.4g} (mean score of the optimum minus that of the returned one)",

@@ -1,4 +1,4 @@
-"""Reading a user's table from a file, CSV or Parquet."""
+"""Reading a user's table from a file, CSV or Parquet, and finding the scores in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from weaknas.errors import InputError, listed, unknown
+from weaknas.evaluators._read_table import read_table
 from weaknas.files import check_regular, read_csv
+from weaknas.spaces import SearchSpace
 from weaknas.spaces.files.packed import check_parquet, reporting
 
 
@@ -37,6 +39,33 @@ def read_table_file(path: Path) -> Mapping[str, Any]:
     if not columns or len(next(iter(columns.values()))) == 0:
         raise InputError(f"{path}: the table has no rows")
     return columns
+
+
+def find_objective(space: SearchSpace, table: Any) -> str:
+    """Return the column of scores where nobody named one: ``score``, or the only one of numbers.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    table : mapping, data frame or pyarrow.Table
+        As `weaknas.evaluators.TabularBenchmark` takes it.
+
+    Raises
+    ------
+    InputError
+        When there are several; the message has their names.
+    """
+    if isinstance(table, Mapping) and "score" in table:
+        return "score"
+    columns = [name for name in read_table(space, table)[1] if "@" not in name]
+    if "score" in columns or not columns:
+        return "score"
+    if len(columns) > 1:
+        raise InputError(
+            f"it has {len(columns)} columns of numbers; say by objective= which one scores are:"
+            f" {listed(columns)}"
+        )
+    return columns[0]
 
 
 def _read_parquet(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_number, unknown
+from weaknas.errors import InputError, check_number, check_switch, unknown
 from weaknas.evaluators._base import Evaluation, Optimum
 from weaknas.evaluators._columns import Values
 from weaknas.evaluators._read_table import read_table
@@ -73,7 +73,8 @@ class TabularBenchmark:
     ------
     InputError
         When a column is missing, an architecture has no number in the objective,
-        or architectures of the space are missing and `partial` is false.
+        `maximize` is neither true nor false, or architectures of the space are missing
+        and `partial` is false.
 
     Examples
     --------
@@ -111,7 +112,7 @@ class TabularBenchmark:
             if column not in columns:
                 raise unknown("column", column, columns)
         self.name, self.objective, self.labels = name, objective, labels
-        self.maximize, self.cost, self.test = maximize, cost, test
+        self.maximize, self.cost, self.test = check_switch("'maximize'", maximize), cost, test
         self._rows = _Trainings(space, genotypes, columns, objective)
         self._fidelities = _read_fidelities(objective, columns)
         self._deviation: float | None = None

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from weaknas.components import parse_label
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, hint, unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.evaluators.benchmarks import DATA
-from weaknas.evaluators.table_file import read_table_file
+from weaknas.evaluators.table_file import find_objective, read_table_file
 from weaknas.evaluators.zero_cost import MEASURED, measure_proxies
 from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal
@@ -75,7 +75,8 @@ def read_source(value: Any, space: SearchSpace, *, same_problem: bool = False) -
     ----------
     value : str, Path, table, sequence of pairs or Source
         The folder of a run; a registered benchmark with its options; a file of a table, with
-        ``objective=`` where it has more than one column of numbers, and ``maximize=False``;
+        ``objective=`` where it has more than one column of numbers and none named ``score``,
+        and ``maximize=False``;
         a table as `weaknas.TabularBenchmark` takes it; pairs of an architecture and a score;
         or a study of Optuna, ``optuna:`` and its storage, ``#`` and its name.
         What is outside the limits of the space tells of it all the same, as does another space
@@ -115,10 +116,11 @@ def _read_text(text: str, space: SearchSpace, same_problem: bool) -> Source:
         foreign: Source = SOURCES.load(scheme)(rest, space, same_problem=same_problem)
         return foreign
     name, options = (text, {}) if Path(text).exists() else parse_label(text)
-    if Path(name).exists():
+    if name and Path(name).exists():  # no text is this folder to Path
         return _read_path(Path(name), options, space, same_problem)
     if name not in BENCHMARKS.names():
-        raise InputError(f"no such source: {text!r}; it may be {_KINDS}")
+        known = [*BENCHMARKS.names(), *SOURCES.names(), PROXIES]
+        raise InputError(f"no such source: {text!r}{hint(name, known)}; it may be {_KINDS}")
     return _of_benchmark(get_benchmark(name, **options), space, text, same_problem)
 
 
@@ -130,6 +132,8 @@ def _read_path(
     journal = path / "journal.jsonl" if path.is_dir() else path
     if journal.name != "journal.jsonl" or not journal.is_file():
         raise InputError(f"{path} is no source; a source may be {_KINDS}")
+    for option, value in options.items():
+        raise InputError(f"the source {path} is a run, which has no options, not {option}={value}")
     config, trials = read_journal(journal)
     told = [(trial.architecture, trial.score) for trial in trials if trial.is_ok]
     of = _space_of(config["space"], space, str(path))
@@ -235,14 +239,16 @@ def _of_table(
     for option in options:
         if option not in _OPTIONS:
             raise unknown(f"option of the source {name}:", option, _OPTIONS)
-    objective = options.get("objective", "score")
-    benchmark = TabularBenchmark(
-        space,
-        table,
-        objective=objective,
-        maximize=options.get("maximize", True),
-        labels="mean",
-        partial=True,
-        name=name,
-    )
+    try:
+        benchmark = TabularBenchmark(
+            space,
+            table,
+            objective=str(options.get("objective") or find_objective(space, table)),
+            maximize=options.get("maximize", True),
+            labels="mean",
+            partial=True,
+            name=name,
+        )
+    except InputError as error:
+        raise InputError(f"the source {name}: {error}") from error
     return _of_benchmark(benchmark, space, name, same_problem)

@@ -102,7 +102,11 @@ class Source:
         whole = space
         while isinstance(whole, PartOfSpace):
             whole = whole.whole
-        genotypes = whole.canonicalize(whole.genotypes([architecture for architecture, _ in given]))
+        try:
+            rows = whole.genotypes([architecture for architecture, _ in given])
+        except InputError as error:
+            raise InputError(f"the source {name}: {error}") from error
+        genotypes = whole.canonicalize(rows)
         if same_problem:
             inside = space.contains(genotypes)
             genotypes, scores = genotypes[inside], scores[inside]
