@@ -132,6 +132,34 @@ def test_the_same_problem_is_told_and_may_be_returned(tmp_path):
         weaknas.run(weaknas.WeakNAS(LAYERS, seed=0), score, 14, output=tmp_path / "run")
 
 
+def test_of_a_source_of_another_name_the_content_decides(tmp_path):
+    def search(name, scores=SCORES):
+        return weaknas.WeakNAS(LAYERS, seed=0, sources=[source(name=name), source(scores)])
+
+    weaknas.run(search("first, it's"), lambda a: 1.0, 4, output=tmp_path / "run")
+    longer = weaknas.run(search("/elsewhere/first"), lambda a: 1.0, 6, output=tmp_path / "run")
+    assert len(longer.trials) == 6
+    with pytest.raises(InputError, match=r"holds a run with strategy\.encoder\..*sources"):
+        weaknas.run(search("first", -SCORES), lambda a: 1.0, 8, output=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("genotypes", "scores", "message"),
+    [
+        (ROWS[:3].tolist(), SCORES[:3], "genotypes as an array of whole numbers.* not a list and"),
+        (ROWS[:3].astype(float), SCORES[:3], r"not float64 of shape \(3, 5\)"),
+        (ROWS[:3], SCORES[:3, None], r"and float64 of shape \(3, 1\)"),
+        (ROWS[:3], SCORES[:2], "has 3 genotypes and 2 scores"),
+        (ROWS[:3, :4], SCORES[:3], "genotypes of 4 numbers; those of the space 'layers' have 5"),
+        (ROWS[:3].astype(int) + 3, SCORES[:3], r"\[3, 3, 3, 3, 5\], which is not in the space"),
+        (ROWS[:3].astype(int) - 1, SCORES[:3], "-1, -1.*, which is not in the space 'layers'"),
+    ],
+)
+def test_a_source_that_is_built_by_hand_is_checked(genotypes, scores, message):
+    with pytest.raises(InputError, match=f"the source mine .*{message}"):
+        weaknas.WeakNAS(LAYERS, sources=[Source("mine", genotypes, scores)])
+
+
 def test_sources_are_read_from_where_they_lie(tmp_path):
     def score(architecture):
         return float(SCORES[LAYERS.genotypes([architecture])[0] @ 5 ** np.arange(5)[::-1]])

@@ -52,8 +52,8 @@ class Source:
     Raises
     ------
     InputError
-        When there are fewer than two architectures, one where it is of the same problem, or a
-        score is no finite number.
+        When there are fewer than two architectures, one where it is of the same problem, a
+        score is no finite number, or there is not one score for each row of whole numbers.
     """
 
     name: str
@@ -65,6 +65,17 @@ class Source:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        if not _is_array(self.genotypes, 2, "iu") or not _is_array(self.scores, 1, "fiu"):
+            raise InputError(
+                f"the source {self.name} needs genotypes as an array of whole numbers, shape"
+                f" (n, d), and scores as one of numbers, shape (n,), not {_kind(self.genotypes)}"
+                f" and {_kind(self.scores)}"
+            )
+        if len(self.genotypes) != len(self.scores):
+            raise InputError(
+                f"the source {self.name} has {len(self.genotypes)} genotypes and"
+                f" {len(self.scores)} scores; each has one"
+            )
         if not np.isfinite(self.scores).all():
             raise InputError(f"the source {self.name} has scores that are no finite numbers")
         if len(self.scores) < (1 if self.same_problem else _LEAST):
@@ -124,9 +135,10 @@ class Source:
         Raises
         ------
         InputError
-            When it is of another space, and has labels of the same problem or nothing in common
-            with this one.
+            When its genotypes are not of its space, or that is another one, and it has labels of
+            the same problem or nothing in common with this one.
         """
+        self._check_rows(self.space or space)
         other = self.other_space(space)
         if other is None:
             return
@@ -141,6 +153,20 @@ class Source:
             raise InputError(
                 f"the source {self.name} cannot be used, it is of {of}: {error}"
             ) from error
+
+    def _check_rows(self, space: SearchSpace) -> None:
+        if self.genotypes.shape[1] != space.n_variables:
+            raise InputError(
+                f"the source {self.name} has genotypes of {self.genotypes.shape[1]} numbers; those"
+                f" of the space {space.name!r} have {space.n_variables}"
+            )
+        inside = ((self.genotypes >= 0) & (self.genotypes < space.cardinalities)).all(axis=1)
+        if not inside.all():
+            wrong = self.genotypes[int(np.argmin(inside))].tolist()
+            raise InputError(
+                f"the source {self.name} has the genotype {wrong}, which is not in the space"
+                f" {space.name!r}"
+            )
 
     def telling(self) -> tuple[Genotypes, Floats]:
         """Return genotypes, and normal quantiles of their ranks; of very many the best and others.
@@ -166,6 +192,18 @@ class Source:
         digest.update(self.scores.tobytes())
         kind = "same problem, " if self.same_problem else ""
         return f"Source({self.name!r}, {kind}{len(self.scores)} scores, {digest.hexdigest()})"
+
+
+def _is_array(value: object, dimensions: int, kinds: str) -> bool:
+    if not isinstance(value, np.ndarray):
+        return False
+    return value.ndim == dimensions and value.dtype.kind in kinds
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return f"a {type(value).__name__}"
 
 
 def has_shared_features(space: SearchSpace, other: SearchSpace) -> bool:
