@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,13 @@ from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
 from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.conditions import Conditions
-from weaknas.spaces.choices.costs import PerArchitecture, RememberedCost, check_cost
+from weaknas.spaces.choices.costs import (
+    PerArchitecture,
+    RememberedCost,
+    SummedCost,
+    SumOfChoices,
+    check_cost,
+)
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.values import ChoiceValues
 from weaknas.spaces.graphs import GraphBatch
@@ -99,7 +105,7 @@ class ChoiceSpace(SearchSpace):
         conditions: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         cell: Cell | None = None,
-        costs: Mapping[str, CostFunction | PerArchitecture] | None = None,
+        costs: Mapping[str, CostFunction | PerArchitecture | SumOfChoices] | None = None,
     ) -> None:
         own = {} if choices is None and cell else choices
         if not isinstance(own, Mapping) or not (own or cell):
@@ -132,14 +138,21 @@ class ChoiceSpace(SearchSpace):
                 )
 
         self._costs: dict[str, CostFunction] = {
-            cost: RememberedCost(cost, of.function, self.decode)
-            if isinstance(of, PerArchitecture)
-            else of
-            for cost, of in (costs or {}).items()
+            cost: self._bind(cost, given) for cost, given in (costs or {}).items()
         }
-        for cost, function in self._costs.items():
-            if not isinstance(function, RememberedCost):
-                check_cost(cost, function, self.canonicalize(np.zeros((2, self.n_variables), int)))
+
+    def _bind(self, name: str, cost: CostFunction | PerArchitecture | SumOfChoices) -> CostFunction:
+        """Return a cost as a function of genotypes."""
+        if isinstance(cost, PerArchitecture):
+            return RememberedCost(name, cost.function, self._decode_all)
+        if isinstance(cost, SumOfChoices):
+            columns = {self.variables.index(choice): of for choice, of in cost.prices.items()}
+            prices = {
+                at: [of[str(value)] for value in self.choices[at]] for at, of in columns.items()
+            }
+            return SummedCost(prices, self._settled)
+        check_cost(name, cost, self.canonicalize(np.zeros((2, self.n_variables), int)))
+        return cost
 
     @property
     def size(self) -> int:
@@ -185,8 +198,8 @@ class ChoiceSpace(SearchSpace):
 
     def format(self, genotype: npt.NDArray[np.integer]) -> str:
         """Return ``variable=value`` pairs of the choices that exist, joined by commas."""
-        row, active = self._settled(genotype)
-        pairs = zip(self.variables, self.texts, row, active, strict=True)
+        rows, active = self._settled(np.asarray(genotype)[None])
+        pairs = zip(self.variables, self.texts, rows[0], active[0], strict=True)
         return ",".join(f"{name}={texts[index]}" for name, texts, index, exists in pairs if exists)
 
     def parse(self, text: str) -> Genotypes:
@@ -245,15 +258,21 @@ class ChoiceSpace(SearchSpace):
         InputError
             When the value is no architecture of this space.
         """
-        row, active = self._settled(self.genotypes([architecture])[0])
-        pairs = zip(self.variables, self.choices, row, active, strict=True)
-        return {name: values[int(index)] for name, values, index, exists in pairs if exists}
+        return next(self._decode_all(self.genotypes([architecture])))
+
+    def _decode_all(self, genotypes: npt.NDArray[np.integer]) -> Iterator[dict[str, Any]]:
+        """Give what `decode` returns of each of many genotypes, shape (n, d)."""
+        rows, active = self._settled(genotypes)
+        for row, exist in zip(rows, active, strict=True):
+            pairs = zip(self.variables, self.choices, row.tolist(), exist.tolist(), strict=True)
+            yield {name: values[index] for name, values, index, exists in pairs if exists}
 
     def _settled(
-        self, genotype: npt.NDArray[np.integer]
+        self, genotypes: npt.NDArray[np.integer]
     ) -> tuple[Genotypes, npt.NDArray[np.bool_]]:
-        rows = self.canonicalize(np.asarray(genotype)[None])
-        return rows[0], self._conditions.active(rows)[0]
+        """Return the canonical forms of genotypes, and which choices exist; shapes (n, d)."""
+        rows = self.canonicalize(genotypes)
+        return rows, self._conditions.active(rows)
 
     def _require_absent(self, choice: ChoiceValues, value: Any) -> None:
         if choice.is_absent(value):

@@ -42,7 +42,7 @@ from typing import Any
 from weaknas.errors import InputError, check_number, check_whole, unknown
 from weaknas.files import read_toml
 from weaknas.spaces.choices.cell import Cell
-from weaknas.spaces.choices.costs import PerArchitecture
+from weaknas.spaces.choices.costs import SumOfChoices
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.space import ChoiceSpace
 
@@ -74,25 +74,6 @@ class TableDescription:
     maximize: bool = True
     cost: str | None = None
     test: str | None = None
-
-
-@dataclass(frozen=True)
-class SumOfChoices:
-    """A cost that adds up what each choice that exists costs.
-
-    Parameters
-    ----------
-    prices : mapping
-        Name of a choice to a mapping from its values, as texts, to numbers.
-    """
-
-    prices: Mapping[str, Mapping[str, float]]
-
-    def __call__(self, values: Mapping[str, Any]) -> float:
-        """Return the cost of the values of one architecture."""
-        return sum(
-            prices[str(values[name])] for name, prices in self.prices.items() if name in values
-        )
 
 
 @dataclass(frozen=True)
@@ -184,7 +165,7 @@ def _sum(
     given: Mapping[str, Any],
     named: Mapping[str, Sequence[str]],
     listed: Mapping[str, Sequence[Any]],
-) -> PerArchitecture:
+) -> SumOfChoices:
     prices: dict[str, dict[str, float]] = {}
     for entry, numbers in given.items():
         if entry not in named or named[entry][0] not in listed:
@@ -199,7 +180,7 @@ def _sum(
         for text, number in told.items():
             check_number(f"{entry} {text} of [costs.{cost}]", number)
         prices |= dict.fromkeys(named[entry], told)
-    return PerArchitecture(SumOfChoices(prices))
+    return SumOfChoices(prices)
 
 
 def _cell(given: dict[str, Any]) -> Cell:

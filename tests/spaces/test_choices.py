@@ -499,6 +499,13 @@ def test_a_slow_cost_is_named_and_what_is_no_number_is_refused(
     with pytest.warns(RuntimeWarning, match="cost 'slow' takes 0.5 s an architecture") as caught:
         space.costs()["slow"](space.enumerate())
     assert len(caught) == 1
+    clock = itertools.count(step=0.001)
+    many = ChoiceSpace(
+        {"a": range(200), "b": range(100)},
+        costs={"long": PerArchitecture(lambda values: values["a"])},
+    )
+    with pytest.warns(RuntimeWarning, match=r"10 s for 10,\d+ of them.*a function of genotypes"):
+        many.costs()["long"](many.enumerate())
     wrong = ChoiceSpace({"width": [8, 16]}, costs={"w": PerArchitecture(lambda values: "wide")})
     for function in (len, lambda values: values["width"]):
         with pytest.raises(InputError, match=r"cost 'w' does not map .* as PerArchitecture"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tomllib
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -337,3 +339,73 @@ def test_missing_files_and_data_sets_are_refused(write: Any) -> None:
         weaknas.get_space("nowhere.toml")
     with pytest.raises(InputError, match="takes no data set, not 'cifar10'"):
         weaknas.get_benchmark(write(), dataset="cifar10")
+
+
+PRICES = """
+[choices]
+op = ["skip", "conv3", "conv5"]
+width = [16, 32, 64]
+kernel = [[1, 1], [3, 3]]
+free = [1, 2]
+block = { values = ["a", "b"], repeat = 2 }
+[conditions]
+width = { op = ["conv3", "conv5"] }
+block1 = { width = [16] }
+[cell]
+nodes = 4
+operations = ["none", "one", "two"]
+nothing = "none"
+[costs.whole]
+width = [16, 32, 64]
+op = { skip = 1, conv3 = 9, conv5 = 25 }
+block = [5, 7.0]
+cell = [0, 100, 1000]
+[costs.parts]
+op = { skip = 0.1, conv3 = 1, conv5 = 0.3 }
+cell = { none = 0, one = 0.7, two = 1e-17 }
+kernel = [0.2, 1e16]
+width = [0.1, 3, 1e16]
+[costs.nothing]
+"""
+
+
+def test_sums_of_prices_are_those_that_python_adds_up(write: Any) -> None:
+    space = weaknas.get_space(write(PRICES))
+    content = tomllib.loads(PRICES)
+    rows = np.random.default_rng(0).integers(space.cardinalities, size=(500, space.n_variables))
+    for cost, entries in content["costs"].items():
+        expected = []
+        for values in map(space.decode, rows):
+            addends = []
+            for entry, given in entries.items():
+                allowed = (
+                    content["cell"]["operations"] if entry == "cell" else content["choices"][entry]
+                )
+                allowed = allowed["values"] if isinstance(allowed, dict) else allowed
+                prices = list(given.values()) if isinstance(given, dict) else given
+                names = {
+                    "cell": [n for n in space.variables if "->" in n],
+                    "block": ["block1", "block2"],
+                }
+                addends += [
+                    prices[allowed.index(values[name])]
+                    for name in names.get(entry, [entry])
+                    if name in values
+                ]
+            expected.append(float(sum(addends)))
+        assert space.costs()[cost](rows).tolist() == expected
+        assert space.costs()[cost](rows[:0]).shape == (0,)
+
+
+def test_a_limit_on_prices_in_a_large_space_takes_seconds(write: Any) -> None:
+    values = list(range(8))
+    space = weaknas.get_space(
+        write(f"[choices]\nx = {{ values = {values}, repeat = 60 }}\n[costs.p]\nx = {values}")
+    )
+    start = time.perf_counter()
+    part = ConstrainedSpace(space, "p<=150")  # the mean is 210, the standard deviation 18
+    rows = part.sample(100, np.random.default_rng(0))
+    assert (rows.sum(axis=1) <= 150).all()
+    with pytest.raises(InputError, match=r"fulfils p<=-1: there, p goes from 0 to 420"):
+        ConstrainedSpace(space, "p<=-1")
+    assert time.perf_counter() - start < 60  # more than an hour, one architecture at a time
