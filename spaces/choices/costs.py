@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError
+from weaknas.errors import InputError, shown
 from weaknas.spaces._base import CostFunction
 from weaknas.spaces.rows import Genotypes
 
@@ -126,12 +126,16 @@ class RememberedCost:
         return np.array([self._known[key] for key in keys], dtype=np.float64)
 
     def _evaluate(self, values: dict[str, Any]) -> float:
-        result = self._function(dict(values))
+        try:
+            result = self._function(dict(values))
+        except Exception as error:
+            fault = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(f"the cost {self.name!r} of {shown(values)} fails: {fault}") from error
         try:
             return float(result)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(
-                f"the cost {self.name!r} of {values} is no number: {result!r}"
+                f"the cost {self.name!r} of {shown(values)} is no number: {shown(result)}"
             ) from None
 
     def _warn_if_slow(self) -> None:

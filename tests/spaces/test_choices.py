@@ -512,3 +512,18 @@ def test_a_slow_cost_is_named_and_what_is_no_number_is_refused(
             ChoiceSpace({"width": [8, 16]}, costs={"w": function})
     with pytest.raises(InputError, match=r"cost 'w' of .'width': 8. is no number: 'wide'"):
         ConstrainedSpace(wrong, "w<=3")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda values: values["zz"], r"cost 'c' of {'a': 3} fails: KeyError: 'zz'"),
+        (lambda values: 1 / (values["a"] - 4), r"of {'a': 4} fails: ZeroDivisionError: division"),
+        (lambda values: 10**400, r"cost 'c' of {'a': 3} is no number: 10000"),
+    ],
+)
+def test_a_cost_that_fails_is_named_with_the_architecture(function: Any, message: str) -> None:
+    space = ChoiceSpace({"a": [3, 4]}, costs={"c": PerArchitecture(function)})
+    with pytest.raises(InputError, match=message) as caught:
+        ConstrainedSpace(space, "c<=3")
+    assert "\n" not in str(caught.value)
