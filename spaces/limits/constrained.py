@@ -186,7 +186,9 @@ class ConstrainedSpace(PartOfSpace):
         ranges = []
         for name, cost in self._limits.limited.items():
             low, high = feasible_range(self.whole, cost, probe)
-            ranges.append(f"{name} goes from {low:.6g} to {high:.6g}")
+            known = f"{name} goes from {low:.6g} to {high:.6g}"
+            nowhere = f"{name} is no finite number for any of {len(probe):,} architectures"
+            ranges.append(nowhere if np.isnan(low) else known)
         text = " and ".join(str(item) for item in self.constraints)
         together = "; not all can be had together" if len(self.constraints) > 1 else ""
         caveat = "" if self.is_listable else ", as far as greedy descent finds"

@@ -71,7 +71,8 @@ class Limits:
                 raise unknown(f"cost of the space {space.name!r}", constraint.cost, costs)
         self.space = space
         self.costs = {name: costs[name] for name in {c.cost: None for c in constraints}}
-        spreads = {name: float(np.std(cost(sample))) for name, cost in self.costs.items()}
+        with np.errstate(invalid="ignore"):  # infinite costs have no spread
+            spreads = {name: float(np.std(cost(sample))) for name, cost in self.costs.items()}
         scales = {name: s if s > 0 and np.isfinite(s) else 1.0 for name, s in spreads.items()}
         self._bound = [(c.bind(self.costs[c.cost]), scales[c.cost]) for c in constraints]
 
@@ -225,14 +226,22 @@ def descend(
 def feasible_range(
     space: SearchSpace, cost: CostFunction, sample: Genotypes
 ) -> tuple[float, float]:
-    """Return the smallest and largest cost that are found going downhill from a sample's ends."""
-    values = np.asarray(cost(sample), dtype=np.float64)
+    """Return the smallest and largest cost that are found going downhill from a sample's ends.
+
+    NaN where the cost is no finite number for any architecture of the sample.
+    """
     ends = []
     for sign in (1.0, -1.0):
-        start = sample[int(np.nanargmin(sign * values))]
-        # Bound by default argument: the sign of this turn.
-        end = descend(space, lambda rows, sign=sign: sign * cost(rows), start)  # type: ignore[misc]
-        ends.append(float(cost(end[None])[0]))
+
+        def height(rows: Genotypes, sign: float = sign) -> Values:
+            values = np.asarray(cost(rows), dtype=np.float64)
+            return np.where(np.isnan(values), np.inf, sign * values)
+
+        heights = height(sample)
+        lowest = int(np.argmin(heights))
+        if heights[lowest] == np.inf:
+            return np.nan, np.nan
+        ends.append(sign * float(height(descend(space, height, sample[lowest])[None])[0]))
     return ends[0], ends[1]
 
 

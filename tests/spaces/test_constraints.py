@@ -283,6 +283,18 @@ def test_a_cost_that_is_no_number_is_outside() -> None:
     assert limited.size == sum(sum(row) >= 2 for row in everything)
 
 
+@pytest.mark.parametrize(("layers", "looked_at"), [(4, "81"), (30, "4,096")])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_cost_that_is_no_number_anywhere_is_named(
+    layers: int, looked_at: str, value: float
+) -> None:
+    def nothing(genotypes: Any) -> Any:
+        return np.full(len(genotypes), value)
+
+    with pytest.raises(InputError, match=f"p is no finite number for any of {looked_at} arch"):
+        ConstrainedSpace(chain(layers), "p<=3", costs={"p": nothing})
+
+
 def test_constraints_are_no_set():
     with pytest.raises(InputError, match="constraints are a set, whose order differs"):
         ConstrainedSpace(MOBILE, {"macs<=600e6", "params<=9e6"})
