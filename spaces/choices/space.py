@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, unknown
+from weaknas.errors import InputError, shown, unknown
 from weaknas.files import checksum
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
@@ -25,6 +25,7 @@ from weaknas.spaces.choices.costs import (
 )
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.values import ChoiceValues
+from weaknas.spaces.costs import check_costs
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.rows import Genotypes
 
@@ -65,7 +66,8 @@ class ChoiceSpace(SearchSpace):
         When a decision has no value or repeats one; when its values are a set, whose
         order differs between processes, or one is told by its address; when the string
         form would not be read again; when a condition names what is not there or in the
-        cell, or depends on itself; when a cost of genotypes does not return one number each.
+        cell, or depends on itself; when a cost of genotypes does not return one number each,
+        or has a name that records of searches give something else.
 
     Examples
     --------
@@ -107,6 +109,8 @@ class ChoiceSpace(SearchSpace):
         cell: Cell | None = None,
         costs: Mapping[str, CostFunction | PerArchitecture | SumOfChoices] | None = None,
     ) -> None:
+        if not isinstance(cell, Cell | None):
+            raise InputError(f"the cell of a space must be a Cell or None, not {shown(cell)}")
         own = {} if choices is None and cell else choices
         if not isinstance(own, Mapping) or not (own or cell):
             raise InputError("a ChoiceSpace needs a mapping of at least one choice")
@@ -138,7 +142,8 @@ class ChoiceSpace(SearchSpace):
                 )
 
         self._costs: dict[str, CostFunction] = {
-            cost: self._bind(cost, given) for cost, given in (costs or {}).items()
+            cost: self._bind(cost, given)
+            for cost, given in check_costs(costs, PerArchitecture, SumOfChoices).items()
         }
 
     def _bind(self, name: str, cost: CostFunction | PerArchitecture | SumOfChoices) -> CostFunction:

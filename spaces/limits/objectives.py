@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from weaknas.errors import InputError, refuse_set, unknown
 from weaknas.spaces._base import CostFunction, SearchSpace
+from weaknas.spaces.costs import check_cost_name
 from weaknas.spaces.limits.feasible import descend, feasible_range
 from weaknas.spaces.limits.uncertain import INTERVAL, UncertainCost
 from weaknas.spaces.limits.units import MOST_COSTS
@@ -31,8 +32,8 @@ class Costs:
     Raises
     ------
     InputError
-        When a name is unknown or repeated, there are more than two, or an architecture
-        has no number.
+        When a name is unknown, repeated or taken in records, there are more than two, or
+        an architecture has no number.
     """
 
     def __init__(self, space: SearchSpace, names: Sequence[str]) -> None:
@@ -41,6 +42,7 @@ class Costs:
         for name in names:
             if name not in functions:
                 raise unknown(f"cost of the space {space.name!r}", name, functions)
+            check_cost_name(name)
         if len(set(names)) < len(names) or not 1 <= len(names) <= MOST_COSTS:
             raise InputError(
                 f"a search has 1 to {MOST_COSTS} different costs as objectives beside the score,"

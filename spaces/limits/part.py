@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
+from weaknas.spaces.costs import check_costs
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.rows import Fingerprints, Genotypes
 
@@ -38,7 +39,7 @@ class PartOfSpace(SearchSpace):
 
     def __init__(self, whole: SearchSpace, costs: Mapping[str, CostFunction] | None = None) -> None:
         self.whole = whole
-        self._costs = dict(costs or {})
+        self._costs = check_costs(costs)
         self.name = whole.name
         self.variables = whole.variables
         self.cardinalities = whole.cardinalities

@@ -152,6 +152,7 @@ def test_a_file_has_a_cell_and_choices_that_repeat(tmp_path: Path) -> None:
         ("[choices]\na = [1, 2]\n[costs.x]\na = { 1 = 3, 3 = 3 }", "for each of 1, 2"),
         ("[choices]\na = [1, 2]\n[costs.x]\na = [1, 'b']", "a 2 of .costs.x. must be"),
         ("[choices]\na = [1, 2]\n[costs]\nx = 3", "x. must be a table"),
+        ("[choices]\na = [1, 2]\n[costs.score]\na = [1, 2]", "a cost cannot be called 'score'"),
         ("[choices]\na1 = [1]\na = { values = [1, 2], repeat = 2 }", "'a1' is there twice"),
         ("[choices]\na = { values = [1, 2], repeat = 999999 }", "at most 10,000 times"),
     ],

@@ -295,6 +295,37 @@ def test_a_cost_that_is_no_number_anywhere_is_named(
         ConstrainedSpace(chain(layers), "p<=3", costs={"p": nothing})
 
 
+@pytest.mark.parametrize("name", ["architecture", "id", "query", "score"])
+def test_costs_have_names_that_records_do_not_use(name: str) -> None:
+    message = f"a cost cannot be called '{name}'.* architecture, id, query, score"
+    with pytest.raises(InputError, match=message):
+        ChoiceSpace({"a": [1, 2]}, costs={name: total})
+    with pytest.raises(InputError, match=message):
+        ConstrainedSpace(chain(4), f"{name}<=3", costs={name: total})
+
+    class OfItsOwn(ChoiceSpace):
+        def costs(self) -> dict[str, Any]:
+            return {name: total}
+
+    with pytest.raises(InputError, match=message):
+        Costs(OfItsOwn({"a": [1, 2]}), [name])
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        ([3], r"costs map names to functions of genotypes, not \[3\]"),
+        ({3: total}, "name of a cost must be a text, not 3"),
+        ({"p": 3}, r"the cost 'p' must be a function of genotypes.* not 3"),
+    ],
+)
+def test_costs_are_functions_by_name(costs: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ChoiceSpace({"a": [1, 2]}, costs=costs)
+    with pytest.raises(InputError, match=message):
+        ConstrainedSpace(chain(4), "p<=3", costs=costs)
+
+
 def test_constraints_are_no_set():
     with pytest.raises(InputError, match="constraints are a set, whose order differs"):
         ConstrainedSpace(MOBILE, {"macs<=600e6", "params<=9e6"})
