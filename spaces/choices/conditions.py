@@ -139,8 +139,8 @@ class Conditions:
         known = np.zeros(rows.shape, dtype=bool)
         for group in self._groups:
             if group.deciders:
-                weights = group.weights / group.weights.sum()
-                rows[:, group.deciders] = group.rows[rng.choice(len(weights), size=n, p=weights)]
+                drawn = rng.choice(len(group.rows), size=n, p=group.shares)
+                rows[:, group.deciders] = group.rows[drawn]
                 known[:, group.deciders] = True
         return self.settle(rows, known, rng)
 
@@ -178,28 +178,29 @@ class Conditions:
                 f" together; at most {_MOST_COMBINATIONS} are counted"
             )
         rows = self._expand(deciders)
-        weights = np.ones(len(rows))
-        size = np.ones(len(rows), dtype=object)  # integers without a limit
+        sizes = np.ones(len(rows), dtype=object)  # integers without a limit
         active = self.active(rows)
         for column in columns:
             if column not in used:
                 options = np.where(active[:, column], self.counts[column], 1)
-                weights *= options
-                size *= options.astype(object)
-        return _Group(deciders, rows[:, deciders], weights, int(size.sum()))
+                sizes *= options.astype(object)
+        size = int(sizes.sum())
+        # Of two integers each, which may both be beyond floats.
+        shares = np.array([part / size for part in sizes.tolist()])
+        return _Group(deciders, rows[:, deciders], shares / shares.sum(), size)
 
 
 @dataclass(frozen=True)
 class _Group:
     """Choices that conditions join: combinations of those that decide on others.
 
-    `weights` counts the architectures of each combination; all choices of the
-    group that decide on nothing are free where they exist.
+    `shares` tells how many of the architectures have each combination; all choices of
+    the group that decide on nothing are free where they exist.
     """
 
     deciders: list[int]
     rows: Genotypes
-    weights: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
     size: int
 
 

@@ -527,3 +527,16 @@ def test_a_cost_that_fails_is_named_with_the_architecture(function: Any, message
     with pytest.raises(InputError, match=message) as caught:
         ConstrainedSpace(space, "c<=3")
     assert "\n" not in str(caught.value)
+
+
+def test_very_many_choices_may_depend_on_one() -> None:
+    names = [f"x{i}" for i in range(400)]  # 10**400 of them: more than floats hold
+    space = ChoiceSpace(
+        {"switch": ["off", "on"], **dict.fromkeys(names, range(10))},
+        conditions={name: {"switch": "on"} for name in names},
+    )
+    assert space.size == 10**400 + 1
+    rows = space.sample(50, np.random.default_rng(0))
+    assert (rows[:, 0] == 1).all()
+    assert set(rows[:, 1:].ravel().tolist()) == set(range(10))
+    assert len(set(space.canonical_ids(space.mutate(rows, np.random.default_rng(1))))) == 50
