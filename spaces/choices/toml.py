@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weaknas.errors import InputError, check_number, check_whole, unknown
+from weaknas.errors import InputError, check_number, check_whole, shown, unknown
 from weaknas.files import read_toml
 from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.costs import SumOfChoices
@@ -49,6 +49,7 @@ from weaknas.spaces.choices.space import ChoiceSpace
 _MOST_BYTES = 2**24
 _KEYS = ("name", "choices", "conditions", "cell", "costs", "table")
 _NUMBER_KEYS = ("low", "high", "log")
+_REPEAT_KEYS = ("values", "repeat")
 _CELL_KEYS = ("nodes", "operations", "nothing", "on")
 _MOST_REPEATS = 10_000
 _TABLE_KEYS = {"path": str, "objective": str, "maximize": bool, "cost": str, "test": str}
@@ -140,8 +141,8 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
         named["cell"] = [*cell.decided]
         listed |= {decision: list(cell.operations) for decision in named["cell"]}
     costs = {
-        cost: _sum(cost, _table_of(_table_of(content, "costs"), cost), named, listed)
-        for cost in _table_of(content, "costs")
+        cost: _sum(cost, _require_table(f"costs.{cost}", given), named, listed)
+        for cost, given in _table_of(content, "costs").items()
     }
     space = ChoiceSpace(values, name, _table_of(content, "conditions"), cell=cell, costs=costs)
     return SpaceFile(space, _table_description(path, content) if "table" in content else None)
@@ -149,11 +150,11 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
 
 def _repeat(variable: str, given: Any) -> list[tuple[str, Any]]:
     """Return the choices that one entry stands for, with what it says of each."""
-    if not isinstance(given, dict) or not {"values", "repeat"} & set(given):
+    if not isinstance(given, dict) or not {*_REPEAT_KEYS} & set(given):
         return [(variable, given)]
-    rest = {key: value for key, value in given.items() if key not in ("values", "repeat")}
     if "values" in given:
-        _require_known(f"key of {variable!r}", rest, ())
+        _require_known(f"key of {variable!r}", given, _REPEAT_KEYS)
+    rest = {key: value for key, value in given.items() if key not in _REPEAT_KEYS}
     count = check_whole(f"repeat of {variable!r}", given.get("repeat"))
     if count > _MOST_REPEATS:
         raise InputError(f"{variable!r} is repeated at most {_MOST_REPEATS:,} times, not {count}")
@@ -168,8 +169,13 @@ def _sum(
 ) -> SumOfChoices:
     prices: dict[str, dict[str, float]] = {}
     for entry, numbers in given.items():
-        if entry not in named or named[entry][0] not in listed:
-            raise unknown(f"choice with a list of values in [costs.{cost}]", entry, named)
+        if entry not in named:
+            raise unknown(f"choice in [costs.{cost}]", entry, named)
+        if named[entry][0] not in listed:
+            raise InputError(
+                f"{entry} of [costs.{cost}] is a number between two bounds, which has no prices;"
+                " choices have that list their values"
+            )
         texts = list(map(str, listed[named[entry][0]]))
         told = dict(zip(texts, numbers, strict=False)) if isinstance(numbers, list) else numbers
         if not isinstance(told, dict) or len(numbers) != len(texts) or set(told) != set(texts):
@@ -188,21 +194,29 @@ def _cell(given: dict[str, Any]) -> Cell:
     for key in ("nodes", "operations"):
         if key not in given:
             raise InputError(f"[cell] lacks {key}")
-    return Cell(**given | {"operations": _values("operations", given["operations"])})
+    if not _is_plain_list(given["operations"]):
+        raise InputError(
+            "the operations of [cell] must be a list of texts, numbers or lists of them, not"
+            f" {shown(given['operations'])}"
+        )
+    return Cell(**given)
 
 
 def _values(variable: str, given: Any) -> list[Any] | Number:
     if isinstance(given, dict):
-        _require_known(f"key of the number {variable!r}", given, _NUMBER_KEYS)
+        _require_known(f"key of {variable!r}", given, (*_REPEAT_KEYS, *_NUMBER_KEYS))
         if not {"low", "high"} <= set(given):
-            raise InputError(f"the number {variable!r} needs low and high, not {given!r}")
+            raise InputError(
+                f"the choice {variable!r} needs values, or as a number low and high:"
+                f" {{ low = 0, high = 1 }}; given are {', '.join(given) or 'none'}"
+            )
         return Number(**given)
-    if not isinstance(given, list) or not all(map(_is_plain, given)):
+    if not _is_plain_list(given):
         raise InputError(
             f"the values of {variable!r} must be a list of texts, numbers or lists of them, or a"
             " number: { low = 1e-4, high = 1e-1, log = true }"
         )
-    return given
+    return list(given)
 
 
 def _table_description(path: Path, content: dict[str, Any]) -> TableDescription:
@@ -218,6 +232,10 @@ def _table_description(path: Path, content: dict[str, Any]) -> TableDescription:
     return TableDescription(**(table | {"path": path.parent / table["path"]}))
 
 
+def _is_plain_list(value: Any) -> bool:
+    return isinstance(value, list) and _is_plain(value)
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
@@ -225,7 +243,10 @@ def _is_plain(value: Any) -> bool:
 
 
 def _table_of(content: dict[str, Any], name: str) -> dict[str, Any]:
-    value = content.get(name, {})
+    return _require_table(name, content.get(name, {}))
+
+
+def _require_table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"[{name}] must be a table, not {value!r}")
     return value

@@ -151,7 +151,22 @@ def test_a_file_has_a_cell_and_choices_that_repeat(tmp_path: Path) -> None:
         ("[choices]\na = [1, 2]\n[costs.x]\na = [1]", "a number for each of 1, 2, not .1."),
         ("[choices]\na = [1, 2]\n[costs.x]\na = { 1 = 3, 3 = 3 }", "for each of 1, 2"),
         ("[choices]\na = [1, 2]\n[costs.x]\na = [1, 'b']", "a 2 of .costs.x. must be"),
-        ("[choices]\na = [1, 2]\n[costs]\nx = 3", "x. must be a table"),
+        ("[choices]\na = [1, 2]\n[costs]\nx = 3", r"\[costs\.x\] must be a table, not 3"),
+        (
+            "[choices]\na = { values = [1, 2], repeats = 3 }",
+            r"key of 'a' 'repeats'; did you mean 'repeat'\? \(allowed: values, repeat\)",
+        ),
+        ("[choices]\na = { repeats = 3 }", "key of 'a' 'repeats'; did you mean 'repeat'"),
+        ("[choices]\na = { repeat = 3 }", "'a' needs values, or as a number low and high"),
+        ("[choices]\na = {}", "'a' needs values, .* given are none"),
+        (
+            "[choices]\nb = [1, 2]\nr = { low = 0, high = 1 }\n[costs.x]\nr = [1, 2]",
+            r"r of \[costs\.x\] is a number between two bounds, which has no prices",
+        ),
+        (
+            "[cell]\nnodes = 4\noperations = { low = 0, high = 1 }",
+            r"operations of \[cell\] must be a list .* not {'low': 0, 'high': 1}",
+        ),
         ("[choices]\na = [1, 2]\n[costs.score]\na = [1, 2]", "a cost cannot be called 'score'"),
         ("[choices]\na1 = [1]\na = { values = [1, 2], repeat = 2 }", "'a1' is there twice"),
         ("[choices]\na = { values = [1, 2], repeat = 999999 }", "at most 10,000 times"),

@@ -77,8 +77,11 @@ def test_numbers_in_a_file(tmp_path: Path) -> None:
     path.write_text(head + "rate = { low = 1e-4, high = 1e-1, log = true }\n")
     assert weaknas.get_space(str(path)).choices[1] == weaknas.number(1e-4, 1e-1, True).values
     for line, message in [
-        ("rate = { low = 1e-4 }", "the number 'rate' needs low and high"),
-        ("rate = { low = 1, high = 2, step = 1 }", "unknown key of the number 'rate' 'step'"),
+        (
+            "rate = { low = 1e-4 }",
+            "'rate' needs values, or as a number low and high.* given are low",
+        ),
+        ("rate = { low = 1, high = 2, step = 1 }", "unknown key of 'rate' 'step'"),
         ("rate = { low = 2, high = 1 }", "two finite bounds, the lower first, not 2 and 1"),
         ("rate = 3", "or a number: { low"),
     ]:
