@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_whole, unknown
+from weaknas.errors import InputError, check_whole, shown, unknown
 from weaknas.spaces.choices.values import ChoiceValues
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.rows import Genotypes
@@ -69,6 +69,7 @@ class Cell:
     def __post_init__(self) -> None:
         if check_whole("nodes of a cell", self.nodes, 2) > MOST_NODES:
             raise InputError(f"a cell has at most {MOST_NODES} nodes, not {self.nodes}")
+        _check_operations(self.operations)
         if self.on not in _PLACES:
             raise unknown("place of operations", self.on, _PLACES)
         if self.nothing is not None and self.on == "nodes":
@@ -203,6 +204,16 @@ class Cell:
         present = operations >= 0
         adjacency &= present[:, :, None] & present[:, None, :]
         return GraphBatch(adjacency, operations, ("input", "output", *texts))
+
+
+def _check_operations(operations: object) -> None:
+    """Refuse what is neither a list nor names of operations; each decision reads it anew."""
+    readable = isinstance(operations, Iterable) and not isinstance(operations, str | bytes)
+    if isinstance(operations, Iterator) or not readable:
+        raise InputError(
+            "the operations of a cell must be a list, or a mapping of names to them, not"
+            f" {shown(operations)}"
+        )
 
 
 def _precedes(rows: Genotypes, others: Genotypes) -> npt.NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, check_number, refuse_set, shown
+from weaknas.errors import InputError, check_list, check_number, refuse_set, shown
 from weaknas.spaces._base import CostFunction
 from weaknas.spaces.limits.uncertain import UncertainCost
 from weaknas.spaces.limits.units import convert
@@ -203,10 +203,16 @@ def parse_constraints(
     Raises
     ------
     InputError
-        When one is malformed, there is none, or they are a set.
+        When one is malformed or no text, there is none, or they are a set or no list.
     """
     refuse_set("constraints", constraints)
-    given = [constraints] if isinstance(constraints, str | Constraint) else list(constraints)
+    if isinstance(constraints, str | Constraint):
+        constraints = [constraints]
+    check_list("constraints", constraints)
+    given = list(constraints)
     if not given:
         raise InputError(f"no constraint is given; {_FORM}")
+    for item in given:
+        if not isinstance(item, str | Constraint):
+            raise InputError(f"a constraint must be a text, not {shown(item)}; {_FORM}")
     return tuple(item if isinstance(item, Constraint) else parse_constraint(item) for item in given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,3 +179,17 @@ def test_what_is_wrong_is_said(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message) as caught:
         weaknas.get_space(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_cell_is_refused() -> None:
+    generator = (text for text in "ab")
+    for operations in (generator, 3, "ab", weaknas.number(0.0, 1.0)):
+        wrong: Any = operations
+        with pytest.raises(InputError, match=r"operations of a cell must be a list.* not "):
+            Cell(nodes=4, operations=wrong)
+    for cell in (3, 0, {}, {"nodes": 4, "operations": ["a", "b"]}):
+        wrong = cell
+        with pytest.raises(InputError, match=r"the cell of a space must be a Cell.* not "):
+            ChoiceSpace({"a": [1, 2]}, cell=wrong)
+    named = ChoiceSpace(cell=Cell(nodes=3, operations={"largest": max, "smallest": min}))
+    assert named.size == 8

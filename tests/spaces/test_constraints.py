@@ -331,6 +331,17 @@ def test_constraints_are_no_set():
         ConstrainedSpace(MOBILE, {"macs<=600e6", "params<=9e6"})
 
 
+def test_constraints_are_texts_in_a_list() -> None:
+    wrong: Any
+    for wrong, message in [
+        (3, "constraints must be a list of values, not 3"),
+        (None, "constraints must be a list of values, not None"),
+        ([3], 'a constraint must be a text, not 3; the form is "macs<=600e6"'),
+    ]:
+        with pytest.raises(InputError, match=message):
+            ConstrainedSpace(chain(4), wrong, costs={"p": total})
+
+
 # -- limits with a confidence -------------------------------------------------------------------
 
 
