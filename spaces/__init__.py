@@ -13,7 +13,7 @@ from weaknas.spaces._base import (
     distinct_with_fingerprints,
 )
 from weaknas.spaces.architecture import Architecture, ArchitectureLike
-from weaknas.spaces.choices import Cell, ChoiceSpace, PerArchitecture
+from weaknas.spaces.choices import Cell, ChoiceSpace, PerArchitecture, SumOfChoices
 from weaknas.spaces.graphs import GraphBatch
 from weaknas.spaces.limits import ConstrainedSpace, Costs, PricedSpace, SubsetSpace
 from weaknas.spaces.product import ProductSpace
@@ -36,6 +36,7 @@ __all__ = [
     "ProductSpace",
     "SearchSpace",
     "SubsetSpace",
+    "SumOfChoices",
     "distinct",
     "distinct_with_fingerprints",
 ]

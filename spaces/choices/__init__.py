@@ -4,7 +4,7 @@ Imports the contract of spaces alone.
 """
 
 from weaknas.spaces.choices.cell import Cell
-from weaknas.spaces.choices.costs import PerArchitecture
+from weaknas.spaces.choices.costs import PerArchitecture, SumOfChoices
 from weaknas.spaces.choices.space import ChoiceSpace
 
-__all__ = ["Cell", "ChoiceSpace", "PerArchitecture"]
+__all__ = ["Cell", "ChoiceSpace", "PerArchitecture", "SumOfChoices"]

@@ -147,10 +147,10 @@ class RememberedCost:
         warnings.warn(
             f"the cost {self.name!r} takes {self._seconds / calls:.2g} s an architecture,"
             f" {self._seconds:.2g} s for {calls:,} of them so far, and limits and searches ask for"
-            " thousands, limits that few fulfil for a million; give the cost as a function of"
-            " genotypes, shape (n, d), which is faster, or a wider limit",
+            " thousands, limits that few fulfil for a million; give the cost as SumOfChoices or"
+            " a function of genotypes, shape (n, d), which are faster, or a wider limit",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaknas.errors import InputError, shown, unknown
+from weaknas.errors import InputError, check_number, listed, shown, unknown
 from weaknas.files import checksum
 from weaknas.spaces._base import CostFunction, SearchSpace
 from weaknas.spaces.architecture import ArchitectureLike
@@ -55,10 +55,11 @@ class ChoiceSpace(SearchSpace):
     cell : Cell, optional
         Further decisions, which are the edges and operations of a cell. The space then has
         graphs, and isomorphic cells are one architecture.
-    costs : mapping of str to callable or PerArchitecture, optional
+    costs : mapping of str to callable, PerArchitecture or SumOfChoices, optional
         What is known of an architecture without training it, for limits, objectives and
         encoders: from canonical genotypes, shape (n, d), to numbers, shape (n,), or as
-        ``PerArchitecture(function)`` from the values of one, as `decode` returns them.
+        ``PerArchitecture(function)`` from the values of one, as `decode` returns them, or as
+        ``SumOfChoices({"width": {"16": 1.0, "32": 2.0}})``, which is looked up fast.
 
     Raises
     ------
@@ -151,13 +152,27 @@ class ChoiceSpace(SearchSpace):
         if isinstance(cost, PerArchitecture):
             return RememberedCost(name, cost.function, self._decode_all)
         if isinstance(cost, SumOfChoices):
-            columns = {self.variables.index(choice): of for choice, of in cost.prices.items()}
-            prices = {
-                at: [of[str(value)] for value in self.choices[at]] for at, of in columns.items()
-            }
+            prices = dict(self._prices(name, *each) for each in cost.prices.items())
             return SummedCost(prices, self._settled)
         check_cost(name, cost, self.canonicalize(np.zeros((2, self.n_variables), int)))
         return cost
+
+    def _prices(
+        self, cost: str, choice: str, given: Mapping[str, float]
+    ) -> tuple[int, list[float]]:
+        """Return the column of a choice, and the price of each of its values."""
+        if choice not in self.variables:
+            raise unknown(f"choice in the cost {cost!r}", choice, self.variables)
+        column = self.variables.index(choice)
+        texts = self.texts[column]
+        if not isinstance(given, Mapping) or set(given) != set(texts):
+            raise InputError(
+                f"the cost {cost!r} has a price of each value of {choice!r}, {listed(texts)}, not"
+                f" {shown(given)}"
+            )
+        return column, [
+            _price(f"{choice} {text} of the cost {cost!r}", given[text]) for text in texts
+        ]
 
     @property
     def size(self) -> int:
@@ -369,6 +384,11 @@ class ChoiceSpace(SearchSpace):
 
     def _genotype(self, value: Any) -> Any:
         return self.encode(value) if isinstance(value, Mapping) else super()._genotype(value)
+
+
+def _price(name: str, price: float) -> float:
+    check_number(name, price)
+    return price  # a whole number stays one: Python adds them without rounding
 
 
 def _check_names(names: Sequence[str]) -> None:

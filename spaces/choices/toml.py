@@ -45,6 +45,7 @@ from weaknas.spaces.choices.cell import Cell
 from weaknas.spaces.choices.costs import SumOfChoices
 from weaknas.spaces.choices.numbers import Number
 from weaknas.spaces.choices.space import ChoiceSpace
+from weaknas.spaces.choices.values import ChoiceValues
 
 _MOST_BYTES = 2**24
 _KEYS = ("name", "choices", "conditions", "cell", "costs", "table")
@@ -176,7 +177,7 @@ def _sum(
                 f"{entry} of [costs.{cost}] is a number between two bounds, which has no prices;"
                 " choices have that list their values"
             )
-        texts = list(map(str, listed[named[entry][0]]))
+        texts = list(ChoiceValues(entry, listed[named[entry][0]]).texts)
         told = dict(zip(texts, numbers, strict=False)) if isinstance(numbers, list) else numbers
         if not isinstance(told, dict) or len(numbers) != len(texts) or set(told) != set(texts):
             raise InputError(

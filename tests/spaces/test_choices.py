@@ -20,7 +20,7 @@ import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import TabularBenchmark
 from weaknas.search.presets import default_encoder
-from weaknas.spaces import ChoiceSpace, ConstrainedSpace, PerArchitecture, SubsetSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, PerArchitecture, SubsetSpace, SumOfChoices
 from weaknas.testing import space_checks
 
 CHAIN = ChoiceSpace(
@@ -504,7 +504,9 @@ def test_a_slow_cost_is_named_and_what_is_no_number_is_refused(
         {"a": range(200), "b": range(100)},
         costs={"long": PerArchitecture(lambda values: values["a"])},
     )
-    with pytest.warns(RuntimeWarning, match=r"10 s for 10,\d+ of them.*a function of genotypes"):
+    with pytest.warns(
+        RuntimeWarning, match=r"10 s for 10,\d+ of them.*SumOfChoices or a function of genotypes"
+    ):
         many.costs()["long"](many.enumerate())
     wrong = ChoiceSpace({"width": [8, 16]}, costs={"w": PerArchitecture(lambda values: "wide")})
     for function in (len, lambda values: values["width"]):
@@ -540,3 +542,20 @@ def test_very_many_choices_may_depend_on_one() -> None:
     assert (rows[:, 0] == 1).all()
     assert set(rows[:, 1:].ravel().tolist()) == set(range(10))
     assert len(set(space.canonical_ids(space.mutate(rows, np.random.default_rng(1))))) == 50
+
+
+def test_prices_are_of_each_value_of_a_choice() -> None:
+    choices = {"op": ["skip", "conv"], "width": [8, 16]}
+    prices: Any = {"width": {"8": 1, "16": 2.5}}
+    space = ChoiceSpace(
+        choices, conditions={"width": {"op": "conv"}}, costs={"c": SumOfChoices(prices)}
+    )
+    assert space.costs()["c"](space.enumerate()).tolist() == [0, 1, 2.5]
+    for prices, message in [
+        ({"with": {}}, "choice in the cost 'c' 'with'; did you mean 'width'"),
+        ({"width": {"8": 1}}, "'c' has a price of each value of 'width', 8, 16, not {'8': 1}"),
+        ({"width": [1, 2]}, r"each value of 'width', 8, 16, not \[1, 2\]"),
+        ({"width": {"8": 1, "16": "x"}}, "width 16 of the cost 'c' must be a number .* not 'x'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            ChoiceSpace(choices, costs={"c": SumOfChoices(prices)})
