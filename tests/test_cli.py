@@ -172,6 +172,10 @@ BAD = [
     (["search", "no.toml:objective=x"], "is a file and takes no options, not 'no.toml:obj"),
     (["search", "no.toml", "--evaluator", "tabular:x=1"], "takes no options, not 'tabular:x=1'"),
     (
+        ["search", "--evaluator", "math:log"],
+        "the evaluator 'math:log' does not tell its parameters",
+    ),
+    (
         ["search", "mobilenetv3:width=wide", "--evaluator", "train"],
         "width must be a number at least 0.1",
     ),

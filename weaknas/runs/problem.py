@@ -165,7 +165,10 @@ def _own_evaluator(name: str, space: SearchSpace, options: dict[str, Any]) -> Ev
         if options:
             raise unknown(f"option of the evaluator {name!r}:", next(iter(options)), [])
         return as_evaluator(found)
-    known = inspect.signature(found).parameters
+    try:
+        known = inspect.signature(found).parameters
+    except ValueError as error:  # some of those written in C tell none
+        raise InputError(f"the evaluator {name!r} does not tell its parameters: {error}") from error
     is_open = any(one.kind is one.VAR_KEYWORD for one in known.values())
     for option in options:
         if option not in known and not is_open:
