@@ -79,7 +79,7 @@ class TracedSpace(ChoiceSpace):
             When the value is no architecture of this space, or the builder meets other
             decisions than those that were traced.
         """
-        row, active = self._settled(self.genotypes([architecture])[0])
+        (row,), (active,) = self._settled(self.genotypes([architecture]))
         waiting: dict[str, deque[tuple[Mark, int]]] = defaultdict(deque)
         for variable, index, exists in zip(self.variables, row.tolist(), active, strict=True):
             if exists:
