@@ -48,8 +48,8 @@ def test_answer(tmp_path):
 
 
 @pytest.mark.slow
-def test_answer_bound(tmp_path):
-    out, result = run("answer_bound", tmp_path)
+def test_told_the_best(tmp_path):
+    out, result = run("told_the_best", tmp_path)
     five, ten = result["rows"]
     for row in (five, ten):
         assert set(row["regret_at"]) == set(row["optimum_returned_at"]) == {"20", "40"}
