@@ -203,11 +203,12 @@ def _table(label: str) -> tuple[Any, Any]:
 def agreement(target: str, source: str, top: int) -> dict[str, float]:
     """Return how far two tables agree on the architectures that both have.
 
-    Spearman's correlation, and the rank in the source of the first of the best ones of the target.
+    Spearman's correlation, and the rank in the source of the first of the best ones of the target;
+    tables may lack what others have.
     """
     (codes, scores), (others, known) = _table(target), _table(source)
-    both, own, theirs = np.intersect1d(codes, others, assume_unique=True, return_indices=True)
-    best = known[theirs][np.isin(both, _best(target, top))].max()
+    _, own, theirs = np.intersect1d(codes, others, assume_unique=True, return_indices=True)
+    best = known[theirs][np.argsort(-scores[own], kind="stable")[:top]].max()
     return {
         "correlation": round(float(spearmanr(scores[own], known[theirs]).statistic), 3),
         "rank_in_source": int((known > best).sum()) + 1,

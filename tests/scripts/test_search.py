@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib")
@@ -114,6 +115,18 @@ def test_sources(tmp_path):
         "nasbench201:dataset=cifar10",
     ]
     assert all(row["correlation"] > 0.9 and row["rank_in_source"] < 10 for row in agreeing)
+
+
+def test_tables_that_lack_the_best_of_others_are_compared(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    sources = importlib.import_module("sources")
+    tables = {
+        "new": (np.array([1, 2, 3, 4]), np.array([0.1, 0.2, 0.3, 0.9])),
+        "old": (np.array([1, 2, 3, 9]), np.array([0.2, 0.3, 0.1, 0.5])),
+    }
+    monkeypatch.setattr(sources, "_table", tables.__getitem__)
+    found = sources.agreement("new", "old", top=1)  # 4 is not in the source: 3 is the best
+    assert found == {"correlation": -0.5, "rank_in_source": 4}
 
 
 def test_one_of_the_best_is_enough(monkeypatch):
