@@ -8,14 +8,14 @@ are those of Rasmussen and Williams, Gaussian Processes for Machine Learning, 20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_solve, lapack, solve_triangular
+from scipy.linalg import blas, cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import chdtri
 
@@ -115,6 +115,13 @@ class Scaling:
         return np.asarray(centered * self.scale)
 
 
+def _as_slice(columns: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.int64]:
+    """Return columns that stand side by side as a slice, which is looked at without a copy."""
+    if len(columns) and (np.diff(columns) == 1).all():
+        return slice(int(columns[0]), int(columns[-1]) + 1)
+    return columns
+
+
 def row_slices(rows: int, width: int) -> list[slice]:
     """Return slices of rows whose temporaries of so many columns stay in the processor's cache."""
     length = min(max(_CACHED // max(width, 1), 256), 8192)
@@ -187,6 +194,7 @@ class Kernel:
         self.hyper = hyper
         #: Columns with a trend, and the deviations of their slopes.
         self.trend = np.concatenate([scaling.trend, scaling.sources])
+        self._columns = _as_slice(self.trend)
         slope = np.full(len(scaling.trend), scaling.slope * np.sqrt(hyper.trend))
         self.slopes = np.concatenate([slope, np.ones(len(scaling.sources))])
         self.block_weights = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
@@ -196,18 +204,32 @@ class Kernel:
 
     def __call__(self, left: Reals, right: Reals) -> Reals:
         """Return the covariance of scaled features, shapes (n, f) and (m, f); shape (n, m)."""
+        return self.across(left)(right)
+
+    def across(self, left: Reals) -> Callable[[Reals], Reals]:
+        """Return the covariance with scaled features, shape (n, f), as a function of others.
+
+        What does not depend on the others is computed once, and these are not copied.
+        """
         weighted = left * self.weights
-        squares = (-2.0 * weighted) @ right.T
-        squares += np.einsum("ij,ij->i", weighted, left)[:, None]
-        squares += np.square(right) @ self.weights
-        covariance = self.from_squares(squares)
-        if len(self.trend):
-            covariance += self.linear(left) @ self.linear(right).T
+        lengths = np.einsum("ij,ij->i", weighted, left)[:, None]
+        factors = -2.0 * weighted
+        slopes = self.linear(left) * self.slopes.astype(left.dtype)
+
+        def covariance(right: Reals) -> Reals:
+            squares = factors @ right.T
+            squares += lengths
+            squares += np.square(right) @ self.weights
+            scores = self.from_squares(squares)
+            if slopes.size:
+                scores += slopes @ right[:, self._columns].T
+            return scores
+
         return covariance
 
     def linear(self, points: Reals) -> Reals:
         """Return what the products of which are the covariance by the trend, shape (n, t)."""
-        return np.asarray(points[:, self.trend] * self.slopes.astype(points.dtype))
+        return np.asarray(points[:, self._columns] * self.slopes.astype(points.dtype))
 
     def variance(self, points: Reals) -> Reals:
         """Return the prior variance of scaled features, shape (n, f); shape (n,)."""
@@ -418,7 +440,8 @@ class Posterior:
         self.kernel = kernel
         self.points: Reals = np.empty((0, len(kernel.weights)), dtype=np.float32)
         self.factor: Floats = np.empty((0, 0))
-        self._inverse: Reals | None = None
+        #: L^-1, and the covariance with the points.
+        self._inverse: tuple[Reals, Callable[[Reals], Reals]] | None = None
 
     def append(self, points: Reals, *, errors: Floats | None = None) -> tuple[Floats, Floats]:
         """Add m points with the errors of their labels, see `Repeats`; by default 1 each.
@@ -471,8 +494,13 @@ class Posterior:
             # A product with the inverse is several times faster than solving, and there
             # are many products a round.
             inverse, _ = lapack.dtrtri(self.factor, lower=1)
-            self._inverse = np.tril(inverse).astype(points.dtype)
-        return np.asarray(self._inverse @ self.kernel(self.points, points))
+            inverse = np.ascontiguousarray(np.tril(inverse), dtype=points.dtype)
+            self._inverse = inverse, self.kernel.across(self.points)
+        inverse, across = self._inverse
+        product = blas.strmm if points.dtype == np.float32 else blas.dtrmm
+        # Columns come first in these routines: what they see are the transposes of W = L^-1 k.
+        whitened = product(1.0, inverse.T, across(points).T, side=1, overwrite_b=1)
+        return np.asarray(whitened.T)
 
     def mean(self, whitened: Reals) -> Floats:
         """Return the mean, in units of the targets, of points with W; shape (m,)."""

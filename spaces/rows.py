@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from itertools import accumulate
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -51,9 +53,10 @@ def number_rows(rows: Genotypes, cardinalities: npt.NDArray[np.integer]) -> Fing
     Exact (a mixed-radix number) where there are fewer than 2^63 rows. Above, a 64-bit
     hash: among a million rows two different ones collide with a probability of about 3e-8.
     """
-    if count_rows(cardinalities) < 2**63:
-        weights = [count_rows(cardinalities[column + 1 :]) for column in range(len(cardinalities))]
-        return np.asarray(rows.astype(np.int64) @ np.array(weights, dtype=np.int64))
+    # Places of the digits, the last of which counts 1, and before them all rows there can be.
+    *weights, total = accumulate(reversed(cardinalities.tolist()), operator.mul, initial=1)
+    if total < 2**63:
+        return np.asarray(rows.astype(np.int64) @ np.array(weights[::-1], dtype=np.int64))
     code = np.zeros(len(rows), dtype=np.uint64)
     for column in rows.T:
         code = (code + column.astype(np.uint64) + np.uint64(1)) * _HASH_MULTIPLIER

@@ -128,9 +128,10 @@ class Conditions:
         active = np.ones(settled.shape, dtype=bool)
         for column in self.order:
             drawn = rng.integers(self.counts[column], size=len(rows))
-            kept = np.where(known[:, column], settled[:, column], drawn)
-            active[:, column] = self.exists(column, settled, active)
-            settled[:, column] = np.where(active[:, column], kept, 0)
+            settled[:, column] = np.where(known[:, column], settled[:, column], drawn)
+            if self._parents[column]:
+                active[:, column] = self.exists(column, settled, active)
+                settled[~active[:, column], column] = 0
         return settled
 
     def sample(self, n: int, rng: np.random.Generator) -> Genotypes:

@@ -8,7 +8,7 @@ import pytest
 import weaknas
 from weaknas.encoders import OneHotEncoder
 from weaknas.search.candidates import ListedCandidates
-from weaknas.search.evolution import EvolvedCandidates, cover, default_candidates
+from weaknas.search.evolution import EvolvedCandidates, Valued, cover, default_candidates
 from weaknas.search.narrowing import Narrowing
 from weaknas.spaces import ChoiceSpace, ConstrainedSpace, distinct
 from weaknas.spaces.mobilenetv3 import MobileNetV3
@@ -21,6 +21,10 @@ WINDOW = ConstrainedSpace(MOBILE, ["595e6<=macs<=600e6", "params<=9e6"])
 
 def generator(seed=0):
     return np.random.default_rng(seed)
+
+
+def seen(history):
+    return np.sort(history.fingerprints)
 
 
 def told(space, n=30, seed=1, score=lambda rows: rows.sum(axis=1)):
@@ -63,51 +67,87 @@ def test_cover_takes_what_was_chosen_least():
     assert len(cover(rows, np.array([2, 2]), 9)) == 4
 
 
+def valued(wanted):
+    """Return a valuation by a function of features; what is predicted is the same."""
+
+    def value(rows, features):
+        values = wanted(features)
+        return Valued(values, 2 * values, values)
+
+    return value
+
+
 def test_evolution_reaches_the_most_wanted_architecture():
     """Of 4^30 the one that is all 'pool', whatever was told; evaluating a part in 10^14."""
     looked_at = []
 
-    def wanted(rows, features):
+    def wanted(features):
         looked_at.append(len(features))
         return features.reshape(-1, 30, 4)[:, :, 3].sum(axis=1)
 
     candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN))
     history = told(CHAIN)
-    pool = candidates.evolve(history, history.genotypes, wanted, generator())
-    assert wanted(pool.genotypes, pool.features).max() == 30
+    end = candidates.evolve(history, seen(history), valued(wanted), generator())
     assert sum(looked_at) < 20_000
-    assert len(pool.genotypes) <= candidates.size + len(history)
-    assert np.isin(history.fingerprints, pool.fingerprints).all()
-    assert len(np.unique(pool.fingerprints)) == len(pool.fingerprints)
-    np.testing.assert_array_equal(pool.features, OneHotEncoder(CHAIN).transform(pool.genotypes))
-    np.testing.assert_array_equal(pool.fingerprints, CHAIN.fingerprint(pool.genotypes))
+    assert end.values.wanted.max() == 30
+    assert len(end.rows) <= candidates.size
+    assert len(np.unique(end.codes)) == len(end.codes)
+    np.testing.assert_array_equal(end.features, OneHotEncoder(CHAIN).transform(end.rows))
+    np.testing.assert_array_equal(end.codes, CHAIN.fingerprint(end.rows))
+    np.testing.assert_array_equal(end.values.wanted, wanted(end.features))
+    np.testing.assert_array_equal(end.values.mean, end.values.wanted)
+    np.testing.assert_array_equal(end.values.std, 2 * end.values.wanted)
+
+
+def test_a_belief_is_of_what_evolved_and_of_what_was_proposed():
+    search = weaknas.WeakNAS(CHAIN, initial=4, batch_size=2, seed=0)
+    for _ in range(4):
+        asked = search.ask()
+        search.tell(asked, [(search.space.genotypes([one])[0] == 3).mean() for one in asked])
+    waiting = search.ask()
+    search.ask()
+    belief = search._ranker.rank(search._evidence, search.acquisition)
+    codes = CHAIN.fingerprint(belief.genotypes)
+    assert len(np.unique(codes)) == len(codes)
+    known = np.isin(codes, search.history.fingerprints)
+    pending = np.isin(codes, CHAIN.fingerprint(CHAIN.genotypes(waiting)))
+    assert known.sum() == len(search.history)
+    assert pending.sum() == len(waiting)
+    assert not belief.available[known | pending].any()
+    # Of each it says what the model says of it alone.
+    features = search.encoder.transform(belief.genotypes)
+    mean, std = search._ranker._model.predict(features)
+    np.testing.assert_allclose(belief.mean, mean, atol=1e-4)
+    new = belief.available
+    np.testing.assert_allclose(belief.std[new], std[new], atol=1e-4)
 
 
 def test_the_end_is_a_local_optimum_of_a_rugged_acquisition():
     weights = generator(5).normal(size=(120, 3))
 
-    def wanted(rows, features):
+    def wanted(features):
         return np.sin(features @ weights).sum(axis=1)
 
     candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN), generations=40)
     history = told(CHAIN)
-    pool = candidates.evolve(history, history.genotypes, wanted, generator())
-    best = pool.genotypes[np.argmax(wanted(pool.genotypes, pool.features))]
+    end = candidates.evolve(history, seen(history), valued(wanted), generator())
+    best = end.rows[end.ranked[0]]
     near = CHAIN.neighbors(best)
     encode = OneHotEncoder(CHAIN).transform
-    assert wanted(near, encode(near)).max() <= wanted(best, encode(best[None]))[0]
+    assert wanted(encode(near)).max() <= wanted(encode(best[None]))[0]
 
 
 def test_evolution_stays_within_limits():
     encoder = weaknas.get_encoder("one-hot+costs", WINDOW)
     candidates = EvolvedCandidates(WINDOW, encoder, generations=6)
     history = told(WINDOW, n=20)
-    pool = candidates.evolve(history, history.genotypes, lambda _, f: f.sum(axis=1), generator())
-    assert len(pool.genotypes) > 1000
-    macs = MOBILE.macs(pool.genotypes)
+    total = valued(lambda features: features.sum(axis=1))
+    end = candidates.evolve(history, seen(history), total, generator())
+    assert len(end.rows) > 1000
+    macs = MOBILE.macs(end.rows)
     assert macs.min() >= 595e6
     assert macs.max() <= 600e6
-    assert MOBILE.parameters(pool.genotypes).max() <= 9e6
+    assert MOBILE.parameters(end.rows).max() <= 9e6
     assert WINDOW.contains(candidates.narrowing.sample(200, generator())).all()
 
 
@@ -116,10 +156,8 @@ def test_the_generator_decides():
         candidates = EvolvedCandidates(CHAIN, OneHotEncoder(CHAIN), size=300, generations=3)
         history = told(CHAIN)
         wanted = OneHotEncoder(CHAIN).transform(history.genotypes[:1])[0]
-        pool = candidates.evolve(
-            history, history.genotypes, lambda _, f: f @ wanted, generator(seed)
-        )
-        return pool.genotypes
+        value = valued(lambda features: features @ wanted)
+        return candidates.evolve(history, seen(history), value, generator(seed)).rows
 
     np.testing.assert_array_equal(grow(1), grow(1))
     assert not np.array_equal(grow(1), grow(2))
@@ -131,9 +169,8 @@ def test_work_does_not_grow_with_the_space():
         count = []
         candidates = EvolvedCandidates(space, OneHotEncoder(space), generations=5)
         history = told(space)
-        candidates.evolve(
-            history, history.genotypes, lambda _, f: count.append(len(f)) or f[:, 2], generator()
-        )
+        value = valued(lambda f: count.append(len(f)) or f[:, 2])
+        candidates.evolve(history, seen(history), value, generator())
         return sum(count)
 
     # the start, and in each generation offspring and neighbours of three
@@ -148,9 +185,8 @@ def test_work_does_not_grow_with_the_values(monkeypatch):
     count = []
     candidates = EvolvedCandidates(space, OneHotEncoder(space), generations=5)
     history = told(space)
-    candidates.evolve(
-        history, history.genotypes, lambda _, f: count.append(f.shape) or f[:, 2], generator()
-    )
+    value = valued(lambda f: count.append(f.shape) or f[:, 2])
+    candidates.evolve(history, seen(history), value, generator())
     assert sum(rows for rows, _ in count) <= 250 + 5 * (600 + 3 * 500)
     assert {columns for _, columns in count} == {300}
 

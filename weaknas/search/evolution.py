@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,17 @@ from weaknas.search.ranker import Evidence, Ranker, naming, pool_belief
 from weaknas.spaces import Fingerprints, Genotypes, SearchSpace, distinct_with_fingerprints
 from weaknas.strategies import History
 
-#: Genotypes, shape (n, d), and features, shape (n, f), to how much each is wanted, shape (n,).
-Valuation: TypeAlias = Callable[[Genotypes, Any], Floats]
+
+class Valued(NamedTuple):
+    """What is predicted of candidates, and how much each is wanted; three of shape (n,)."""
+
+    mean: Floats
+    std: Floats
+    wanted: Floats
+
+
+#: Of genotypes, shape (n, d), and features, shape (n, f).
+Valuation: TypeAlias = Callable[[Genotypes, Any], Valued]
 
 _INCUMBENTS = 50  # of what was told, to begin with
 _MOST_NEIGHBORS = 500  # of one architecture, drawn where there are more
@@ -107,44 +116,45 @@ class EvolvedCandidates(Candidates):
         return EvolvingRanker(self, predictor)
 
     def evolve(
-        self, history: History, proposed: Genotypes, value: Valuation, rng: np.random.Generator
-    ) -> Pool:
-        """Return the candidates of a round.
+        self, history: History, seen: Fingerprints, value: Valuation, rng: np.random.Generator
+    ) -> Population:
+        """Return where an evolution ends.
 
         Parameters
         ----------
         history : History
-        proposed : ndarray of int, shape (k, d)
-            Canonical; what was told or asked for. All of it is in the pool.
+        seen : ndarray of int64, shape (k,)
+            Fingerprints of what was told or asked for, ascending: it has offspring, but
+            does not count as progress.
         value : callable
-            What is wanted of candidates, by genotypes and features.
+            What is predicted of candidates, and how much they are wanted.
         rng : Generator
         """
         self._notice(history)
-        seen = np.sort(self.space.fingerprint(proposed))
-        start, codes = distinct_with_fingerprints(self.space, self._start(history, rng))
-        living = _Population(start, codes, encode(self.encoder, start), value)
+        living = self._alive(self._start(history, rng), seen[:0], value)
         record, stale = -np.inf, 0
         for _ in range(self.generations):
-            living.add(*self._others(self._breed(living, rng), living.codes), value)
+            living.add(self._alive(self._breed(living, rng), living.codes, value))
             living.keep(self.size)
-            new = living.values[~np.isin(living.codes, seen)]
+            new = living.values.wanted[~np.isin(living.codes, seen)]
             top = float(np.sort(new)[-10:].sum()) if len(new) else -np.inf
             stale = 0 if top > record else stale + 1
             record = max(record, top)
             if stale == _STALE:
                 break
         self.narrowing.learn(living.rows[living.ranked[: self.parents]])
-        living.add(*self._others(proposed, living.codes), value)
-        return Pool(living.rows, living.codes, living.features, self.layout)
+        return living
 
-    def _others(
-        self, genotypes: Genotypes, codes: Fingerprints
-    ) -> tuple[Genotypes, Fingerprints, Any]:
-        """Return those that are none of the codes, each once: rows, codes and features."""
-        rows, own = distinct_with_fingerprints(self.space, genotypes)
-        new = ~np.isin(own, codes)
-        return rows[new], own[new], encode(self.encoder, rows[new]) if new.any() else None
+    def _alive(self, genotypes: Genotypes, known: Fingerprints, value: Valuation) -> Population:
+        """Return those that are not known yet, each once."""
+        rows, codes = distinct_with_fingerprints(self.space, genotypes)
+        new = ~np.isin(codes, known)
+        rows, codes = rows[new], codes[new]
+        if len(rows) == 0:
+            nothing = np.empty(0)
+            return Population(rows, codes, self.reference[:0], Valued(nothing, nothing, nothing))
+        features = encode(self.encoder, rows)
+        return Population(rows, codes, features, value(rows, features))
 
     def _start(self, history: History, rng: np.random.Generator) -> Genotypes:
         genotypes, scores = history.successful
@@ -158,7 +168,7 @@ class EvolvedCandidates(Candidates):
         mixed = self.space.crossover(parents, self._covering, rng)
         return np.vstack([best, narrow, wide, self._covering, mixed])
 
-    def _breed(self, living: _Population, rng: np.random.Generator) -> Genotypes:
+    def _breed(self, living: Population, rng: np.random.Generator) -> Genotypes:
         order = living.ranked[: self.parents]
         draws = rng.random((2, self.offspring)) ** _PRESSURE * len(order)
         mothers, fathers = living.rows[order[draws.astype(np.int64)]]
@@ -211,34 +221,46 @@ def cover(genotypes: Genotypes, cardinalities: npt.NDArray[np.integer], n: int) 
     return genotypes[chosen]
 
 
-class _Population:
-    """The living of one evolution, and how much each is wanted."""
+class Population:
+    """Candidates that live, and what is thought of them.
 
-    def __init__(
-        self, rows: Genotypes, codes: Fingerprints, features: Any, value: Valuation
-    ) -> None:
-        self.rows, self.codes, self.features = rows, codes, features
-        self.values = value(rows, features)
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n, d)
+        Canonical, each architecture once.
+    codes : ndarray of int64, shape (n,)
+        Fingerprints.
+    features : ndarray of float32, shape (n, f)
+    values : Valued
+    """
+
+    def __init__(self, rows: Genotypes, codes: Fingerprints, features: Any, values: Valued) -> None:
+        self.rows, self.codes, self.features, self.values = rows, codes, features, values
         self._expanded: set[int] = set()
 
     @property
     def ranked(self) -> npt.NDArray[np.int64]:
-        """Places by value, the best first."""
-        return np.argsort(-self.values, kind="stable")
+        """Places by how much they are wanted, the most wanted first."""
+        return np.argsort(-self.values.wanted, kind="stable")
 
-    def add(self, rows: Genotypes, codes: Fingerprints, features: Any, value: Valuation) -> None:
-        if len(rows) == 0:
+    def add(self, others: Population) -> None:
+        """Take in others, which are none of these."""
+        if len(others.rows) == 0:
             return
-        self.rows = np.vstack([self.rows, rows])
-        self.codes = np.concatenate([self.codes, codes])
-        self.features = np.vstack([self.features, features])
-        self.values = np.concatenate([self.values, value(rows, features)])
+        self.rows = np.vstack([self.rows, others.rows])
+        self.codes = np.concatenate([self.codes, others.codes])
+        self.features = np.vstack([self.features, others.features])
+        pairs = zip(self.values, others.values, strict=True)
+        self.values = Valued(*(np.concatenate(pair) for pair in pairs))
 
     def keep(self, count: int) -> None:
-        """Let the others die."""
-        best = np.sort(self.ranked[:count])
-        self.rows, self.codes = self.rows[best], self.codes[best]
-        self.features, self.values = self.features[best], self.values[best]
+        """Let all but the most wanted die."""
+        if count < len(self.rows):
+            self._select(np.sort(self.ranked[:count]))
+
+    def drop(self, codes: Fingerprints) -> None:
+        """Let those with these fingerprints die."""
+        self._select(np.flatnonzero(~np.isin(self.codes, codes)))
 
     def unexpanded(self, count: int) -> list[Genotypes]:
         """Return the most wanted whose neighbours were not asked for yet."""
@@ -249,6 +271,11 @@ class _Population:
                 self._expanded.add(code)
                 chosen.append(self.rows[place])
         return chosen
+
+    def _select(self, places: npt.NDArray[np.int64]) -> None:
+        self.rows, self.codes = self.rows[places], self.codes[places]
+        self.features = self.features[places]
+        self.values = Valued(*(each[places] for each in self.values))
 
 
 class EvolvingRanker(Ranker):
@@ -264,28 +291,38 @@ class EvolvingRanker(Ranker):
     def __init__(self, candidates: EvolvedCandidates, predictor: Regressor) -> None:
         self._candidates, self._predictor = candidates, predictor
         self._model: OpenModel | None = None
+        self._proposed: Population
         self._evaluated: Evaluated
 
     def fit(self, evidence: Evidence) -> None:
-        """Fit to what was told."""
-        encoder = self._candidates.encoder
+        """Fit to what was told, and predict it and what is pending."""
+        candidates, history = self._candidates, evidence.history
         if self._model is None:
-            predictor = fresh_predictor(self._predictor, self._candidates.layout, evidence.rng)
-            self._model = for_any(predictor, self._candidates.reference)
-        genotypes, _ = evidence.history.successful
-        features = encode(encoder, genotypes)
+            predictor = fresh_predictor(self._predictor, candidates.layout, evidence.rng)
+            self._model = for_any(predictor, candidates.reference)
+        proposed = np.vstack([history.genotypes, evidence.pending])
+        rows, codes = distinct_with_fingerprints(candidates.space, proposed)
+        features = encode(candidates.encoder, rows)
+        pool = Pool(rows, codes, features)
+        known = pool.locate(history.successful_fingerprints)
         with naming(self._predictor):
-            self._model.fit(features, evidence.targets, evidence.repeats)
-        self._evaluated = Evaluated(genotypes, self._predict(features)[0])
-        if len(evidence.pending):
-            self._model.condition(encode(encoder, evidence.pending))
+            self._model.fit(features[known], evidence.targets, evidence.repeats)
+        mean, std = self._predict(features)
+        self._evaluated = Evaluated(rows[known], mean[known])
+        # Not wanted: it is there to be trained again, or to rank what is new beside it.
+        self._proposed = Population(
+            rows, codes, features, Valued(mean, std, np.full(len(rows), -np.inf))
+        )
+        pending = pool.locate(evidence.pending_fingerprints)
+        if len(pending):
+            self._model.condition(features[pending])
 
     def rank(self, evidence: Evidence, acquisition: Acquisition) -> Belief:
-        """Return what the predictor says of where the evolution ends."""
-        model, history = self._model, evidence.history
+        """Return what the predictor says of where the evolution ends, and of what was proposed."""
+        model, candidates = self._model, self._candidates
         assert model is not None, "`fit` comes first"
 
-        def value(genotypes: Genotypes, features: Any) -> Floats:
+        def value(genotypes: Genotypes, features: Any) -> Valued:
             mean, std = self._predict(features)
             belief = Belief(
                 genotypes=genotypes,
@@ -298,11 +335,15 @@ class EvolvingRanker(Ranker):
                 joint=lambda rows: model.covariance(features[rows]),
                 scale=evidence.scale,
             )
-            return acquisition.values(belief)
+            return Valued(mean, std, acquisition.values(belief))
 
-        proposed = np.vstack([history.genotypes, evidence.pending])
-        pool = self._candidates.evolve(history, proposed, value, evidence.rng)
-        return pool_belief(self._predictor, pool, OpenPool(model, pool.features), evidence)
+        seen = self._proposed.codes
+        end = candidates.evolve(evidence.history, seen, value, evidence.rng)
+        end.drop(seen)
+        end.add(self._proposed)
+        pool = Pool(end.rows, end.codes, end.features, candidates.layout)
+        predicted = end.values.mean, end.values.std
+        return pool_belief(pool, OpenPool(model, pool.features), predicted, evidence)
 
     def joint(self, errors: Floats) -> Joint | None:
         """Return the scores behind the labels."""

@@ -123,18 +123,17 @@ class PoolRanker(Ranker):
     def rank(self, evidence: Evidence, acquisition: Acquisition) -> Belief:
         """Return what the predictor says of the pool."""
         assert self._pool is not None, "`fit` comes first"
-        return pool_belief(self._predictor, self._pool, self._model, evidence)
+        predicted = check_predictions(
+            self._predictor, *self._model.predict(), len(self._pool.genotypes)
+        )
+        return pool_belief(self._pool, self._model, predicted, evidence)
 
 
-def pool_belief(predictor: Regressor, pool: Pool, model: PoolModel, evidence: Evidence) -> Belief:
-    """Return what the fitted model of a predictor says of a pool.
-
-    Raises
-    ------
-    InputError
-        When it is not one finite number a candidate.
-    """
-    mean, std = check_predictions(predictor, *model.predict(), len(pool.genotypes))
+def pool_belief(
+    pool: Pool, model: PoolModel, predicted: tuple[Floats, Floats], evidence: Evidence
+) -> Belief:
+    """Return what a fitted model says of a pool, given mean and deviation of each candidate."""
+    mean, std = predicted
     rows = pool.locate(evidence.history.successful_fingerprints)
     return Belief(
         genotypes=pool.genotypes,
