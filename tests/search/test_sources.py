@@ -292,6 +292,16 @@ def test_of_a_space_that_is_known_already_the_best_is_told(tmp_path, capsys, for
     ]
 
 
+def test_a_search_that_ends_early_says_why(tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text('name = "tiny"\n[choices]\nop = ["conv", "pool", "skip"]\n')
+    (tmp_path / "one.csv").write_text("op,score\nconv,1.5\n")
+    given = ["--evaluator", "builtins:len", "--budget", "3"]
+    given += ["--same-problem", str(tmp_path / "one.csv")]
+    assert exit_code(["search", str(tmp_path / "tiny.toml"), *given]) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "over after 2 of 3 trainings: nothing is left to propose"
+
+
 def test_sources_of_a_space_are_listed(tmp_path, capsys):
     weaknas.run(weaknas.get_strategy("random", LAYERS), lambda a: 1.0, 3, output=tmp_path / "other")
     command = ["search", "nasbench201", "--strategy", "random", "--budget", "5"]

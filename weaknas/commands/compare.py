@@ -52,8 +52,8 @@ class Options:
     "A cost to make small beside a large score: runs are compared by hypervolume; up to two."
     seed: Seed = 0
     "Of everything that is random; run k of every strategy sees the same labels."
-    labels: str = "one-seed"
-    "What a training shows: `one-seed`, `resampled` without end, or `mean`, free of noise."
+    labels: str | None = None
+    "What a training in a table shows: `one-seed`, the default, `resampled`, or `mean`, no noise."
     noise: Positive | None = None
     "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     optimum: str = "validation"

@@ -74,8 +74,8 @@ class Options:
     "A model of a cost, as `weaknas latency --measure` writes it; repeat it for several devices."
     objective: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)] = ()
     "A cost to make small beside a large score, `macs`: the front is searched; up to two."
-    labels: str = "one-seed"
-    "What a training in a table shows: `one-seed`, `resampled` without end, or `mean`, no noise."
+    labels: str | None = None
+    "What a training in a table shows: `one-seed`, the default, `resampled`, or `mean`, no noise."
     noise: Positive | None = None
     "Resampled labels with normal noise of this standard deviation, for tables that tell none."
     repeats: str | None = None
@@ -151,8 +151,8 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
     if interruption():
         _tell_interrupted(result, options.output)
         raise KeyboardInterrupt
-    if result.evaluated == 0:
-        print(_nothing_done(result, problem.space, options.output), file=sys.stderr)
+    if result.evaluated == 0 or len(result.trials) < options.budget:
+        print(_why_over(result, problem.space, options), file=sys.stderr)
     winner = _examine(space, problem, result, options, place) | sources
     everybody = strategy.contenders(options.budget) if limits else []
     within = best_within(problem.space, everybody, limits)
@@ -175,13 +175,15 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
             print_facts(winner["winner"], _winner_folder(place))
 
 
-def _nothing_done(result: Result, space: SearchSpace, output: Path | None) -> str:
-    """Return why nothing was evaluated."""
-    if not result.trials:
-        return f"nothing is left to train: all architectures of {space.name!r} are known already"
+def _why_over(result: Result, space: SearchSpace, options: Options) -> str:
+    """Return why nothing was evaluated, or less than the budget."""
+    done, known = len(result.trials), f"all architectures of {space.name!r} are known"
+    if not done:
+        return f"nothing is left to train: {known} already"
+    if done < options.budget:
+        return f"over after {done} of {options.budget} trainings: nothing is left to propose"
     return (
-        f"already finished: {len(result.trials)} trainings are in {output}; a larger --budget"
-        " continues"
+        f"already finished: {done} trainings are in {options.output}; a larger --budget continues"
     )
 
 

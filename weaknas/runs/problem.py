@@ -63,7 +63,7 @@ def build_problem(
     evaluator: str = TABLE,
     *,
     dataset: str | None = None,
-    labels: str = "one-seed",
+    labels: str | None = None,
     noise: float | None = None,
     constraints: Sequence[str] = (),
     objectives: Sequence[str] = (),
@@ -84,8 +84,8 @@ def build_problem(
         ``"tabular"``, the benchmark of the space, or a registered evaluator with its
         options, e.g. ``"ofa-predictor:resolution=224"``.
     dataset : str, optional
-    labels : str
-        What a training in a table shows.
+    labels : str, optional
+        What a training in a table shows; default: ``"one-seed"``, with noise ``"resampled"``.
     noise : float, optional
         Standard deviation of a training: labels are resampled with it.
     constraints : sequence of str
@@ -102,8 +102,9 @@ def build_problem(
     Raises
     ------
     InputError
-        When a name or option is unknown, a constraint malformed, or nothing fulfils
-        all constraints; the message then has the range that can be had.
+        When a name or option is unknown, a constraint malformed, an evaluator that measures is
+        given what a table shows, or nothing fulfils all constraints; the message then has the
+        range that can be had.
     """
     name, setting = parse_space(space)
     if not (name in SPACES.names() or is_space_file(name) or is_own(name) or is_product(name)):
@@ -120,12 +121,7 @@ def build_problem(
             raise InputError(
                 f"{name} has no table to search; name an evaluator: 'train', or 'module:function'"
             )
-        shown = labels if noise is None else "mean"
-        table = get_benchmark(name, labels=shown, **given, **options, **setting)
-        if noise is not None:
-            if labels == "mean" or not isinstance(table, TabularBenchmark):
-                raise InputError(f"labels {labels!r} of {table.name!r} take no noise, not {noise}")
-            table = table.with_noise(noise)
+        table = _table(name, labels, noise, {**given, **options, **setting})
         if isinstance(table, TabularBenchmark):
             limited = (
                 [limit.cost for limit in parse_constraints(constraints)] if constraints else []
@@ -138,6 +134,7 @@ def build_problem(
         return Problem(part, table.within(part) if known else table, table.name)
     if judge not in EVALUATORS.names() and not is_own(judge):
         raise unknown("evaluator", judge, [TABLE, *EVALUATORS.names()])
+    _refuse_of_tables(judge, labels=labels, noise=noise)
     searched = get_space(name, **setting)
     searched = PricedSpace(searched, models) if models else searched
     if constraints:
@@ -147,6 +144,27 @@ def build_problem(
         return Problem(searched, _own_evaluator(judge, searched, options), f"{name}/{judge}")
     built = get_evaluator(judge, searched, **options)
     return Problem(searched, built, str(getattr(built, "name", judge)))
+
+
+def _table(name: str, labels: str | None, noise: float | None, options: dict[str, Any]) -> Any:
+    """Return the benchmark of a space, with labels as told."""
+    if noise is None:
+        return get_benchmark(name, labels=labels or "one-seed", **options)
+    if labels not in (None, "resampled"):
+        raise InputError(f"noise makes labels 'resampled'; {labels!r} takes none")
+    table = get_benchmark(name, labels="mean", **options)
+    if not isinstance(table, TabularBenchmark):
+        raise InputError(f"the scores of {table.name!r} take no noise, not {noise}")
+    return table.with_noise(noise)
+
+
+def _refuse_of_tables(evaluator: str, **given: object) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"{option} is for tables, not {value!r} for the evaluator {evaluator!r}, which"
+                " measures"
+            )
 
 
 def _refuse_metric(metric: str | None) -> None:
