@@ -466,6 +466,20 @@ def test_what_is_returned_is_printed_with_how_sure_that_is(call):
     assert "30 trainings of 20 architectures" in out
 
 
+@pytest.mark.parametrize("size", [1e9, 1e300])
+def test_scores_of_any_size_are_short_and_have_a_report(call, tmp_path, monkeypatch, size):
+    module = f"def score(a, seed):\n    return (sum(map(ord, str(a))) * seed % 97) / 97 * {size}\n"
+    (tmp_path / "of_any_size.py").write_text(module)
+    (tmp_path / "choices.toml").write_text("[choices]\nwidth = [1, 2, 3, 4]\ndepth = [1, 2, 3]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = ("--evaluator", "of_any_size:score", "--budget", 12, "--output", tmp_path / "run")
+    code, out, _ = call("search", tmp_path / "choices.toml", *given)
+    assert code == 0
+    (returned,) = re.findall(r"^ +returned  (.*)$", out, re.M)
+    assert len(returned) < 100
+    assert call("report", tmp_path / "run")[0] == 0
+
+
 def test_numbers_of_numpy_are_not_printed(call):
     _, out, _ = call("search", "--budget", 6, "--json")
     assert "np." not in out

@@ -58,6 +58,7 @@ def test_numbers(value):
         (raises(RuntimeError("DefaultCPUAllocator: no")), "out-of-memory", "DefaultCPUAllocator"),
         (returns(math.nan), "invalid", "the score is nan"),
         (returns(math.inf), "invalid", "the score is inf"),
+        (returns(-1e308), "invalid", "the score is -1e+308, beyond 1e+300"),
         (returns(-math.inf), "invalid", "the score is -inf"),
         (raises(ValueError("line one\nline two")), "failed", "ValueError: line one line two"),
         (raises(MemoryError()), "out-of-memory", "out of memory"),

@@ -35,6 +35,7 @@ from weaknas.spaces.limits.constraints import parse_constraint, split_limits
 from weaknas.strategies import Contender
 
 _COUNTED = 1e4  # costs from here on are written as whole numbers
+_MANY_DIGITS = 1e7  # scores from here on are not
 
 
 @Parameter(name="*")
@@ -312,6 +313,8 @@ def _score(item: Contender) -> str:
     """Return an expected score, with its standard error where there is one, rounded by it."""
     if not item.std_error:
         return f"{item.score:.4g}"
+    if max(abs(item.score), item.std_error) >= _MANY_DIGITS:
+        return f"{item.score:.4g} +- {item.std_error:.2g}"
     digits = max(1 - math.floor(math.log10(item.std_error)), 0)
     return f"{item.score:.{digits}f} +- {item.std_error:.{digits}f}"
 

@@ -20,6 +20,8 @@ from weaknas.errors import DeviceLost, FaultyEvaluator, InputError, is_out_of_me
 from weaknas.files import is_disk_full
 from weaknas.spaces import Architecture
 
+_LARGEST_SCORE = 1e300  # of which thousands have a sum and a difference
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -324,8 +326,9 @@ def _plain(evaluation: Evaluation) -> Evaluation:
     if not evaluation.is_ok:
         return Evaluation.failure(str(evaluation.status), str(evaluation.message), cost)
     score = _number(evaluation.score, "a score")
-    if not math.isfinite(score):
-        return Evaluation.failure("invalid", f"the score is {score}", cost)
+    if not abs(score) <= _LARGEST_SCORE:
+        beyond = f", beyond {_LARGEST_SCORE:g}" if math.isfinite(score) else ""
+        return Evaluation.failure("invalid", f"the score is {score}{beyond}", cost)
     if not isinstance(evaluation.metrics, Mapping):
         raise FaultyEvaluator(f"the evaluator returned {_short(evaluation.metrics)} as metrics")
     metrics = {

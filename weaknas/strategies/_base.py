@@ -139,7 +139,7 @@ class History:
         """1, or a power of two of the size of the scores where squares of them are no numbers."""
         largest = float(np.abs(self._labels.values).max(initial=0.0))
         is_usual = largest == 0 or _LEAST < largest < 1 / _LEAST
-        return 1.0 if is_usual else 2.0 ** math.frexp(largest)[1]
+        return 1.0 if is_usual else math.ldexp(0.5, math.frexp(largest)[1])
 
     @property
     def noise_squares(self) -> float:
