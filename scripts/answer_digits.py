@@ -61,11 +61,12 @@ class Study:
         space = get_space(SPACE)
         return TrainEvaluator(space, dataset=DATASET, device="cpu", folder=folder, **options)
 
-    def run(self, seed: int) -> dict[str, Any]:
+    def run(self, seed: int, methods: tuple[str, ...] = METHODS) -> dict[str, Any]:
         """Return what the searches of one seed return, and its test accuracies."""
-        return {"seed": seed, "methods": {label: self._search(label, seed) for label in METHODS}}
+        return {"seed": seed, "methods": {label: self.search(label, seed) for label in methods}}
 
-    def _search(self, label: str, seed: int) -> dict[str, Any]:
+    def search(self, label: str, seed: int) -> dict[str, Any]:
+        """Return what one search returns, and its test accuracies."""
         evaluator = self.evaluator(seed)
         strategy = parse_strategy(label)(evaluator.space, seed=seed)
         folder = self.work / f"{label.replace(':', '-').replace('=', '-')}-{seed}"
@@ -79,10 +80,10 @@ class Study:
             "std_error": best.std_error,
             "probability_best": best.probability_best,
             "luckiest": result.best_observed.score,
-            "tests": [self._test(best.architecture, seed, number) for number in range(self.anew)],
+            "tests": [self.test(best.architecture, seed, number) for number in range(self.anew)],
         }
 
-    def _test(self, architecture: Architecture, seed: int, number: int) -> float:
+    def test(self, architecture: Architecture, seed: int, number: int) -> float:
         """Return the test accuracy of one more training."""
         path = self.work / "tests" / f"{seed}-{architecture.id}-{number}.json"
         if not path.exists():
@@ -113,8 +114,8 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
         np.mean([np.var(m["tests"], ddof=1) for row in rows for m in row["methods"].values()])
     )
     return {
-        "test": {label: _interval(values) for label, values in tests.items()},
-        "gain": _interval(tests[METHODS[0]] - tests[METHODS[1]]),
+        "test": {label: interval(values) for label, values in tests.items()},
+        "gain": interval(tests[METHODS[0]] - tests[METHODS[1]]),
         "same_architecture": sum(_same(row) for row in rows),
         "wilcoxon_p": round(wilcoxon(tests[METHODS[0]], tests[METHODS[1]]), 4),
         "deviation_of_a_training": round(float(noise), 4),
@@ -126,7 +127,8 @@ def _same(row: dict[str, Any]) -> bool:
     return bool(one == other)
 
 
-def _interval(values: np.ndarray[Any, Any]) -> dict[str, Any]:
+def interval(values: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return mean and 95 % interval over seeds."""
     low, high = bootstrap_interval(values)
     known = [None if np.isnan(bound) else round(bound, 4) for bound in (low, high)]
     return {"mean": round(float(values.mean()), 4), "ci95": known}
