@@ -157,7 +157,23 @@ def test_fidelities(tmp_path, shared_data, monkeypatch):
     monkeypatch.setenv("WEAKNAS_DATA", str(shared_data("nasbench201").parent))
     rows = run("fidelities", tmp_path)[0]["fidelities-quick"]["rows"]
     trainings = {row["strategy"]: row["trainings"] for row in rows}
-    assert trainings.keys() == {"weaknas", "multi-fidelity", "bohb", "hyperband"}
-    assert trainings["weaknas"][0] == 0
+    told = "weaknas told all short ones"
+    assert trainings.keys() == {"weaknas", "multi-fidelity", told, "bohb", "hyperband"}
+    assert trainings["weaknas"][0] == trainings[told][0] == 0
     assert trainings["multi-fidelity"][0] > trainings["bohb"][0] > 0
     assert all(0 < row["full_trainings"]["mean"] <= 6 for row in rows)
+
+
+@pytest.mark.slow
+def test_fidelities_on_digits_pay_for_equal_epochs(tmp_path):
+    pytest.importorskip("torch")
+    result = run("fidelities_digits", tmp_path)[0]["fidelities-digits-quick"]
+    assert [row["strategy"] for row in result["summary"]] == list(result["runs"][0]["methods"])
+    budget, full = 5 * 3, 3
+    for row in result["summary"]:
+        assert budget <= row["epochs"] < budget + 3 * full
+        tests = result["runs"][0]["methods"][row["strategy"]]["tests"]
+        assert row["test"]["mean"] == pytest.approx(np.mean(tests), abs=1e-4)
+    default, several = result["summary"][:2]
+    assert (default["short"], default["full"]) == (0, 5)
+    assert several["short"] > 0
