@@ -124,8 +124,8 @@ class EvolvedCandidates(Candidates):
         ----------
         history : History
         seen : ndarray of int64, shape (k,)
-            Fingerprints of what was told or asked for, ascending: it has offspring, but
-            does not count as progress.
+            Fingerprints of what was told or asked for: it has offspring, but does not count as
+            progress.
         value : callable
             What is predicted of candidates, and how much they are wanted.
         rng : Generator
@@ -309,7 +309,7 @@ class EvolvingRanker(Ranker):
             self._model.fit(features[known], evidence.targets, evidence.repeats)
         mean, std = self._predict(features)
         self._evaluated = Evaluated(rows[known], mean[known])
-        # Not wanted: it is there to be trained again, or to rank what is new beside it.
+        # Known, and so not wanted: they are in the pool to be trained again.
         self._proposed = Population(
             rows, codes, features, Valued(mean, std, np.full(len(rows), -np.inf))
         )
