@@ -10,6 +10,8 @@ scores. Beliefs are weights of 3 of the operations of the best cell, or of pooli
     python scripts/sources.py graphs --top 10  # the nine data sets of NAS-Bench-Graph
 
 With `--top` one of so many of the best is enough, where the best is but the luckiest of many alike.
+Graphs have many pairs, and few runs of each tell nothing: every source of a target has seeds of its
+own there, from zero as many runs as all sources together, and a row for all of them.
 Beside every true source of the same space stands how far the whole tables agree: their rank
 correlation, and at which place of the source's table the first of those looked for is.
 """
@@ -17,6 +19,7 @@ correlation, and at which place of the source's table the first of those looked 
 from __future__ import annotations
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -37,7 +40,10 @@ from weaknas.spaces.graph.table import DATASETS as GRAPHS
 _PAID = 100  # trainings of a source
 _SAMPLED = 400  # random ones of a source in another space
 _WEIGHT = 3.0  # of what is believed
+_DRAWS = 2000  # of a bootstrap
 _OTHER = "nasbench101"
+_ANY = "any other"
+_NO_ONE = ("nothing", _ANY)
 
 #: Architectures and labels.
 Pairs = list[tuple[str, float]]
@@ -96,8 +102,8 @@ def main() -> None:
         arguments.runs, arguments.budget, names = 2, 30, names[:2]
     tasks = [
         Task(*searched, run, arguments.budget, arguments.seed, arguments.top)
-        for searched in PARTS[arguments.part](names)
-        for run in range(arguments.runs)
+        for searched, numbers in _numbered(arguments.part, names, arguments.runs)
+        for run in numbers
     ]
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
         needed = list(dict.fromkeys(origin for task in tasks for origin in task.origins))
@@ -107,14 +113,19 @@ def main() -> None:
         ]
         found = pool.map(count_queries, ready, chunksize=1)
     rows = summarize(tasks, found)
+    if arguments.part == "graphs":
+        rows += together(tasks, found)
     for row in rows:
         low, high = row["queries"]["ci95"]
         label = f"{row['target']} after {row['source']} ({row['kind']})"
         print(f"{label:64} {row['queries']['mean']:6.1f} [{low:.1f}, {high:.1f}]"
               f"  ratio {row['ratio']:.2f}"
+              + (" [{:.2f}, {:.2f}]".format(*row["ratio_ci95"]) if "ratio_ci95" in row else "")
               + (f"  tables {row['correlation']:.2f}, rank {row['rank_in_source']}"
                  if "correlation" in row else ""))  # fmt: skip
-    told = [row["ratio"] for row in rows if row["source"] != "nothing" and row["kind"] == "true"]
+    others = [row for row in rows if row["source"] != "nothing" and row["kind"] == "true"]
+    pooled = [row for row in others if row["source"] == _ANY]
+    told = [row["ratio"] for row in pooled or others]
     name = f"sources-{arguments.part}" + "-quick" * arguments.quick
     content = {
         "runs": arguments.runs,
@@ -173,6 +184,20 @@ PARTS: dict[str, Callable[[Sequence[str]], Iterable[Searched]]] = {
     "spaces": _spaces,
     "graphs": _graphs,
 }
+
+
+def _numbered(part: str, names: Sequence[str], runs: int) -> Iterable[tuple[Searched, range]]:
+    """Return what is searched and the numbers of its runs: one number is one seed."""
+    others = Counter[str]()
+    for searched in PARTS[part](names):
+        target, sources, _ = searched
+        if part != "graphs":
+            yield searched, range(runs)
+        elif not sources:
+            yield searched, range(runs * max(len(names) - 1, 1))
+        else:
+            yield searched, range(runs * others[target], runs * (others[target] + 1))
+            others[target] += 1
 
 
 @cache
@@ -295,6 +320,32 @@ def summarize(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
     return rows
 
 
+def together(tasks: list[Task], found: list[int]) -> list[dict[str, Any]]:
+    """Return a row a target: the runs of all sources together, and their ratio to from zero."""
+    apart: dict[str, tuple[list[int], list[int]]] = {}
+    for task, queries in zip(tasks, found, strict=True):
+        apart.setdefault(task.target, ([], []))[bool(task.sources)].append(queries)
+    rng, rows = np.random.default_rng(0), []
+    for target, (zero, told) in apart.items():
+        low, high = bootstrap_interval(told)
+        drawn = [
+            rng.choice(told, len(told)).mean() / rng.choice(zero, len(zero)).mean()
+            for _ in range(_DRAWS)
+        ]
+        rows.append(
+            {
+                "target": target,
+                "source": _ANY,
+                "kind": "true",
+                "runs": len(told),
+                "queries": {"mean": float(np.mean(told)), "ci95": [low, high]},
+                "ratio": float(np.mean(told) / np.mean(zero)),
+                "ratio_ci95": np.quantile(drawn, [0.025, 0.975]).round(3).tolist(),
+            }
+        )
+    return rows
+
+
 def draw(rows: list[dict[str, Any]]) -> Any:
     """Draw the matrix of ratios, source by target."""
     from matplotlib.figure import Figure
@@ -302,7 +353,7 @@ def draw(rows: list[dict[str, Any]]) -> Any:
     ratios = {
         (_dataset(row["source"]), _dataset(row["target"])): row["ratio"]
         for row in rows
-        if row["kind"] == "true" and " and " not in row["source"] and row["source"] != "nothing"
+        if row["kind"] == "true" and " and " not in row["source"] and row["source"] not in _NO_ONE
     }
     targets = list(dict.fromkeys(target for _, target in ratios))
     sources = sorted({source for source, _ in ratios}, key=[*targets, _OTHER].index)

@@ -117,6 +117,22 @@ def test_sources(tmp_path):
     assert all(row["correlation"] > 0.9 and row["rank_in_source"] < 10 for row in agreeing)
 
 
+def test_sources_of_graphs_have_seeds_of_their_own(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    sources = importlib.import_module("sources")
+    numbered = list(sources._numbered("graphs", ["a", "b", "c"], 2))
+    of_a = {names: numbers for (target, names, _), numbers in numbered if "dataset=a" in target}
+    assert list(of_a.values()) == [range(4), range(2), range(2, 4)]
+    tasks = [
+        sources.Task("a", names, "true", number, 30, 0)
+        for names, numbers in of_a.items()
+        for number in numbers
+    ]
+    (row,) = sources.together(tasks, [10, 20, 30, 20, 8, 12, 9, 11])
+    assert (row["runs"], row["queries"]["mean"], row["ratio"]) == (4, 10, 0.5)
+    assert row["ratio_ci95"][0] < 0.5 < row["ratio_ci95"][1]
+
+
 def test_tables_that_lack_the_best_of_others_are_compared(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     sources = importlib.import_module("sources")
