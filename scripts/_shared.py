@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -128,9 +129,18 @@ def marks_in_words(row: Mapping[str, Any]) -> str:
 def save(arguments: argparse.Namespace, name: str, content: Mapping[str, Any]) -> Path:
     """Write a result with the command and the versions that made it."""
     path: Path = arguments.results / f"{name}.json"
-    write_json(path, {"command": command(), "versions": versions(), **content})
+    write_json(path, _without_nan({"command": command(), "versions": versions(), **content}))
     print(f"results in {path}")
     return path
+
+
+def _without_nan(value: Any) -> Any:
+    """Return plain JSON types with null for what is no number, e.g. the interval of one run."""
+    if isinstance(value, Mapping):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def start(main: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 ROOT = Path(__file__).resolve().parents[2]
+RESULTS = sorted(path.stem for path in (ROOT / "scripts" / "results").glob("*.json"))
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("[!_]*.py"))
 
 
@@ -22,6 +23,17 @@ def run(script, folder, *options):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     results = {path.stem: json.loads(path.read_text()) for path in folder.glob("results/*.json")}
     return done, results, {path.name for path in folder.glob("results/*.png")}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "scripts" / "results").glob("*.json")), ids=lambda p: p.stem
+)
+def test_results_are_json_that_others_read(path):
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON")
+
+    text = (ROOT / "scripts" / "results" / f"{name}.json").read_text(encoding="utf-8")
+    assert "command" in json.loads(text, parse_constant=refuse)
 
 
 @pytest.fixture(scope="module")
