@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import FunctionTransformer
@@ -49,6 +52,19 @@ def test_part_of_a_space():
     part = SubsetSpace(CELLS, CELLS.sample(50, generator()))
     pool = listed_candidates(part, OneHotEncoder(part)).pool(History(part), generator())
     assert sorted(pool.fingerprints) == part.architecture_fingerprints.tolist()
+
+
+def test_pools_of_spaces_that_are_searched_no_more_are_let_go():
+    """Each has features of the whole space: a process of many searches would run out of memory."""
+
+    def pool(width):
+        space = ChoiceSpace({"width": range(width), "depth": [1, 2]})
+        return weakref.ref(listed_candidates(space, OneHotEncoder(space)))
+
+    pools = [pool(width) for width in range(2, 30)]
+    gc.collect()
+    assert sum(one() is not None for one in pools) < 10
+    assert pools[-1]() is not None
 
 
 def test_pools_are_shared_by_space_and_encoder():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from weaknas.search.ranker import PoolRanker, Ranker
 from weaknas.spaces import Genotypes, SearchSpace, distinct, distinct_with_fingerprints
 from weaknas.strategies import History
 
+_MOST_LISTED = 4  # pools that are kept for searches to come
 _DRAWS = 20  # of a sample, until it has enough different architectures
 
 
@@ -168,20 +168,24 @@ def breed(
     return children.astype(space.genotype_dtype)
 
 
-# Pools of listed spaces by encoder: an experiment runs many searches of one space.
-_LISTED: WeakKeyDictionary[SearchSpace, dict[str, ListedCandidates]] = WeakKeyDictionary()
+# Pools of listed spaces, the one that was used last at the end: an experiment runs many searches of
+# one space, and every search that has sources of its own has another encoder.
+_LISTED: list[tuple[SearchSpace, str, ListedCandidates]] = []
 
 
 def listed_candidates(space: SearchSpace, encoder: Transformer) -> ListedCandidates:
     """Return the whole of a space that can be listed.
 
     Pools are shared between searches with the same space object and an equal
-    encoder of ours; they are not changed after they are made.
+    encoder of ours; they are not changed after they are made. The last few are kept.
     """
     if not type(encoder).__module__.startswith("weaknas."):
         return ListedCandidates(space, encoder)
-    listed = _LISTED.setdefault(space, {})
     key = json.dumps(describe(encoder))
-    if key not in listed:
-        listed[key] = ListedCandidates(space, encoder)
-    return listed[key]
+    for known in reversed(_LISTED):
+        if known[0] is space and known[1] == key:
+            break
+    else:
+        known = space, key, ListedCandidates(space, encoder)
+    _LISTED[:] = [*(other for other in _LISTED if other is not known), known][-_MOST_LISTED:]
+    return known[2]
