@@ -337,6 +337,10 @@ def test_a_source_of_another_space_tells_by_what_both_have():
     encoder = SourcesEncoder(weaknas.get_encoder("one-hot", LAYERS), [known], LAYERS)
     column = encoder.fit_transform(ROWS)[:, -1]
     assert np.corrcoef(column, SCORES)[0, 1] > 0.7  # of five layers it knows four
+    search = weaknas.WeakNAS(LAYERS, seed=0, initial=6, sources=[known])
+    promise = column[LAYERS.genotypes(search.ask()) @ 5 ** np.arange(5)[::-1]]
+    assert (promise[:3] > np.quantile(column, 0.98)).all()  # the others are random
+    assert promise[3:].min() < np.quantile(column, 0.9)
     told = Source("told", known.genotypes, known.scores, True, wide)
     with pytest.raises(InputError, match="of the space 'wide', not 'layers': that is not the same"):
         get_source(told, LAYERS)

@@ -255,15 +255,17 @@ class WeakNAS(Strategy):
         return self._unseen(np.vstack([*openers, rows]))[:n]
 
     def _promised(self, n: int) -> Genotypes | None:
-        """Return n of what the sources promise most; at most half of n where none has a trend.
+        """Return n of what the sources promise most; at most half of n where all are rough.
 
         Labels of what a source promises tell whether it is right as well as others would.
-        Zero-cost proxies, which have no trend, are right of the bad ones alone.
+        Zero-cost proxies, which have no trend, are right of the bad ones alone, and what is
+        known of another space is known by what both have in common alone.
         """
         if not isinstance(self.encoder, SourcesEncoder):
             return None
         pool = self._candidates.pool(self.history, self._rng)
-        own = [s.genotypes for s in self.sources if s.trend and s.other_space(self.space) is None]
+        near = [s for s in self.sources if s.trend and not s.same_problem]
+        own = [s.genotypes for s in near if s.other_space(self.space) is None]
         rows = np.vstack([pool.genotypes[:0], *own])
         rows = rows[self.space.contains(rows)]
         new = rows[~np.isin(self.space.fingerprint(rows), pool.fingerprints)]
@@ -271,7 +273,7 @@ class WeakNAS(Strategy):
             rows = np.vstack([pool.genotypes, new])
             pool = encode_pool(*distinct_with_fingerprints(self.space, rows), self.encoder)
         columns = list(pool.layout.get("sources", ()))
-        count = n if columns else n // 2
+        count = n if own else n // 2
         width = pool.features.shape[1]
         columns = columns or list(range(width - len(self.encoder.sources), width))
         promise = pool.features[:, columns].mean(axis=1)
