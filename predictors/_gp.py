@@ -8,7 +8,7 @@ are those of Rasmussen and Williams, Gaussian Processes for Machine Learning, 20
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -194,7 +194,8 @@ class Kernel:
         self.hyper = hyper
         #: Columns with a trend, and the deviations of their slopes.
         self.trend = np.concatenate([scaling.trend, scaling.sources])
-        self._columns = _as_slice(self.trend)
+        #: Those as they are looked at without a copy, where they stand side by side.
+        self.columns = _as_slice(self.trend)
         slope = np.full(len(scaling.trend), scaling.slope * np.sqrt(hyper.trend))
         self.slopes = np.concatenate([slope, np.ones(len(scaling.sources))])
         self.block_weights = np.asarray(5.0 / hyper.lengths**2, dtype=np.float32)
@@ -204,32 +205,11 @@ class Kernel:
 
     def __call__(self, left: Reals, right: Reals) -> Reals:
         """Return the covariance of scaled features, shapes (n, f) and (m, f); shape (n, m)."""
-        return self.across(left)(right)
-
-    def across(self, left: Reals) -> Callable[[Reals], Reals]:
-        """Return the covariance with scaled features, shape (n, f), as a function of others.
-
-        What does not depend on the others is computed once, and these are not copied.
-        """
-        weighted = left * self.weights
-        lengths = np.einsum("ij,ij->i", weighted, left)[:, None]
-        factors = -2.0 * weighted
-        slopes = self.linear(left) * self.slopes.astype(left.dtype)
-
-        def covariance(right: Reals) -> Reals:
-            squares = factors @ right.T
-            squares += lengths
-            squares += np.square(right) @ self.weights
-            scores = self.from_squares(squares)
-            if slopes.size:
-                scores += slopes @ right[:, self._columns].T
-            return scores
-
-        return covariance
+        return Across(self, left)(right)
 
     def linear(self, points: Reals) -> Reals:
         """Return what the products of which are the covariance by the trend, shape (n, t)."""
-        return np.asarray(points[:, self._columns] * self.slopes.astype(points.dtype))
+        return np.asarray(points[:, self.columns] * self.slopes.astype(points.dtype))
 
     def variance(self, points: Reals) -> Reals:
         """Return the prior variance of scaled features, shape (n, f); shape (n,)."""
@@ -247,6 +227,36 @@ class Kernel:
         polynomial += 1
         polynomial *= decay
         return np.asarray(polynomial)
+
+
+class Across:
+    """The covariance with some points as a function of others.
+
+    What does not depend on the others is computed once, and these are not copied.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    points : ndarray of float, shape (n, f)
+        Scaled features.
+    """
+
+    def __init__(self, kernel: Kernel, points: Reals) -> None:
+        weighted = points * kernel.weights
+        self._kernel = kernel
+        self._lengths = np.einsum("ij,ij->i", weighted, points)[:, None]
+        self._factors = -2.0 * weighted
+        self._slopes = kernel.linear(points) * kernel.slopes.astype(points.dtype)
+
+    def __call__(self, others: Reals) -> Reals:
+        """Return the covariance with scaled features, shape (m, f); shape (n, m)."""
+        squares = self._factors @ others.T
+        squares += self._lengths
+        squares += np.square(others) @ self._kernel.weights
+        covariance = self._kernel.from_squares(squares)
+        if self._slopes.size:
+            covariance += self._slopes @ others[:, self._kernel.columns].T
+        return covariance
 
 
 def fit_hyperparameters(
@@ -441,7 +451,7 @@ class Posterior:
         self.points: Reals = np.empty((0, len(kernel.weights)), dtype=np.float32)
         self.factor: Floats = np.empty((0, 0))
         #: L^-1, and the covariance with the points.
-        self._inverse: tuple[Reals, Callable[[Reals], Reals]] | None = None
+        self._inverse: tuple[Reals, Across] | None = None
 
     def append(self, points: Reals, *, errors: Floats | None = None) -> tuple[Floats, Floats]:
         """Add m points with the errors of their labels, see `Repeats`; by default 1 each.
@@ -495,7 +505,7 @@ class Posterior:
             # are many products a round.
             inverse, _ = lapack.dtrtri(self.factor, lower=1)
             inverse = np.ascontiguousarray(np.tril(inverse), dtype=points.dtype)
-            self._inverse = inverse, self.kernel.across(self.points)
+            self._inverse = inverse, Across(self.kernel, self.points)
         inverse, across = self._inverse
         product = blas.strmm if points.dtype == np.float32 else blas.dtrmm
         # Columns come first in these routines: what they see are the transposes of W = L^-1 k.
