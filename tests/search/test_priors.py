@@ -88,6 +88,14 @@ def test_half_of_the_first_are_drawn_by_weight():
     assert (first[4:, :2] > 0).any(axis=1).all()
 
 
+def test_every_other_one_is_drawn_by_weight_where_one_is_asked_for():
+    search = weaknas.WeakNAS(LAYERS, seed=0, initial=40, prior={"layer0": {"e": 1e9}})
+    rows = LAYERS.genotypes([search.ask(1)[0] for _ in range(40)])
+    believed = rows[:, 0] == 4
+    assert believed[::2].all()
+    assert believed[1::2].mean() < 0.6
+
+
 def test_values_of_every_space_have_names():
     for name in weaknas.list_spaces():
         space = weaknas.get_space(name)

@@ -341,6 +341,12 @@ def test_a_source_of_another_space_tells_by_what_both_have():
     promise = column[LAYERS.genotypes(search.ask()) @ 5 ** np.arange(5)[::-1]]
     assert (promise[:3] > np.quantile(column, 0.98)).all()  # the others are random
     assert promise[3:].min() < np.quantile(column, 0.9)
+    # So is every other one where workers ask for one at a time.
+    search = weaknas.WeakNAS(LAYERS, seed=0, initial=6, sources=[known])
+    rows = LAYERS.genotypes([search.ask(1)[0] for _ in range(6)])
+    promise = column[rows @ 5 ** np.arange(5)[::-1]]
+    assert (promise[1::2] > np.quantile(column, 0.98)).all()
+    assert promise[::2].min() < np.quantile(column, 0.9)
     told = Source("told", known.genotypes, known.scores, True, wide)
     with pytest.raises(InputError, match="of the space 'wide', not 'layers': that is not the same"):
         get_source(told, LAYERS)

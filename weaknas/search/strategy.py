@@ -254,8 +254,13 @@ class WeakNAS(Strategy):
         ]
         return self._unseen(np.vstack([*openers, rows]))[:n]
 
+    def _half(self, n: int) -> int:
+        """Return how many of the next n are half of all, every other one where one is asked for."""
+        proposed = self.history.told + len(self.pending_fingerprints)
+        return (proposed + n) // 2 - proposed // 2
+
     def _promised(self, n: int) -> Genotypes | None:
-        """Return n of what the sources promise most; at most half of n where all are rough.
+        """Return n of what the sources promise most; half of the n where all are rough.
 
         Labels of what a source promises tell whether it is right as well as others would.
         Zero-cost proxies, which have no trend, are right of the bad ones alone, and what is
@@ -273,7 +278,7 @@ class WeakNAS(Strategy):
             rows = np.vstack([pool.genotypes, new])
             pool = encode_pool(*distinct_with_fingerprints(self.space, rows), self.encoder)
         columns = list(pool.layout.get("sources", ()))
-        count = n if own else n // 2
+        count = n if own else self._half(n)
         width = pool.features.shape[1]
         columns = columns or list(range(width - len(self.encoder.sources), width))
         promise = pool.features[:, columns].mean(axis=1)
@@ -284,7 +289,7 @@ class WeakNAS(Strategy):
         """Draw half of n by the prior, so that one that is wrong leaves the others."""
         if self.prior is None:
             return None
-        return self.prior.sample(self.space, (n + 1) // 2, self._rng)
+        return self.prior.sample(self.space, n - self._half(n), self._rng)
 
     def _is_news(self) -> bool:
         """Gather what is known now; tell whether the predictor was not fitted to it yet."""
