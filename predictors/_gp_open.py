@@ -7,14 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from weaknas.predictors._gp import (
-    Hyperparameters,
-    Kernel,
-    Posterior,
-    Scaling,
-    fit_hyperparameters,
-)
 from weaknas.predictors._gp_active import LARGEST, ActiveLabels
+from weaknas.predictors._gp_fit import fit_hyperparameters
+from weaknas.predictors._gp_kernel import Hyperparameters, Kernel, Scaling
+from weaknas.predictors._gp_posterior import Posterior
 from weaknas.predictors.labels import Floats, Joint, Repeats
 from weaknas.predictors.open_model import OpenModel
 
@@ -81,7 +77,7 @@ class OpenGaussianProcess(OpenModel):
                 start=Hyperparameters.typical(len(self._scaling.blocks)),
                 max_iter=self._max_iter,
                 repeats=repeats,
-            )
+            ).mode
         self._posterior = Posterior(Kernel(self._hyper, self._scaling))
         self._posterior.append(points, errors=None if repeats is None else repeats.errors)
         self._posterior.learn(targets)

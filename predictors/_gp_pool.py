@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas, solve_triangular
 
-from weaknas.predictors._gp import (
-    Hyperparameters,
-    Kernel,
-    Posterior,
-    Reals,
-    Scaling,
-    fit_hyperparameters,
-    row_slices,
-)
 from weaknas.predictors._gp_active import ActiveLabels
+from weaknas.predictors._gp_fit import fit_hyperparameters
+from weaknas.predictors._gp_kernel import Hyperparameters, Kernel, Reals, Scaling, row_slices
+from weaknas.predictors._gp_posterior import Posterior
 from weaknas.predictors.labels import Floats, Joint, Repeats
 from weaknas.predictors.pool import PoolModel, Rows
 
 _FAR = 30.0  # root mean square distances from zero
+_MOST = 2**18  # rows of a pool times draws of hyperparameters
 
 
 class Points:
@@ -80,89 +75,32 @@ class Points:
         return np.asarray(columns * self.scaling.scale[trend] * kernel.slopes.astype(np.float32))
 
 
-class GaussianProcessPool(PoolModel):
-    """`GaussianProcess` on a fixed pool.
+class WhitenedPool:
+    """The posterior of one kernel over all rows of a pool.
 
     New rows extend the Cholesky factor and the whitened covariance with the pool,
-    which is exact and cheap. All is computed anew only when the hyperparameters
-    are fitted again: whenever the data have grown by a quarter.
+    which is exact and cheap. All is computed anew only after `start`.
 
     Parameters
     ----------
-    features : ndarray of float32, shape (N, f)
-    groups, trend, additive, sources, max_iter : optional
-        See `GaussianProcess`.
+    points : Points
+    hyper : Hyperparameters
+
+    Attributes
+    ----------
+    posterior : Posterior
     """
 
-    _GROWTH = 1.25
-
-    def __init__(
-        self,
-        features: Any,
-        *,
-        groups: Sequence[Any] | None = None,
-        trend: Sequence[int] | None = None,
-        additive: bool = False,
-        sources: Sequence[int] | None = None,
-        max_iter: int = 15,
-    ) -> None:
-        scaling = Scaling(features, groups=groups, trend=trend, additive=additive, sources=sources)
-        self._points, self._max_iter = Points(features, scaling), max_iter
-        self._active, self._all_rows = ActiveLabels(self._GROWTH), np.empty(0, dtype=np.int64)
+    def __init__(self, points: Points, hyper: Hyperparameters) -> None:
+        self._points = points
         # Rows of the whitened covariance with the pool, and room for more.
-        self._buffer: Reals = np.empty((0, len(features)), dtype=np.float32)
-        self._start(Hyperparameters.typical(len(scaling.blocks)))
+        self._buffer: Reals = np.empty((0, len(points)), dtype=np.float32)
+        self.start(hyper)
 
-    @property
-    def hyperparameters(self) -> Hyperparameters:
-        """For scaled features and standardised targets."""
-        return self._posterior.kernel.hyper
-
-    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
-        """Condition on the rows, shape (n,), with targets, means of so many trainings."""
-        must_fit = self._active.update(targets, repeats)
-        self._all_rows, active = rows, self._active.indices
-        rows, targets, repeats = rows[active], targets[active], self._active.of(repeats)
-        if must_fit:
-            hyper = fit_hyperparameters(
-                self._points[rows],
-                targets,
-                scaling=self._points.scaling,
-                start=self.hyperparameters,
-                max_iter=self._max_iter,
-                repeats=repeats,
-            )
-            self._start(hyper)
-        errors = np.ones(len(rows)) if repeats is None else repeats.errors
-        self._keep(_common_prefix((self._rows, self._errors), (rows, errors)))
-        self._append(rows[len(self._rows) :], errors[len(self._rows) :])
-        self._posterior.learn(targets)
-
-    def predict(self) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every row of the pool."""
-        known = self._buffer[: len(self._rows)]
-        return self._posterior.mean(known), self._posterior.std(self._variance)
-
-    def condition(self, rows: Rows) -> None:
-        """Take rows for queried: means stay, deviations shrink."""
-        self._append(rows, np.ones(len(rows)))
-
-    def covariance(self, rows: Rows) -> tuple[Floats, float]:
-        """Return the covariance of rows, shape (m, m), and the noise of one training."""
-        return self._posterior.covariance(self._points[rows], self._buffer[: len(self._rows), rows])
-
-    def joint(self, errors: Floats, rows: Rows) -> Joint:
-        """Return the scores behind the labels, together with those of rows; see `Posterior`."""
-        others = self._active.others(len(errors))
-        rows = np.concatenate([self._all_rows[others], rows])
-        whitened = self._buffer[: len(self._rows), rows]
-        active = errors[self._active.indices]
-        joint = self._posterior.joint(active, self._points[rows], whitened)
-        return self._active.spread(joint, others)
-
-    def _start(self, hyper: Hyperparameters) -> None:
+    def start(self, hyper: Hyperparameters) -> None:
+        """Forget all labels, and take other hyperparameters."""
         kernel = Kernel(hyper, self._points.scaling)
-        self._posterior = Posterior(kernel)
+        self.posterior = Posterior(kernel)
         self._rows: Rows = np.empty(0, dtype=np.int64)
         self._errors: Floats = np.empty(0)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
@@ -170,15 +108,24 @@ class GaussianProcessPool(PoolModel):
             trend = self._points.linear(rows, kernel)
             self._variance[rows] += np.einsum("ij,ij->i", trend, trend)
 
-    def _append(self, rows: Rows, errors: Floats) -> None:
+    def predict(self) -> tuple[Floats, Floats]:
+        """Return mean and variance of every row of the pool."""
+        return self.posterior.mean(self.whitened()), self.posterior.std(self._variance) ** 2
+
+    def whitened(self, rows: Rows | slice = slice(None)) -> Reals:
+        """Return the whitened covariance with rows of the pool."""
+        return self._buffer[: len(self._rows), rows]
+
+    def append(self, rows: Rows, errors: Floats) -> None:
+        """Add rows, shape (m,), with the errors of their labels, see `Repeats`."""
         if len(rows) == 0:
             return
         known, data = len(self._rows), self._points[rows]
-        across, corner = self._posterior.append(data, errors=errors)
+        across, corner = self.posterior.append(data, errors=errors)
         inverse = solve_triangular(corner, np.eye(len(corner)), lower=True)
         mix, inverse = (inverse @ across).astype(np.float32), inverse.astype(np.float32)
         old, new = self._reserve(len(rows))
-        covariance = self._points.covariance(self._posterior.kernel, data)
+        covariance = self._points.covariance(self.posterior.kernel, data)
         for part in row_slices(len(self._points), max(len(rows), known)):
             # S^-1 k(new, x) - (S^-1 A) W, see `Posterior.append`
             added = new[:, part]
@@ -199,13 +146,113 @@ class GaussianProcessPool(PoolModel):
             self._buffer = grown
         return self._buffer[:known], self._buffer[known : known + count]
 
-    def _keep(self, count: int) -> None:
-        """Forget all rows after so many."""
+    def keep(self, rows: Rows, errors: Floats) -> int:
+        """Forget all but the first rows that are these, in this order; return how many they are."""
+        count = _common_prefix((self._rows, self._errors), (rows, errors))
         dropped = self._buffer[count : len(self._rows)]
         if len(dropped):
             self._variance += np.einsum("ij,ij->j", dropped, dropped)
             self._rows, self._errors = self._rows[:count], self._errors[:count]
-            self._posterior.truncate(count)
+            self.posterior.truncate(count)
+        return count
+
+
+class GaussianProcessPool(PoolModel):
+    """`GaussianProcess` on a fixed pool.
+
+    The hyperparameters are fitted again whenever the data have grown by a quarter.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (N, f)
+    groups, trend, additive, sources, max_iter : optional
+        See `GaussianProcess`.
+    draws : int
+        See `GaussianProcess`; fewer for a pool where so many would be slow.
+    seed : int
+        Of these.
+    """
+
+    _GROWTH = 1.25
+
+    def __init__(
+        self,
+        features: Any,
+        *,
+        groups: Sequence[Any] | None = None,
+        trend: Sequence[int] | None = None,
+        additive: bool = False,
+        sources: Sequence[int] | None = None,
+        max_iter: int = 15,
+        draws: int = 0,
+        seed: int = 0,
+    ) -> None:
+        scaling = Scaling(features, groups=groups, trend=trend, additive=additive, sources=sources)
+        self._points, self._max_iter = Points(features, scaling), max_iter
+        self._active, self._all_rows = ActiveLabels(self._GROWTH), np.empty(0, dtype=np.int64)
+        self._rng, count = np.random.default_rng(seed), 1 + min(draws, _MOST // len(features))
+        typical = Hyperparameters.typical(len(scaling.blocks))
+        #: By the mode of the hyperparameters, and by draws.
+        self._members = [WhitenedPool(self._points, typical) for _ in range(count)]
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
+        """Their mode, for scaled features and standardised targets."""
+        return self._members[0].posterior.kernel.hyper
+
+    def fit(self, rows: Rows, targets: Floats, repeats: Repeats | None = None) -> None:
+        """Condition on the rows, shape (n,), with targets, means of so many trainings."""
+        must_fit = self._active.update(targets, repeats)
+        self._all_rows, active = rows, self._active.indices
+        rows, targets, repeats = rows[active], targets[active], self._active.of(repeats)
+        if must_fit:
+            learnt = fit_hyperparameters(
+                self._points[rows],
+                targets,
+                scaling=self._points.scaling,
+                start=self.hyperparameters,
+                max_iter=self._max_iter,
+                repeats=repeats,
+            )
+            hypers = [learnt.mode, *learnt.draws(len(self._members) - 1, self._rng)]
+            for member, hyper in zip(self._members, hypers, strict=True):
+                member.start(hyper)
+        errors = np.ones(len(rows)) if repeats is None else repeats.errors
+        for member in self._members:
+            known = member.keep(rows, errors)
+            member.append(rows[known:], errors[known:])
+            member.posterior.learn(targets)
+
+    def predict(self) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every row of the pool."""
+        means, variances = zip(*(member.predict() for member in self._members), strict=True)
+        mean = np.mean(means, axis=0)
+        return mean, np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0))
+
+    def condition(self, rows: Rows) -> None:
+        """Take rows for queried: means stay, deviations shrink."""
+        for member in self._members:
+            member.append(rows, np.ones(len(rows)))
+
+    def covariance(self, rows: Rows) -> tuple[Floats, float]:
+        """Return the covariance of rows, shape (m, m), and the noise of one training."""
+        points, means, pairs = self._points[rows], [], []
+        for member in self._members:
+            whitened = member.whitened(rows)
+            means.append(member.posterior.mean(whitened))
+            pairs.append(member.posterior.covariance(points, whitened))
+        covariances, noises = zip(*pairs, strict=True)
+        apart = means - np.mean(means, axis=0)
+        between = apart.T @ apart / len(means)
+        return np.mean(covariances, axis=0) + between, float(np.mean(noises))
+
+    def joint(self, errors: Floats, rows: Rows) -> Joint:
+        """Return the scores behind the labels, together with those of rows; see `Posterior`."""
+        member, others = self._members[0], self._active.others(len(errors))
+        rows = np.concatenate([self._all_rows[others], rows])
+        active = errors[self._active.indices]
+        joint = member.posterior.joint(active, self._points[rows], member.whitened(rows))
+        return self._active.spread(joint, others)
 
 
 def _common_prefix(old: tuple[Rows, Floats], new: tuple[Rows, Floats]) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from weaknas.components import check_sizes
@@ -44,6 +45,14 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         their unit, in which the deviation of their slopes is 1.
     max_iter : int
         Steps of the optimiser of the hyperparameters.
+    draws : int
+        On a pool, mean and deviation are those of the mixture of as many processes whose
+        hyperparameters are drawn from their posterior, and of the one by its mode (a fully
+        Bayesian treatment: Snoek et al., NeurIPS 2012, sec. 3.2; here the draws are from a normal
+        approximation). Few labels bear out many hyperparameters; a search that believes one of
+        them may sit around what is good by it, sure that nothing else is.
+    random_state : int or RandomState, optional
+        Seeds the draws.
 
     Attributes
     ----------
@@ -69,12 +78,16 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         additive: bool = False,
         sources: Sequence[int] | None = None,
         max_iter: int = 15,
+        draws: int = 0,
+        random_state: Any = None,
     ) -> None:
         self.groups = groups
         self.trend = trend
         self.additive = additive
         self.sources = sources
         self.max_iter = max_iter
+        self.draws = draws
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit hyperparameters and condition on the data.
@@ -90,8 +103,7 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_sizes(self)
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float32)
         X, y, counts = check_counts(sample_weight, X, y)
-        parameters = self.get_params(deep=False)
-        self._model = OpenGaussianProcess(X, **parameters, dtype=np.float64, largest=None)
+        self._model = OpenGaussianProcess(X, **self._parameters(), dtype=np.float64, largest=None)
         self._model.fit(X, y, None if counts is None else Repeats.counted(counts))
         self.hyperparameters_ = self._model.hyperparameters
         return self
@@ -116,8 +128,14 @@ class GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def for_pool(self, features: Any) -> PoolModel:
         """Bind to a pool: what was computed for it is kept from round to round."""
-        return GaussianProcessPool(features, **self.get_params(deep=False))
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return GaussianProcessPool(features, **self._parameters(), draws=self.draws, seed=seed)
 
     def for_any(self, reference: Any) -> OpenModel:
         """Return a model for any candidates, with features scaled by a sample, shape (n, f)."""
-        return OpenGaussianProcess(reference, **self.get_params(deep=False))
+        return OpenGaussianProcess(reference, **self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return what all models share."""
+        parameters = self.get_params(deep=False)
+        return {name: parameters[name] for name in parameters.keys() - {"draws", "random_state"}}

@@ -24,6 +24,7 @@ _BOUNDS = dict.fromkeys(
     _MADE,
 ) | {  # -1 and 0 stand for no limit in libraries
     "max_depth": (0, _MADE[1]),
+    "draws": (0, _MADE[1]),
     "max_iter": (-1, _MADE[1]),
     "n_jobs": (-MOST_JOBS, MOST_JOBS),
     "unlabelled": (0, _MADE[1]),

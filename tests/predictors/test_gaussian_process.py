@@ -12,9 +12,11 @@ from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from weaknas.predictors import _gp
+from weaknas.predictors import _gp_fit
 from weaknas.predictors._gp_active import ActiveLabels
+from weaknas.predictors._gp_kernel import Hyperparameters, Kernel, Scaling, row_slices
 from weaknas.predictors._gp_pool import GaussianProcessPool
+from weaknas.predictors._gp_posterior import Posterior
 from weaknas.predictors.gaussian_process import GaussianProcess
 from weaknas.predictors.labels import Repeats
 from weaknas.predictors.open_model import OpenPool
@@ -88,7 +90,7 @@ def test_posterior_is_that_of_scikit_learn(groups):
 
 
 def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
-    hyper = _gp.Hyperparameters(variance=1.7, lengths=np.array([0.8, 2.5]), noise=0.03)
+    hyper = Hyperparameters(variance=1.7, lengths=np.array([0.8, 2.5]), noise=0.03)
     train = scaled(FEATURES[:50], FEATURES, GROUPS)
     targets = np.random.default_rng(1).normal(size=50)
     distances = np.stack(
@@ -96,7 +98,7 @@ def test_log_posterior_is_scikit_learns_likelihood_times_the_priors():
     )
     counts = np.random.default_rng(2).integers(1, 4, size=50)
     center, width = np.array([0.1, 0.2, 0.3, -3.0]), np.array([1.5, 0.5, 0.6, 2.0])
-    value, _ = _gp.negative_log_posterior(
+    value, _ = _gp_fit.negative_log_posterior(
         hyper.to_vector(),
         distances=distances,
         targets=targets,
@@ -130,7 +132,7 @@ def test_gradient_by_finite_differences(seed, blocks, further):
     center, width = rng.normal(size=size), rng.uniform(0.5, 2, size=size)
     vector = rng.normal(size=size)
     density = partial(
-        _gp.negative_log_posterior,
+        _gp_fit.negative_log_posterior,
         distances=distances,
         targets=targets,
         repeats=Repeats(np.ones(12), rng.uniform(0, 1, size=12), 2.5, 6),
@@ -145,14 +147,51 @@ def test_gradient_by_finite_differences(seed, blocks, further):
 
 
 def test_fitting_raises_the_posterior():
-    scaling = _gp.Scaling(FEATURES, groups=GROUPS)
+    scaling = Scaling(FEATURES, groups=GROUPS)
     data = scaling(FEATURES[:60])
-    start = _gp.Hyperparameters.typical(2)
-    fitted = _gp.fit_hyperparameters(data, LABELS[:60], scaling=scaling, start=start, max_iter=30)
+    start = Hyperparameters.typical(2)
+    fit = partial(_gp_fit.fit_hyperparameters, data, LABELS[:60], scaling=scaling, max_iter=30)
+    fitted = fit(start=start).mode
     # the blocks matter differently: the noise of the labels and the sine are found
     assert fitted.noise > start.noise
-    again = _gp.fit_hyperparameters(data, LABELS[:60], scaling=scaling, start=fitted, max_iter=30)
+    again = fit(start=fitted).mode
     np.testing.assert_allclose(again.to_vector(), fitted.to_vector(), atol=0.05)
+
+
+def test_the_width_of_what_is_known_by_the_steps_of_the_optimiser():
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(4, 4))
+    hessian = np.eye(4) + root @ root.T  # the prior's, and that of the labels
+    _, steps = np.linalg.eigh(hessian)
+    found = _gp_fit._root(steps.T, steps.T @ hessian)
+    np.testing.assert_allclose(found @ found.T, np.linalg.inv(hessian), atol=1e-10)
+    # where no step went it is the prior's, and nowhere wider
+    some = _gp_fit._root(steps.T[:1], steps.T[:1] @ hessian)
+    across = np.eye(4) - np.outer(steps[:, 0], steps[:, 0])
+    np.testing.assert_allclose(across @ some @ some.T @ across, across, atol=1e-10)
+    wide = _gp_fit._root(np.eye(4)[:1], 0.1 * np.eye(4)[:1])
+    np.testing.assert_allclose(wide @ wide.T, np.eye(4), atol=1e-10)
+
+
+def test_draws_of_hyperparameters_stand_around_the_mode():
+    scaling = Scaling(FEATURES, groups=GROUPS)
+    start = Hyperparameters.typical(2)
+    fit = partial(_gp_fit.fit_hyperparameters, scaling=scaling, start=start, max_iter=30)
+    few, many = (fit(scaling(FEATURES[:n]), LABELS[:n]) for n in (10, 250))
+    noises = []
+    for learnt in (few, many):
+        draws = learnt.draws(400, np.random.default_rng(0))
+        vectors = np.stack([hyper.to_vector() for hyper in draws])
+        low, high = learnt.bounds
+        assert (vectors > low - 1e-9).all()
+        assert (vectors < high + 1e-9).all()
+        noises.append(vectors[:, -1])
+    assert noises[1].mean() == pytest.approx(many.vector[-1], abs=1e-6)
+    width = _gp_fit._WIDER * np.linalg.norm(many.root[-1])
+    assert noises[1].std() == pytest.approx(width, rel=0.1)
+    assert noises[1].std() < 0.5 * noises[0].std()
+    assert len(few.draws(5, np.random.default_rng(0))) == 5
+    assert few.draws(0, np.random.default_rng(0)) == []
 
 
 def test_it_learns():
@@ -192,11 +231,11 @@ def test_more_trainings_of_a_label_leave_it_less_noise():
 
 def test_the_mean_of_three_trainings_tells_as_much_as_the_three():
     rng = np.random.default_rng(7)
-    scaling = _gp.Scaling(FEATURES, groups=GROUPS)
+    scaling = Scaling(FEATURES, groups=GROUPS)
     points = scaling(FEATURES[:20])
-    hyper = _gp.Hyperparameters(variance=1.3, lengths=np.array([1.0, 2.0]), noise=0.1)
+    hyper = Hyperparameters(variance=1.3, lengths=np.array([1.0, 2.0]), noise=0.1)
     three = rng.normal(size=(3, 20))
-    apart, together = (_gp.Posterior(_gp.Kernel(hyper, scaling)) for _ in range(2))
+    apart, together = (Posterior(Kernel(hyper, scaling)) for _ in range(2))
     apart.append(np.tile(points, (3, 1)))
     together.append(points[:15], errors=np.full(15, 1 / 3))
     together.append(points[15:], errors=np.full(5, 1 / 3))
@@ -215,14 +254,12 @@ def test_the_mean_of_three_trainings_tells_as_much_as_the_three():
 def test_the_scores_behind_labels_by_the_joint_normal_of_all():
     """Against the conditional of one big normal: labels, their scores, and new points."""
     rng = np.random.default_rng(3)
-    scaling = _gp.Scaling(FEATURES, groups=GROUPS, dtype=np.float64)
+    scaling = Scaling(FEATURES, groups=GROUPS, dtype=np.float64)
     points, new = scaling(FEATURES[:15]), scaling(FEATURES[15:19])
-    hyper = _gp.Hyperparameters(
-        variance=1.3, lengths=np.array([1.0, 2.0]), noise=0.2, particular=0.1
-    )
-    kernel = _gp.Kernel(hyper, scaling)
+    hyper = Hyperparameters(variance=1.3, lengths=np.array([1.0, 2.0]), noise=0.2, particular=0.1)
+    kernel = Kernel(hyper, scaling)
     errors, labels = np.where(np.arange(15) < 3, 0.0, rng.uniform(0.1, 1, size=15)), LABELS[:15]
-    posterior = _gp.Posterior(kernel)
+    posterior = Posterior(kernel)
     posterior.append(points, errors=errors)
     posterior.learn(labels)
     joint = posterior.joint(errors, new, posterior.whiten(new))
@@ -350,6 +387,50 @@ def test_covariance_is_that_of_the_posterior():
     np.testing.assert_allclose(model.predict()[1][some] ** 2, after, atol=2e-3 * variance)
 
 
+def test_a_mixture_of_processes_with_drawn_hyperparameters():
+    model = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5, draws=4, seed=3)
+    plain = GaussianProcessPool(FEATURES, groups=GROUPS, max_iter=5)
+    rows, some = np.arange(25), np.arange(100, 130)
+    for fitted in (model, plain):
+        fitted.fit(rows[:22], LABELS[:22])
+        fitted.fit(rows, LABELS[rows])
+    model.condition(some[:2])
+    mean, std = model.predict()
+    hypers = [member.posterior.kernel.hyper for member in model._members]
+    assert hypers[0] == model.hyperparameters
+    assert len({hyper.variance for hyper in hypers}) == 5
+    one = [fresh(hyper, rows, some[:2], LABELS[rows]) for hyper in hypers]
+    means, deviations = np.array(one).transpose(1, 0, 2)
+    np.testing.assert_allclose(mean, means.mean(axis=0), atol=5e-3 * LABELS[rows].std())
+    square = (deviations**2 + means**2).mean(axis=0) - means.mean(axis=0) ** 2
+    np.testing.assert_allclose(std, np.sqrt(square), rtol=1e-2, atol=5e-3 * LABELS[rows].std())
+    covariance, noise = model.covariance(some)
+    np.testing.assert_allclose(np.diag(covariance), std[some] ** 2, rtol=2e-2)
+    assert noise == pytest.approx(np.mean([h.noise for h in hypers]) * LABELS[rows].var())
+    # what is known of labels, and so what is returned, is by the mode
+    errors = np.ones(25)
+    plain.condition(some[:2])
+    for own, expected in zip(model.joint(errors, some), plain.joint(errors, some), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_draws_are_the_same_for_the_same_seed_and_fewer_on_a_large_pool(monkeypatch):
+    def predictions(**options):
+        process = GaussianProcess(groups=GROUPS, max_iter=5, **options)
+        model = process.for_pool(FEATURES)
+        model.fit(np.arange(30), LABELS[:30])
+        return model.predict()[1]
+
+    mode, drawn = predictions(), predictions(draws=4, random_state=0)
+    np.testing.assert_array_equal(predictions(draws=4, random_state=0), drawn)
+    assert not np.array_equal(predictions(draws=4, random_state=1), drawn)
+    assert np.mean(drawn) > np.mean(mode)
+    monkeypatch.setattr("weaknas.predictors._gp_pool._MOST", 3 * len(FEATURES))
+    assert len(GaussianProcessPool(FEATURES, draws=8)._members) == 4
+    monkeypatch.setattr("weaknas.predictors._gp_pool._MOST", len(FEATURES) - 1)
+    np.testing.assert_array_equal(predictions(draws=8), mode)
+
+
 def test_conditioning_keeps_the_mean_and_shrinks_deviations():
     model = for_pool(GaussianProcess(groups=GROUPS), FEATURES)
     assert isinstance(model, GaussianProcessPool)
@@ -403,7 +484,7 @@ def test_columns_far_from_zero(offset):
 
 def test_parts_cover_all_rows_once():
     for rows, width in [(0, 5), (1, 1), (5000, 200), (30_001, 3), (20_000, 10**6)]:
-        covered = np.concatenate([np.arange(rows)[p] for p in _gp.row_slices(rows, width)] or [[]])
+        covered = np.concatenate([np.arange(rows)[p] for p in row_slices(rows, width)] or [[]])
         np.testing.assert_array_equal(covered, np.arange(rows))
 
 
@@ -446,7 +527,7 @@ def test_a_pool_with_a_trend_equals_a_fresh_fit() -> None:
     pool = GaussianProcessPool(features, groups=groups, trend=[3])
     pool.fit(rows[:11], targets[:11])
     pool.fit(rows, targets)  # one row more: extended, not fitted anew
-    kernel = pool._posterior.kernel
+    kernel = pool._members[0].posterior.kernel
     points = pool._points.scaling(features)
     noisy = kernel(points[rows], points[rows]).astype(float)
     noisy += (kernel.hyper.noise + 1e-6) * np.eye(12)
@@ -530,20 +611,20 @@ def test_scores_behind_labels_that_are_left_out(make, monkeypatch):
     assert joint.particular > 0
 
 
-def fitted_noise(apart: float, pairs: int) -> _gp.Hyperparameters:
+def fitted_noise(apart: float, pairs: int) -> Hyperparameters:
     """Fit to 40 labels, of which so many come from two trainings that far apart."""
     rng = np.random.default_rng(1)
     points = rng.normal(size=(40, 2)).astype(np.float32)
     errors = np.where(np.arange(40) < pairs, 0.5, 1.0)
     squares = pairs * apart**2 / 2  # of both labels from their mean
-    return _gp.fit_hyperparameters(
+    return _gp_fit.fit_hyperparameters(
         points,
         np.sin(points[:, 0]) + 0.5 * rng.normal(size=40),
-        scaling=_gp.Scaling(points),
-        start=_gp.Hyperparameters.typical(1),
+        scaling=Scaling(points),
+        start=Hyperparameters.typical(1),
         max_iter=50,
         repeats=Repeats(1 / errors, errors, squares, pairs),
-    )
+    ).mode
 
 
 def test_few_repeats_that_are_near_each_other_tell_less_than_many():
@@ -555,13 +636,13 @@ def test_few_repeats_that_are_near_each_other_tell_less_than_many():
 
 
 def test_noise_is_taken_at_the_upper_end():
-    raw = _gp.Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1, particular=0.3)
-    noises = [_gp._cautious(raw, freedom).noise for freedom in (1, 2, 5, 10, 50, 500)]
+    raw = Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1, particular=0.3)
+    noises = [_gp_fit._cautious(raw, freedom).noise for freedom in (1, 2, 5, 10, 50, 500)]
     assert noises == sorted(noises, reverse=True)
     assert noises[0] < 0.4
     assert noises[-1] == pytest.approx(0.1, rel=0.05)
     for freedom in (1, 5, 50):
-        hyper = _gp._cautious(raw, freedom)
+        hyper = _gp_fit._cautious(raw, freedom)
         assert hyper.noise + hyper.particular == pytest.approx(0.4)
-    none_left = _gp._cautious(_gp.Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1), 0)
+    none_left = _gp_fit._cautious(Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1), 0)
     assert (none_left.noise, none_left.particular) == (0.1, 0.0)

@@ -125,8 +125,9 @@ def _is_huge(space: SearchSpace) -> bool:
     return not (space.is_listable or space.has_graphs)
 
 
+_GRAPHS: Mapping[str, Mapping[str, Any]] = {"gp": {"draws": 2}}
 # What adds up over the decisions is learnt soonest where few of their combinations are seen.
-_CHOICES: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True}}
+_CHOICES: Mapping[str, Mapping[str, Any]] = {"gp": {"draws": 2, "additive": True}}
 _HUGE: Mapping[str, Mapping[str, Any]] = {"gp": {"additive": True, "max_iter": 25}}
 
 
@@ -136,7 +137,7 @@ def _default(space: SearchSpace) -> Preset:
         # Few at a time where few decisions are learnt soon, so that a number is followed.
         batch = 2 if _has_few_decisions(space) else 5
         return Preset("gp", encoder, "ei", "compressed", 10, batch, _HUGE)
-    options = {} if space.has_graphs else _CHOICES
+    options = _GRAPHS if space.has_graphs else _CHOICES
     return Preset("gp", encoder, "ei", "rank-normal", 5, 2, options)
 
 
