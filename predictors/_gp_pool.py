@@ -45,67 +45,69 @@ class Points:
             (self.features[rows] - self._origin) * self.scaling.scale, dtype=np.float32
         )
 
-    def covariance(self, kernel: Kernel, data: Reals) -> Callable[[slice], Reals]:
-        """Return the covariance with scaled data, shape (n, f), as a function of rows of the pool.
+    def covariances(self, kernels: Sequence[Kernel], data: Reals) -> Callable[[slice], list[Reals]]:
+        """Return the covariances with scaled data, shape (n, f), as a function of rows.
 
-        The function returns shape (m, n) for a slice of m rows. Of ``r^2 = |x|^2 + |p|^2
-        - 2 x p`` the lengths of the pool's rows are known by blocks, and centre and scale
-        go into x: one product with the features as they are is left.
+        The function returns shape (n, m) by each kernel for a slice of m rows. Of ``r^2 = |x|^2
+        + |p|^2 - 2 x p`` the lengths of the pool's rows are known by blocks, and centre and
+        scale go into x: one product with the features as they are is left, for all kernels.
         """
-        weighted = data * kernel.weights
-        factors = (-2.0 * weighted * self.scaling.scale).T
-        offset = np.einsum("ij,ij->i", weighted, data) - self._origin @ factors
-        slopes = kernel.linear(data).T
+        weighted = [data * kernel.weights for kernel in kernels]
+        factors = -2.0 * np.stack(weighted) * self.scaling.scale
+        own = np.einsum("kij,ij->ki", weighted, data)
+        offsets = (own - factors @ self._origin)[:, :, None]
+        slopes = [kernel.linear(data) * kernel.slopes.astype(np.float32) for kernel in kernels]
+        stacked = factors.reshape(-1, factors.shape[-1])
 
-        def covariance_of(rows: slice) -> Reals:
-            squares: Reals = self.features[rows] @ factors
-            squares += offset
-            squares += (self.scaling.norms[rows] @ kernel.block_weights)[:, None]
-            covariance = kernel.from_squares(squares)
-            if len(kernel.trend):
-                covariance += self.linear(rows, kernel) @ slopes
-            return covariance
+        def covariances_of(rows: slice) -> list[Reals]:
+            squares = (stacked @ self.features[rows].T).reshape(*factors.shape[:2], -1)
+            squares += offsets
+            columns, found = self.columns(rows, kernels[0]), []
+            for kernel, square, slope in zip(kernels, squares, slopes, strict=True):
+                lengths = self.scaling.norms[rows] @ kernel.block_weights
+                found.append(kernel.from_squares(np.add(square, lengths, out=square)))
+                if slope.size:
+                    found[-1] += slope @ columns.T
+            return found
 
-        return covariance_of
+        return covariances_of
 
-    def linear(self, rows: slice, kernel: Kernel) -> Reals:
-        """Return `Kernel.linear` of rows of the pool without scaling their other columns."""
+    def columns(self, rows: slice, kernel: Kernel) -> Reals:
+        """Return the scaled columns with a trend, without scaling the others."""
         trend = kernel.trend
-        columns = self.features[rows][:, trend] - self._origin[trend]
-        return np.asarray(columns * self.scaling.scale[trend] * kernel.slopes.astype(np.float32))
+        columns = self.features[rows][:, kernel.columns] - self._origin[trend]
+        return np.asarray(columns * self.scaling.scale[trend])
 
 
 class WhitenedPool:
-    """The posterior of one kernel over all rows of a pool.
+    """The posterior by one kernel over all rows of a pool.
 
-    New rows extend the Cholesky factor and the whitened covariance with the pool,
+    New labels extend the Cholesky factor and the whitened covariance with the pool,
     which is exact and cheap. All is computed anew only after `start`.
 
     Parameters
     ----------
     points : Points
-    hyper : Hyperparameters
 
     Attributes
     ----------
     posterior : Posterior
     """
 
-    def __init__(self, points: Points, hyper: Hyperparameters) -> None:
+    posterior: Posterior
+
+    def __init__(self, points: Points) -> None:
         self._points = points
         # Rows of the whitened covariance with the pool, and room for more.
         self._buffer: Reals = np.empty((0, len(points)), dtype=np.float32)
-        self.start(hyper)
 
     def start(self, hyper: Hyperparameters) -> None:
-        """Forget all labels, and take other hyperparameters."""
+        """Forget all labels, and take these hyperparameters."""
         kernel = Kernel(hyper, self._points.scaling)
         self.posterior = Posterior(kernel)
-        self._rows: Rows = np.empty(0, dtype=np.int64)
-        self._errors: Floats = np.empty(0)
         self._variance = np.full(len(self._points), hyper.variance, dtype=np.float32)
         for rows in row_slices(len(self._points), 1):
-            trend = self._points.linear(rows, kernel)
+            trend = self._points.columns(rows, kernel) * kernel.slopes.astype(np.float32)
             self._variance[rows] += np.einsum("ij,ij->i", trend, trend)
 
     def predict(self) -> tuple[Floats, Floats]:
@@ -114,31 +116,43 @@ class WhitenedPool:
 
     def whitened(self, rows: Rows | slice = slice(None)) -> Reals:
         """Return the whitened covariance with rows of the pool."""
-        return self._buffer[: len(self._rows), rows]
+        return self._buffer[: len(self.posterior.points), rows]
 
-    def append(self, rows: Rows, errors: Floats) -> None:
-        """Add rows, shape (m,), with the errors of their labels, see `Repeats`."""
-        if len(rows) == 0:
-            return
-        known, data = len(self._rows), self._points[rows]
-        across, corner = self.posterior.append(data, errors=errors)
+    def extension(self, across: Floats, corner: Floats) -> Callable[[slice, Reals], None]:
+        """Return what takes labels over to the pool that were appended to the posterior.
+
+        Parameters
+        ----------
+        across, corner : ndarray of float, shapes (n, k) and (n, n)
+            See `Posterior.append`.
+
+        Returns
+        -------
+        callable
+            To be called for all rows of the pool: with a slice of m, and the covariance of the
+            new labels with these, shape (n, m), which is overwritten.
+        """
+        count, known = across.shape
         inverse = solve_triangular(corner, np.eye(len(corner)), lower=True)
         mix, inverse = (inverse @ across).astype(np.float32), inverse.astype(np.float32)
-        old, new = self._reserve(len(rows))
-        covariance = self._points.covariance(self.posterior.kernel, data)
-        for part in row_slices(len(self._points), max(len(rows), known)):
-            # S^-1 k(new, x) - (S^-1 A) W, see `Posterior.append`
+        old, new = self._reserve(known, count)
+
+        def extend(part: slice, covariance: Reals) -> None:
+            # S^-1 k(new, x) - (S^-1 A) W, see `Posterior.append`; columns come first in strmm:
+            # what it sees are transposes
             added = new[:, part]
-            added[...] = blas.strmm(1.0, inverse, covariance(part).T, lower=1, overwrite_b=1)
+            product = blas.strmm(
+                1.0, inverse, covariance.T, side=1, lower=1, trans_a=1, overwrite_b=1
+            )
+            added[...] = product.T
             if known:
                 added -= mix @ old[:, part]
             self._variance[part] -= np.einsum("ij,ij->j", added, added)
-        self._rows = np.concatenate([self._rows, rows])
-        self._errors = np.concatenate([self._errors, errors])
 
-    def _reserve(self, count: int) -> tuple[Reals, Reals]:
+        return extend
+
+    def _reserve(self, known: int, count: int) -> tuple[Reals, Reals]:
         """Return the rows of the buffer in use, and so many after them that are not."""
-        known = len(self._rows)
         if known + count > len(self._buffer):
             # What is never written to takes no memory: room until the next start.
             grown = np.empty((2 * (known + count), len(self._points)), dtype=np.float32)
@@ -146,15 +160,11 @@ class WhitenedPool:
             self._buffer = grown
         return self._buffer[:known], self._buffer[known : known + count]
 
-    def keep(self, rows: Rows, errors: Floats) -> int:
-        """Forget all but the first rows that are these, in this order; return how many they are."""
-        count = _common_prefix((self._rows, self._errors), (rows, errors))
-        dropped = self._buffer[count : len(self._rows)]
-        if len(dropped):
-            self._variance += np.einsum("ij,ij->j", dropped, dropped)
-            self._rows, self._errors = self._rows[:count], self._errors[:count]
-            self.posterior.truncate(count)
-        return count
+    def truncate(self, count: int) -> None:
+        """Forget all labels after so many."""
+        dropped = self._buffer[count : len(self.posterior.points)]
+        self._variance += np.einsum("ij,ij->j", dropped, dropped)
+        self.posterior.truncate(count)
 
 
 class GaussianProcessPool(PoolModel):
@@ -193,7 +203,8 @@ class GaussianProcessPool(PoolModel):
         self._rng, count = np.random.default_rng(seed), 1 + min(draws, _MOST // len(features))
         typical = Hyperparameters.typical(len(scaling.blocks))
         #: By the mode of the hyperparameters, and by draws.
-        self._members = [WhitenedPool(self._points, typical) for _ in range(count)]
+        self._members = [WhitenedPool(self._points) for _ in range(count)]
+        self._start([typical] * count)
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -214,13 +225,11 @@ class GaussianProcessPool(PoolModel):
                 max_iter=self._max_iter,
                 repeats=repeats,
             )
-            hypers = [learnt.mode, *learnt.draws(len(self._members) - 1, self._rng)]
-            for member, hyper in zip(self._members, hypers, strict=True):
-                member.start(hyper)
+            self._start([learnt.mode, *learnt.draws(len(self._members) - 1, self._rng)])
         errors = np.ones(len(rows)) if repeats is None else repeats.errors
+        self._keep(_common_prefix((self._rows, self._errors), (rows, errors)))
+        self._append(rows[len(self._rows) :], errors[len(self._rows) :])
         for member in self._members:
-            known = member.keep(rows, errors)
-            member.append(rows[known:], errors[known:])
             member.posterior.learn(targets)
 
     def predict(self) -> tuple[Floats, Floats]:
@@ -231,8 +240,7 @@ class GaussianProcessPool(PoolModel):
 
     def condition(self, rows: Rows) -> None:
         """Take rows for queried: means stay, deviations shrink."""
-        for member in self._members:
-            member.append(rows, np.ones(len(rows)))
+        self._append(rows, np.ones(len(rows)))
 
     def covariance(self, rows: Rows) -> tuple[Floats, float]:
         """Return the covariance of rows, shape (m, m), and the noise of one training."""
@@ -253,6 +261,35 @@ class GaussianProcessPool(PoolModel):
         active = errors[self._active.indices]
         joint = member.posterior.joint(active, self._points[rows], member.whitened(rows))
         return self._active.spread(joint, others)
+
+    def _start(self, hypers: Sequence[Hyperparameters]) -> None:
+        self._rows: Rows = np.empty(0, dtype=np.int64)
+        self._errors: Floats = np.empty(0)
+        for member, hyper in zip(self._members, hypers, strict=True):
+            member.start(hyper)
+
+    def _append(self, rows: Rows, errors: Floats) -> None:
+        if len(rows) == 0:
+            return
+        data, width = self._points[rows], max(len(rows), len(self._rows))
+        kernels = [member.posterior.kernel for member in self._members]
+        covariances = self._points.covariances(kernels, data)
+        extensions = []
+        for member in self._members:
+            grown = member.posterior.append(data, errors=errors)
+            extensions.append(member.extension(*grown))
+        for part in row_slices(len(self._points), width):
+            for extend, covariance in zip(extensions, covariances(part), strict=True):
+                extend(part, covariance)
+        self._rows = np.concatenate([self._rows, rows])
+        self._errors = np.concatenate([self._errors, errors])
+
+    def _keep(self, count: int) -> None:
+        """Forget all rows after so many."""
+        if count < len(self._rows):
+            self._rows, self._errors = self._rows[:count], self._errors[:count]
+            for member in self._members:
+                member.truncate(count)
 
 
 def _common_prefix(old: tuple[Rows, Floats], new: tuple[Rows, Floats]) -> int:
