@@ -49,7 +49,7 @@ class ExactProcess(GaussianProcess):
 
     def for_any(self, reference: Any) -> OpenModel:
         """Return a model that leaves no label out."""
-        return OpenGaussianProcess(reference, **self.get_params(deep=False), largest=None)
+        return OpenGaussianProcess(reference, **self._parameters(), largest=None)
 
 
 class Planted:
