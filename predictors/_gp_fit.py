@@ -23,6 +23,7 @@ from weaknas.predictors._gp_kernel import JITTER, Hyperparameters, Reals, Scalin
 from weaknas.predictors.labels import Floats, Repeats
 
 _SMALLEST_NOISE = 1e-4
+_REMEMBERED = 30  # steps of the optimiser, of which there are seldom as many
 # Posteriors have heavier tails than the normal approximation at their modes.
 _WIDER = 1.5
 _LEVEL = 0.6  # of the upper end of what repeats allow the noise to be
@@ -121,7 +122,7 @@ def fit_hyperparameters(
         jac=True,
         method="L-BFGS-B",
         bounds=bounds.T,
-        options={"maxiter": max_iter, "maxcor": max_iter},
+        options={"maxiter": max_iter, "maxcor": _REMEMBERED},
     )
 
     def read(vector: Floats) -> Hyperparameters:

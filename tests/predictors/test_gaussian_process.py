@@ -194,6 +194,15 @@ def test_draws_of_hyperparameters_stand_around_the_mode():
     assert few.draws(0, np.random.default_rng(0)) == []
 
 
+def test_a_number_of_steps_beyond_need_takes_no_memory():
+    fits = [
+        GaussianProcess(groups=GROUPS, max_iter=n).fit(FEATURES[:40], LABELS[:40])
+        for n in (200, 10**5)
+    ]
+    vectors = [model.hyperparameters_.to_vector() for model in fits]
+    np.testing.assert_array_equal(*vectors)
+
+
 def test_it_learns():
     model = GaussianProcess(groups=GROUPS).fit(FEATURES[:200], LABELS[:200])
     mean, std = model.predict(FEATURES[200:], return_std=True)
