@@ -7,7 +7,8 @@ of the default the others need. Runs are kept in a file and not made again:
 
     WEAKNAS_DATA=... python scripts/many_tables.py --jobs 2
 
-A strategy ``without:BLOCK`` is the default without one block of its features; ``smac`` and
+A strategy ``without:BLOCK`` is the default without one block of its features, and
+``without:draws`` with the mode of its hyperparameters alone; ``smac`` and
 ``botorch`` are optimisers of other projects, for tables of plain choices; ``known-process`` knows
 the process that a random function is a draw of, and is a bound for those that do not. A strategy
 that is none for a table is left out there.
@@ -35,11 +36,11 @@ from weaknas.errors import unknown
 from weaknas.evaluators import TabularBenchmark
 from weaknas.laboratory.experiment import parse_strategy
 from weaknas.laboratory.statistics import bootstrap_interval
-from weaknas.search.presets import default_encoder
+from weaknas.search.presets import default_encoder, get_preset
 from weaknas.spaces import ChoiceSpace, SearchSpace
 from weaknas.strategies import Strategy
 
-DEFAULT, WITHOUT, KNOWN = "weaknas", "without:", "known-process"
+DEFAULT, WITHOUT, DRAWS, KNOWN = "weaknas", "without:", "draws", "known-process"
 LOCAL_SEARCHES = ("local-search", "local-search:first-improvement=true:continue-at-optimum=true")
 OTHERS = ("optuna-tpe", "regularized-evolution", "simulated-annealing")
 
@@ -60,7 +61,13 @@ def main() -> None:
     if arguments.quick:
         arguments.runs, arguments.budget = 2, 20
         arguments.groups = arguments.groups or ["chains", "random"]
-        arguments.strategies = [DEFAULT, LOCAL_SEARCHES[0], KNOWN, f"{WITHOUT}value-counts"]
+        arguments.strategies = [
+            DEFAULT,
+            LOCAL_SEARCHES[0],
+            KNOWN,
+            f"{WITHOUT}value-counts",
+            WITHOUT + DRAWS,
+        ]
     every = tables()
     _check("group", arguments.groups, {table.group for table in every})
     _check("table", arguments.tables, {table.name for table in every})
@@ -97,13 +104,13 @@ def _check(kind: str, given: Sequence[str] | None, known: Collection[str]) -> No
 def fit(table: Table, strategies: Sequence[str]) -> list[str]:
     """Return the strategies that are one for a table; see the text above."""
     space = table.benchmark().space
-    blocks = default_encoder(space).split("+")
+    parts = [*default_encoder(space).split("+"), DRAWS]
     return [
         label
         for label in strategies
         if (label != KNOWN or table.process)
         and (label not in OUTSIDE or isinstance(space, ChoiceSpace))
-        and (not label.startswith(WITHOUT) or label.removeprefix(WITHOUT) in blocks)
+        and (not label.startswith(WITHOUT) or label.removeprefix(WITHOUT) in parts)
     ]
 
 
@@ -185,6 +192,9 @@ def build(label: str, table: Table, space: SearchSpace, seed: int) -> Strategy:
         return OUTSIDE[label](space, seed=seed)
     if not label.startswith(WITHOUT):
         return parse_strategy(label)(space, seed=seed)
+    if label == WITHOUT + DRAWS:
+        predictor = get_preset("default", space).build_predictor("gp:draws=0")
+        return WeakNAS(space, predictor=predictor, seed=seed)
     blocks = default_encoder(space).split("+")
     encoder = "+".join(name for name in blocks if name != label.removeprefix(WITHOUT))
     return WeakNAS(space, encoder=encoder, seed=seed)

@@ -91,6 +91,7 @@ def test_many_tables(tmp_path):
             "weaknas",
             "local-search",
             "without:value-counts",
+            "without:draws",
             *(["known-process"] if drawn else []),
         }
         assert all(1 <= of["mean"] <= result["budget"] for of in row["queries"].values())
