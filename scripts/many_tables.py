@@ -263,14 +263,15 @@ def show(
             f"{row['queries'][name]['mean']:9.1f}" if name in row["queries"] else f"{'-':>9}"
             for name in strategies
         )
-        ratio = row.get("ratio", {}).get(DEFAULT, float("nan"))
-        print(f"{row['group'] + '/' + row['table']:32}{means}   ratio {ratio:.2f}")
+        ratio = f"   ratio {row['ratio'][DEFAULT]:.2f}" if DEFAULT in row.get("ratio", {}) else ""
+        print(f"{row['group'] + '/' + row['table']:32}{means}{ratio}")
     _show_groups("ratio to the better local search", groups)
     _show_groups("times the queries of the default", times)
 
 
 def _show_groups(title: str, groups: Mapping[str, Mapping[str, float]]) -> None:
-    print(f"\n{title}, geometric mean")
+    if groups:
+        print(f"\n{title}, geometric mean")
     for group, ratios in groups.items():
         print(f"{group:16}" + ", ".join(f"{name} {mean:.3f}" for name, mean in ratios.items()))
 

@@ -147,9 +147,8 @@ class MeasuredTable(Directive, ABC):
             return [self._note(self.options.get("script", self.script))]
         record = json.loads(path.read_text(encoding="utf-8"))
         head, rows = self.table(record)
-        made = nodes.paragraph(
-            "", "Made by ", nodes.literal("", record["command"]), nodes.Text(".")
-        )
+        by = nodes.Text(f", weaknas {record['versions']['weaknas']}.")
+        made = nodes.paragraph("", "Made by ", nodes.literal("", record["command"]), by)
         return [_table(head, rows), made, *self._figures(path)]
 
     @abstractmethod
