@@ -345,3 +345,37 @@ def test_a_batch_is_chosen_given_what_was_chosen_before():
 def test_an_unknown_acquisition_names_the_closest():
     with pytest.raises(InputError, match="'topn'; did you mean 'top-n'"):
         get_acquisition("topn")
+
+
+def test_a_batch_larger_than_what_is_spread_is_filled_with_the_next_best():
+    sizes = []
+
+    def joint(rows):
+        sizes.append(len(rows))
+        return np.eye(len(rows)), 0.1
+
+    mean = np.random.default_rng(3).permutation(5000) / 5000
+    many = belief(mean, np.ones(5000), incumbent=1.0, joint=joint)
+    chosen = ExpectedImprovement().choose(many, 3000)
+    assert sizes == [2000]
+    assert sorted(chosen) == sorted(np.argsort(-mean)[:3000])
+    np.testing.assert_array_equal(chosen[2000:], np.argsort(-mean)[2000:3000])
+
+
+@pytest.mark.parametrize("unit", [2.0**-30, 2.0**30])
+@pytest.mark.parametrize("acquisition", ["ei", "ucb"])
+def test_the_unit_of_labels_that_are_not_transformed_does_not_matter(unit, acquisition):
+    space = weaknas.ChoiceSpace({f"layer{i}": list("abcd") for i in range(5)})
+    effects = np.random.default_rng(0).normal(size=(5, 4))
+
+    def proposals(factor):
+        search = weaknas.WeakNAS(space, targets="raw", acquisition=acquisition, seed=0)
+        texts = []
+        for _ in range(12):
+            asked = search.ask()
+            texts += [each.text for each in asked]
+            scores = effects[np.arange(5), space.genotypes(asked)].sum(axis=1)
+            search.tell(asked, factor * scores)
+        return texts
+
+    assert proposals(unit) == proposals(1.0)

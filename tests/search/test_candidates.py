@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import weaknas
 from weaknas.encoders import OneHotEncoder, PathEncoder
@@ -18,6 +18,7 @@ from weaknas.search.candidates import (
     listed_candidates,
 )
 from weaknas.search.pool import Pool
+from weaknas.search.sources import Source
 from weaknas.spaces import ChoiceSpace, SubsetSpace, distinct
 from weaknas.spaces.nasbench201 import NASBench201
 from weaknas.strategies import History
@@ -144,7 +145,7 @@ def test_a_sampled_pool_stays_and_takes_in_what_was_told():
     candidates = SampledCandidates(CHAIN, OneHotEncoder(CHAIN), size=500, seed=2)
     pool = candidates.pool(History(CHAIN), generator())
     assert len(np.unique(pool.fingerprints)) == len(pool.genotypes) == 500
-    drawn = candidates.sample(20, generator())
+    drawn = candidates.sample(20, generator(), CHAIN.sample(0, generator()))
     assert np.isin(CHAIN.fingerprint(drawn), pool.fingerprints).all()
     told = History(CHAIN)
     told.add(drawn, np.arange(20.0))
@@ -206,3 +207,28 @@ def test_what_is_not_among_others():
     pool = Pool(np.zeros((5, 1), dtype=np.int16), codes, None)
     assert pool.other_than(np.array([99, 5, 1234])).tolist() == [False, True, False, True, True]
     assert pool.other_than(np.array([], dtype=np.int64)).all()
+
+
+def test_pools_of_encoders_with_parts_of_others_are_not_shared():
+    """Two functions look alike in a description."""
+    space = ChoiceSpace({"width": list(range(8)), "depth": [1, 2]})
+    known = Source("known", space.enumerate()[:6], np.arange(6.0), space=space)
+
+    def largest(factor):
+        encoder = FunctionTransformer(lambda genotypes: genotypes * float(factor))
+        search = weaknas.WeakNAS(space, encoder=encoder, sources=[known])
+        features = search._candidates.pool(search.history, generator()).features
+        return features[:, : space.n_variables].max()
+
+    assert (largest(1), largest(5)) == (7, 35)
+
+
+def test_an_encoder_is_fitted_for_one_search_alone():
+    scaler = StandardScaler()
+    first = weaknas.WeakNAS(CHAIN, seed=0, encoder=scaler)
+    first.tell(asked := first.ask(), np.arange(float(len(asked))))
+    first.ask()
+    fitted = first.encoder.mean_.copy()
+    weaknas.WeakNAS(CHAIN, seed=1, encoder=scaler).ask()
+    np.testing.assert_array_equal(first.encoder.mean_, fitted)
+    assert not hasattr(scaler, "mean_")

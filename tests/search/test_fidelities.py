@@ -151,3 +151,24 @@ def test_trainings_are_continued(tmp_path):
     for short, full in again:
         assert (short.fidelity, full.fidelity) == (1.0, None)
         assert full.metrics["accuracy@1"] == short.metrics["accuracy@1"]
+
+
+@pytest.mark.parametrize("failing", ["short", "full", "both"])
+def test_a_fidelity_at_which_everything_fails_is_done_without(failing):
+    """All three architectures are asked for at both: nothing else is left, and nothing breaks."""
+    space = ChoiceSpace({"width": [1, 2, 3, 4, 5, 6]}, name="small")
+
+    class Failing(Judge):
+        def evaluate(self, architecture, *, seed, fidelity=None):
+            if failing in ("both", "full" if fidelity is None else "short"):
+                return Evaluation.failed("out of memory", cost=fidelity or RESOURCES[-1])
+            return Evaluation(float(architecture.genotype[0]), cost=fidelity or RESOURCES[-1])
+
+    search = MultiFidelity(space, resources=RESOURCES, seed=0)
+    result = weaknas.run(search, Failing(), budget_cost=1e6)
+    asked = [(trial.evaluation.fidelity, trial.architecture.id) for trial in result.trials]
+    assert len(asked) == len(set(asked))
+    full = [trial for trial in result.trials if trial.evaluation.fidelity is None]
+    assert len(full) == 6
+    if failing == "short":
+        assert result.best.score == 5

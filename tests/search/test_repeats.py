@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import weaknas
 from weaknas.predictors.labels import Joint
 from weaknas.search.repeats import choose_trainings, knowledge_gradient
+from weaknas.spaces import ChoiceSpace
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,13 +22,14 @@ def choose(
     n: int = 1,
     noise: float = 1.0,
     is_open: list[bool] | None = None,
+    others: bool = False,
 ) -> list[int]:
     """Choose among independent architectures, of which the last `new` are new."""
     trained = len(mean) - new
     joint = Joint(np.array(mean), np.diag(variance), 0.0, noise)
     open_ones = np.ones(trained, dtype=bool) if is_open is None else np.array(is_open)
     places = np.arange(len(mean))
-    return choose_trainings(joint, places[:trained], places[trained:], open_ones, n)
+    return choose_trainings(joint, places[:trained], places[trained:], open_ones, n, others)
 
 
 def test_the_value_of_one_training_is_that_of_many_draws() -> None:
@@ -82,3 +85,25 @@ def test_near_equals_are_not_told_apart_where_new_ones_promise_more() -> None:
 
 def test_no_more_than_there_are() -> None:
     assert choose([0.0, 0.0], [1.0, 1.0], n=5, is_open=[True, False]) == [0]
+
+
+def test_nothing_is_trained_again_for_want_of_new_ones_that_were_not_compared() -> None:
+    chosen = choose([0.0, 0.0, 0.5, 0.4], [1.0, 1.0, 1.0, 1.0], new=2, n=4, others=True)
+    assert set(chosen) >= {2, 3}
+    assert chosen[-1] in (2, 3)
+
+
+@pytest.mark.parametrize("size", [20, 40])
+def test_a_large_batch_is_of_new_ones(size: int) -> None:
+    """Labels tell nearly all, so that repeats are worth next to nothing."""
+    space = ChoiceSpace({f"layer{i}": list("abcd") for i in range(6)})
+    effects = np.random.default_rng(0).normal(size=(6, 4))
+    search = weaknas.WeakNAS(space, batch_size=size, initial=size, seed=0)
+    search.begin(6 * size, lambda architecture: np.inf)
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        rows = space.genotypes(asked := search.ask())
+        assert len(asked) == size
+        labels = effects[np.arange(6), rows].sum(axis=1) + rng.normal(0, 0.05, size)
+        search.tell(asked, labels)
+    assert len(search.history) > 5.5 * size

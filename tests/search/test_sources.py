@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 import weaknas
 from weaknas.cli import main
 from weaknas.errors import InputError
+from weaknas.evaluators import Evaluation
 from weaknas.registry import get_source
 from weaknas.runs.journal import Journal
-from weaknas.runs.sources import find_tables
+from weaknas.runs.sources import find_runs, find_tables
 from weaknas.search.sources import Source, SourcesEncoder
 from weaknas.spaces import ChoiceSpace
 from weaknas.spaces.limits.constrained import ConstrainedSpace
@@ -387,3 +389,56 @@ def test_what_is_outside_the_limits_tells_of_what_is_inside():
     np.testing.assert_array_equal(told.scores, np.flatnonzero(inside))
     first = weaknas.WeakNAS(limited, seed=0, initial=2, sources=[pairs]).ask()
     assert limited.contains(limited.genotypes(first)).all()
+
+
+def test_another_content_has_another_text():
+    whole = source()
+    rough = dataclasses.replace(whole, trend=False)
+    elsewhere = dataclasses.replace(whole, space=ChoiceSpace({"x": [1, 2]}, name="other"))
+    texts = [repr(one) for one in (whole, rough, elsewhere, source(-SCORES))]
+    assert len(set(texts)) == len(texts)
+    assert repr(whole) == repr(source())
+
+
+def test_of_a_run_at_several_fidelities_full_trainings_count(tmp_path):
+    class Judge:
+        fidelities = (1.0, 3.0)
+
+        def evaluate(self, architecture, *, seed, fidelity=None):
+            score = float(architecture.genotype[0])
+            return Evaluation(score if fidelity is None else -score, cost=fidelity or 9.0)
+
+        def describe(self):
+            return {}
+
+    search = weaknas.get_strategy("hyperband", LAYERS, resources="1+3+9")
+    result = weaknas.run(search, Judge(), budget=40, output=tmp_path / "run")
+    full = {trial.architecture.text for trial in result.trials if trial.evaluation.fidelity is None}
+    short = {trial.architecture.text for trial in result.trials if trial.evaluation.fidelity == 1.0}
+    assert 1 < len(full) < len(short)
+    for same_problem in (False, True):
+        known = get_source(tmp_path / "run", LAYERS, same_problem=same_problem)
+        assert len(known.scores) == len(full)
+        np.testing.assert_array_equal(known.scores, known.genotypes[:, 0])
+    runs, _ = find_runs(LAYERS, [tmp_path])
+    assert (runs[0]["trials"], runs[0]["best"]) == (len(full), max(known.scores))
+
+
+def test_of_a_run_without_a_full_training_the_longest_count_as_another_task(tmp_path):
+    class Judge:
+        fidelities = (1.0, 3.0)
+
+        def evaluate(self, architecture, *, seed, fidelity=None):
+            if fidelity is None:
+                return Evaluation.failed("out of memory", cost=9.0)
+            return Evaluation(fidelity * architecture.genotype[0], cost=fidelity)
+
+        def describe(self):
+            return {}
+
+    search = weaknas.get_strategy("hyperband", LAYERS, resources="1+3+9")
+    weaknas.run(search, Judge(), budget=40, output=tmp_path / "run")
+    known = get_source(tmp_path / "run", LAYERS)
+    np.testing.assert_array_equal(known.scores, 3.0 * known.genotypes[:, 0])
+    with pytest.raises(InputError, match="0 architectures of the space trained in full, not at"):
+        get_source(tmp_path / "run", LAYERS, same_problem=True)

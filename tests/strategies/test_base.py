@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -104,3 +105,21 @@ def test_a_change_of_units_changes_nothing(targets: str) -> None:
         trial.architecture.id for trial in searched(2.0**400).trials
     ]
     assert np.isfinite([huge.best.score, huge.best.std_error, huge.best.probability_best]).all()
+
+
+def test_what_takes_the_place_of_refused_proposals_is_no_training_twice() -> None:
+    """A space that learns in the middle of a search what is outside, and trainings in pairs."""
+    space = ChoiceSpace({f"x{i}": ["a", "b", "c"] for i in range(5)}, name="small")
+    space.confirm = lambda rows: rows.sum(axis=1) % 3 > 0  # type: ignore[method-assign]
+    search = weaknas.WeakNAS(space, seed=0, batch_size=6)
+    search.begin(150, lambda architecture: 2.0)
+    rng, asked, repeated = np.random.default_rng(0), Counter[str](), 0
+    for _ in range(20):
+        batch = search.ask()
+        names = [each.id for each in batch]
+        assert len(set(names)) == len(names)
+        repeated += sum(asked[name] for name in names)
+        asked.update(names)
+        search.tell(batch, [score(each) / 101 + rng.normal(0, 0.3) for each in batch])
+    assert repeated > 5
+    assert max(asked.values()) == 2

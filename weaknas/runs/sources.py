@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from weaknas.evaluators.table_file import find_objective, read_table_file
 from weaknas.evaluators.zero_cost import MEASURED, measure_proxies
 from weaknas.registry import BENCHMARKS, SOURCES, SPACES, get_benchmark, get_space
 from weaknas.runs.journal import read_journal
+from weaknas.runs.trials import Trial, mean_scores
 from weaknas.search.sources import Source, has_shared_features, identity
 from weaknas.spaces import ChoiceSpace, SearchSpace
 
@@ -135,10 +137,23 @@ def _read_path(
     for option, value in options.items():
         raise InputError(f"the source {path} is a run, which has no options, not {option}={value}")
     config, trials = read_journal(journal)
-    told = [(trial.architecture, trial.score) for trial in trials if trial.is_ok]
     of = _space_of(config["space"], space, str(path))
-    pairs = [(each.text, score) for each, score in told]
-    return Source.of_pairs(of, _means(pairs), str(path), same_problem=same_problem)
+    kept = [trial for trial in trials if _fidelity(trial) == math.inf]
+    told, means = mean_scores(kept if same_problem else _of_highest_fidelity(trials))
+    pairs = [(trial.architecture.text, mean) for trial, mean in zip(told, means, strict=True)]
+    return Source.of_pairs(of, pairs, str(path), same_problem=same_problem)
+
+
+def _of_highest_fidelity(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials that have a score, and that of the most training there was."""
+    scored = [trial for trial in trials if trial.is_ok]
+    highest = max(map(_fidelity, scored), default=math.inf)
+    return [trial for trial in scored if _fidelity(trial) == highest]
+
+
+def _fidelity(trial: Trial) -> float:
+    fidelity = trial.evaluation.fidelity
+    return math.inf if fidelity is None else fidelity
 
 
 def _space_of(description: Mapping[str, Any], space: SearchSpace, name: str) -> SearchSpace:
@@ -194,7 +209,7 @@ def find_runs(
         except InputError as error:
             messages.append(str(error))
             continue
-        scores = [trial.score for trial in trials if trial.is_ok]
+        scores = [trial.score for trial in _of_highest_fidelity(trials)]
         if scores and _is_usable(space, other):
             judge = config["evaluator"]
             runs.append(
@@ -211,14 +226,6 @@ def find_runs(
 
 def _is_usable(space: SearchSpace, other: SearchSpace) -> bool:
     return identity(other) == identity(space) or has_shared_features(space, other)
-
-
-def _means(pairs: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return each architecture once, with the mean of its scores."""
-    scores: dict[str, list[float]] = {}
-    for text, score in pairs:
-        scores.setdefault(text, []).append(score)
-    return [(text, float(np.mean(each))) for text, each in scores.items()]
 
 
 def _of_benchmark(

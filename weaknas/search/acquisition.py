@@ -16,12 +16,13 @@ from weaknas.search.belief import Belief, Floats, Indices
 from weaknas.spaces import Genotypes
 
 _SHORTLIST = 40  # candidates looked at for each one of a batch that is spread
+_MOST_SPREAD = 2000  # candidates looked at in all: their covariance is kept
 #: Where the next term of the series, 105 / z^6, is less than the last place of the logarithm.
 _FAR_BELOW = -200.0
 #: Where the normal density is less than the last place of what is added to it.
 _FAR_ABOVE = 8.5
-_SMALLEST_STD = 1e-12
-_SMALLEST_VARIANCE = 1e-12
+#: Of the largest deviation or variance that there is: less is taken for rounding.
+_SMALLEST = 1e-12
 
 
 class Acquisition(ABC):
@@ -59,13 +60,13 @@ class Acquisition(ABC):
         values = np.where(belief.available, self.values(belief), -np.inf)
         if not self.spreads or count < 2:
             return best_first(values, count)
-        short = best_first(values, min(_SHORTLIST * count, belief.left))
+        short, rest = shortlist(values, count, belief.left)
         believer = Believer(belief.std[short], belief.covariance(short))
-        while len(believer.chosen) < count:
+        while len(believer.chosen) < min(count, len(short)):
             values = self.values(belief.after(believer.chosen, short, believer.std))
             values[believer.chosen] = -np.inf
             believer.choose(int(np.argmax(values)))
-        return short[believer.chosen]
+        return np.concatenate([short[believer.chosen], rest])
 
     def describe(self) -> dict[str, Any]:
         """Return name and parameters as plain JSON types."""
@@ -99,6 +100,7 @@ class Believer:
     def __init__(self, std: Floats, joint: tuple[Floats, float] | None) -> None:
         self.chosen: list[int] = []
         self.std, self._joint = std, joint
+        self._least = max(_SMALLEST * float(np.square(std).max()), np.finfo(np.float64).tiny)
         self._updates: list[Floats] = []  # what was taken off is the sum of their squares
         if joint is not None:
             self._shrink(np.diag(joint[0]))
@@ -111,12 +113,29 @@ class Believer:
         covariance, noise = self._joint
         nothing = np.zeros(len(self.std))
         column = covariance[index] - sum((u[index] * u for u in self._updates), nothing)
-        self._updates.append(column / np.sqrt(max(column[index], _SMALLEST_VARIANCE) + noise))
+        self._updates.append(column / np.sqrt(max(column[index], self._least) + noise))
         self._shrink(self._variance - self._updates[-1] ** 2)
 
     def _shrink(self, variance: Floats) -> None:
         self._variance = variance
-        self.std = np.sqrt(np.maximum(variance, _SMALLEST_VARIANCE))
+        self.std = np.sqrt(np.maximum(variance, self._least))
+
+
+def shortlist(values: Floats, count: int, left: int) -> tuple[Indices, Indices]:
+    """Return the candidates that a batch is spread over, and what comes after all of them.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        How much each is wanted.
+    count : int
+        Size of the batch.
+    left : int
+        Candidates that may be chosen.
+    """
+    size = min(_SHORTLIST * count, _MOST_SPREAD, left)
+    short, rest = np.split(best_first(values, max(size, count)), [size])
+    return short, rest
 
 
 def best_first(values: Floats, n: int) -> Indices:
@@ -151,8 +170,10 @@ class ExpectedImprovement(Acquisition):
 
     def values(self, belief: Belief) -> Floats:
         """Return the logarithm of the expected improvement."""
-        std = np.maximum(belief.std, _SMALLEST_STD)
-        z = (belief.mean - belief.incumbent) / std
+        behind = belief.mean - belief.incumbent
+        largest = max(float(belief.std.max()), float(np.abs(behind).max())) or 1.0
+        std = np.maximum(belief.std, _SMALLEST * largest)
+        z = behind / std
         return log_unit_improvement(z) + np.log(std)
 
     def weigh(self, values: Floats, logarithms: Floats) -> Floats:
@@ -207,7 +228,7 @@ class IndependentThompson(Acquisition):
 
     def values(self, belief: Belief) -> Floats:
         """Return one draw a candidate."""
-        return belief.rng.normal(belief.mean, np.maximum(belief.std, _SMALLEST_STD))
+        return belief.rng.normal(belief.mean, belief.std)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
-from weaknas.components import describe
+from weaknas.components import HasParameters, describe
 from weaknas.encoders import Transformer
 from weaknas.predictors.regressor import Regressor
 from weaknas.search.narrowing import Narrowing
@@ -27,8 +29,16 @@ class Candidates(ABC):
     #: The sampling distribution that the candidates come from, where there is one.
     narrowing: Narrowing | None = None
 
-    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
-        """Draw n architectures for the initial sample; repeats are allowed."""
+    def sample(self, n: int, rng: np.random.Generator, known: Genotypes) -> Genotypes:
+        """Draw n architectures for the initial sample; repeats are allowed.
+
+        Parameters
+        ----------
+        n : int
+        rng : Generator
+        known : ndarray of int, shape (m, d)
+            What was told or asked for, which may be drawn all the same.
+        """
         return self.space.sample(n, rng)
 
     @abstractmethod
@@ -55,7 +65,7 @@ class ListedCandidates(Candidates):
         genotypes, codes = distinct_with_fingerprints(space, space.enumerate())
         self._pool = encode_pool(genotypes, codes, encoder.fit(genotypes))
 
-    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+    def sample(self, n: int, rng: np.random.Generator, known: Genotypes) -> Genotypes:
         """Draw from the list, where each architecture stands once."""
         return self._pool.genotypes[rng.permutation(len(self._pool.genotypes))[:n]]
 
@@ -134,7 +144,7 @@ class SampledCandidates(Candidates):
         self.encoder = encoder.fit(self._sample)
         self._pool = encode_pool(self._sample, space.fingerprint(self._sample), encoder)
 
-    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
+    def sample(self, n: int, rng: np.random.Generator, known: Genotypes) -> Genotypes:
         """Draw of the sample, without repeats."""
         return self._sample[rng.permutation(len(self._sample))[:n]]
 
@@ -179,7 +189,7 @@ def listed_candidates(space: SearchSpace, encoder: Transformer) -> ListedCandida
     Pools are shared between searches with the same space object and an equal
     encoder of ours; they are not changed after they are made. The last few are kept.
     """
-    if not type(encoder).__module__.startswith("weaknas."):
+    if not _is_described(encoder):
         return ListedCandidates(space, encoder)
     key = json.dumps(describe(encoder))
     for known in reversed(_LISTED):
@@ -189,3 +199,15 @@ def listed_candidates(space: SearchSpace, encoder: Transformer) -> ListedCandida
         known = space, key, ListedCandidates(space, encoder)
     _LISTED[:] = [*(other for other in _LISTED if other is not known), known][-_MOST_LISTED:]
     return known[2]
+
+
+def _is_described(value: object) -> bool:
+    """Tell whether equal descriptions are of equal encoders: of ours, made of ours and of data."""
+    ours = type(value).__module__.startswith("weaknas.")
+    if isinstance(value, HasParameters):
+        return ours and all(map(_is_described, value.get_params(deep=False).values()))
+    if isinstance(value, Mapping):
+        return all(map(_is_described, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_described, value))
+    return ours or isinstance(value, Path | str | int | float | np.generic | None)

@@ -93,18 +93,21 @@ class EvolvedCandidates(Candidates):
         self.encoder = encoder.fit(sample)
         #: Features of a sample of the space.
         self.reference = encode(encoder, sample)
-        self._covering = cover(sample, space.cardinalities, min(_MOST_COVERING, size))
+        self._covering = cover(sample, space.cardinalities, min(_MOST_COVERING, size), sample[:0])
         self.layout = find_layout(encoder)
         self.narrowing: Narrowing = Narrowing(space, rng)
         self._record, self._stale = -np.inf, 0
 
-    def sample(self, n: int, rng: np.random.Generator) -> Genotypes:
-        """Draw n architectures in which as many different choices occur as may be.
+    def sample(self, n: int, rng: np.random.Generator, known: Genotypes) -> Genotypes:
+        """Draw n architectures in which, and in the known ones, as many choices occur as may be.
 
-        A choice that few architectures within limits have would else not be tried for long.
+        A choice that few architectures within limits have would else not be tried for long. Of
+        many the rest is drawn uniformly.
         """
-        drawn = self.space.canonicalize(self.space.sample(_DRAWN * n, rng))
-        return cover(drawn, self.space.cardinalities, n)
+        count = min(n, _MOST_COVERING)
+        drawn = self.space.canonicalize(self.space.sample(_DRAWN * count + n - count, rng))
+        chosen = cover(drawn[: _DRAWN * count], self.space.cardinalities, count, known)
+        return np.vstack([chosen, drawn[_DRAWN * count :]])
 
     def pool(self, history: History, rng: np.random.Generator) -> Pool:
         """Return where an evolution starts."""
@@ -192,7 +195,9 @@ class EvolvedCandidates(Candidates):
             self._stale = 0
 
 
-def cover(genotypes: Genotypes, cardinalities: npt.NDArray[np.integer], n: int) -> Genotypes:
+def cover(
+    genotypes: Genotypes, cardinalities: npt.NDArray[np.integer], n: int, known: Genotypes
+) -> Genotypes:
     """Choose n genotypes in which every choice occurs that can be, rare ones included.
 
     One after the other, each the one whose choices were chosen least so far: a choice
@@ -201,21 +206,24 @@ def cover(genotypes: Genotypes, cardinalities: npt.NDArray[np.integer], n: int) 
     Parameters
     ----------
     genotypes : ndarray of int, shape (m, d)
-        The first one is taken first.
+        The first of those that are equal is taken.
     cardinalities : ndarray of int, shape (d,)
     n : int
+    known : ndarray of int, shape (l, d)
+        Chosen before.
 
     Returns
     -------
     ndarray of int, shape (min(n, m), d)
     """
-    places = genotypes + np.cumsum(cardinalities) - cardinalities
-    worth = np.ones(int(cardinalities.sum()))
+    offsets = np.cumsum(cardinalities) - cardinalities
+    places = genotypes + offsets
+    counts = np.bincount((known + offsets).ravel(), minlength=int(cardinalities.sum()))
+    worth = 1.0 / (1.0 + counts)
     left = np.ones(len(genotypes), dtype=bool)
     chosen: list[int] = []
     for _ in range(min(n, len(genotypes))):
-        values = np.where(left, worth[places].sum(axis=1), -1.0) if chosen else left
-        chosen.append(int(np.argmax(values)))
+        chosen.append(int(np.argmax(np.where(left, worth[places].sum(axis=1), -1.0))))
         left[chosen[-1]] = False
         worth[places[chosen[-1]]] = 1.0 / (1.0 / worth[places[chosen[-1]]] + 1.0)
     return genotypes[chosen]

@@ -17,7 +17,7 @@ from weaknas.errors import MOST_AT_ONCE, check_whole
 from weaknas.predictors.open_model import OpenModel, for_any
 from weaknas.predictors.regressor import Regressor
 from weaknas.registry import get_encoder
-from weaknas.search.acquisition import Believer, best_first, log_unit_improvement
+from weaknas.search.acquisition import Believer, best_first, log_unit_improvement, shortlist
 from weaknas.search.belief import Floats, Indices
 from weaknas.search.candidates import Candidates, GrownCandidates, listed_candidates
 from weaknas.search.pool import Pool
@@ -32,7 +32,6 @@ from weaknas.strategies.hyperband import check_resources
 _INITIAL = 10  # random architectures at the lowest fidelity
 _FIRST = 3  # at each higher one, before its scores are modelled
 _LEAST = 2  # scores that a model is fitted to
-_SHORTLIST = 40  # candidates looked at for each one of a batch
 _SMALLEST = 1e-12  # variance
 _SMALLEST_STEP = 1e-2
 
@@ -46,17 +45,20 @@ class _Layer:
     mean : ndarray of float, shape (N,)
         Of the noise-free score, in units of the targets of the fidelity.
     own : ndarray of float, shape (N,)
-        Standard deviation of what the fidelity below does not tell.
+        Standard deviation of what the layer below does not tell.
     slope : ndarray of float, shape (N,)
-        How the mean moves with that of the fidelity below.
+        How the mean moves with that of the layer below.
     noise : float
         Variance of one label.
+    level : int
+        Of the fidelity.
     """
 
     mean: Floats
     own: Floats
     slope: Floats
     noise: float
+    level: int
 
 
 class MultiFidelity(Strategy):
@@ -118,10 +120,11 @@ class MultiFidelity(Strategy):
         self._planned_for: tuple[int, Counter[tuple[Fidelity, int]]] | None = None
         self._level = 0  # of the next round
         self._is_first = True  # of the level: its scores are not modelled yet
-        self._models: dict[int, OpenModel] = {}  # by level
+        #: By level, and whether there is a layer below.
+        self._models: dict[tuple[int, bool], OpenModel] = {}
         self._pool: Pool
-        self._features: list[Any]  # of the pool, by level
-        self._layers: list[_Layer]
+        self._features: list[Any]  # of the pool, by layer
+        self._layers: list[_Layer]  # of the levels that have scores, ascending
         self._wanted: Floats  # how much each of the pool is
         self._next: Indices  # the level at which it is looked at
 
@@ -164,10 +167,10 @@ class MultiFidelity(Strategy):
         self._planned_for = known
         levels = range(self._depth())
         first = [level for level in levels if self._lacking(level) and self._is_open(level)]
-        self._is_first = bool(first)
         with one_thread():
             self._believe(first[0] if first else len(levels))
-            self._level = first[0] if first else self._most_wanted()
+            self._is_first = bool(first) or not self._layers
+            self._level = [*first, 0][0] if self._is_first else self._most_wanted()
 
     def _depth(self) -> int:
         """Return how many fidelities are in play.
@@ -189,8 +192,11 @@ class MultiFidelity(Strategy):
         fidelity = self.fidelities[level]
         wanted = _FIRST if level else self.initial
         missing = max(wanted - len(self._proposed[fidelity]), 0)
-        few = len(self.history.successful_at(fidelity)[1]) < _LEAST
-        return missing or int(few)
+        return missing or int(self._is_unknown(level))
+
+    def _is_unknown(self, level: int) -> bool:
+        """Tell whether a level has fewer scores than can be modelled."""
+        return len(self.history.successful_at(self.fidelities[level])[1]) < _LEAST
 
     def _is_open(self, level: int) -> bool:
         """Tell whether something is left that was not asked for at a level."""
@@ -203,69 +209,77 @@ class MultiFidelity(Strategy):
         """Return the level at which the most wanted candidate is looked at next."""
         every = np.arange(len(self._pool.genotypes))
         improvements = self._improvements(every, {})
-        self._wanted = np.where(self._available(len(self._layers) - 1), improvements, -np.inf)
+        self._wanted = np.where(self._available(self._layers[-1].level), improvements, -np.inf)
         self._next = self._levels()
         return int(self._next[np.argmax(self._wanted)])
 
     # -- what is believed -----------------------------------------------------------------
 
     def _believe(self, count: int) -> None:
-        """Fit the processes of so many levels, from the lowest on, and predict the pool."""
+        """Fit the processes of so many levels, from the lowest on, and predict the pool.
+
+        A level where all has been asked for, and hardly anything has a score, has none.
+        """
         self._features, self._layers = [], []
         if count == 0:
             return
         self._pool = self._candidates.pool(self.history, self._rng)
         for level in range(count):
-            self._features.append(self._columns(level))
-            self._fit(level)
-            self._layers.append(self._predict(level))
+            if not self._is_unknown(level):
+                self._features.append(self._columns())
+                self._fit(level)
+                self._layers.append(self._predict(level))
 
-    def _columns(self, level: int) -> Any:
-        """Return the features of the pool, and beside them what the level below predicts."""
-        if level == 0:
+    def _columns(self) -> Any:
+        """Return the features of the pool, and beside them what the last layer predicts."""
+        if not self._layers:
             return self._pool.features
-        below = self._layers[level - 1].mean.astype(np.float32)
-        return np.column_stack([self._pool.features, below])
+        return np.column_stack([self._pool.features, self._layers[-1].mean.astype(np.float32)])
+
+    def _model(self, level: int) -> OpenModel:
+        """Return the model of a level, above those layers that there are."""
+        key = level, any(layer.level < level for layer in self._layers)
+        if key not in self._models:
+            predictor = fresh_predictor(self._predictor, self._layout(), self._rng)
+            self._models[key] = for_any(predictor, self._features[-1])
+        return self._models[key]
 
     def _fit(self, level: int) -> None:
-        fidelity, features = self.fidelities[level], self._features[level]
-        if level not in self._models:
-            predictor = fresh_predictor(self._predictor, self._layout(level), self._rng)
-            self._models[level] = for_any(predictor, features)
+        fidelity, features, model = self.fidelities[level], self._features[-1], self._model(level)
         genotypes, scores = self.history.successful_at(fidelity)
         rows = self._pool.locate(self.space.fingerprint(genotypes))
         with naming(self._predictor):
-            self._models[level].fit(features[rows], self._transform(scores / self.history.unit))
+            model.fit(features[rows], self._transform(scores / self.history.unit))
         waiting = [code for asked, code in self._pending if asked == fidelity]
         rows = self._pool.locate(np.array(waiting, dtype=np.int64))
-        self._models[level].condition(features[rows])
+        model.condition(features[rows])
 
-    def _layout(self, level: int) -> dict[str, Any]:
-        """Return what is known of the columns of a level."""
+    def _layout(self) -> dict[str, Any]:
+        """Return what is known of the columns of the next layer."""
         width = self._pool.features.shape[1]
         layout = dict(self._pool.layout)
-        if level:
+        if self._layers:
             own = layout.get("groups", [slice(0, width)])
             layout |= {"groups": own, "sources": [width]}
         return layout
 
     def _predict(self, level: int) -> _Layer:
-        features, model = self._features[level], self._models[level]
+        features, model = self._features[-1], self._model(level)
         mean, own = model.predict(features)
         slope = np.zeros(len(mean))
-        if level:
+        if self._layers:
             moved = features.copy()
-            step = np.float32(max(self._layers[level - 1].own.mean(), _SMALLEST_STEP))
+            step = np.float32(max(self._layers[-1].own.mean(), _SMALLEST_STEP))
             moved[:, -1] += step
             slope = np.abs(model.predict(moved)[0] - mean) / step
         _, noise = model.covariance(features[:1]) or (None, 0.0)
-        return _Layer(mean, own, slope, noise)
+        return _Layer(mean, own, slope, noise, level)
 
     def _deviations(self, rows: Indices, own: Mapping[int, Floats]) -> tuple[Floats, list[Floats]]:
-        """Return deviations at the top level, and by level how far one label there moves its mean.
+        """Return deviations at the top layer, and by layer how far one label there moves its mean.
 
-        A label of variance ``v + noise`` at a level moves the mean of the top level by a normal
-        number of the deviation ``s c sqrt(v / (v + noise))``: s that of the top level, c the
+        A label of variance ``v + noise`` at a layer moves the mean of the top one by a normal
+        number of the deviation ``s c sqrt(v / (v + noise))``: s that of the top layer, c the
         correlation of the scores at both, given all labels.
 
         Parameters
@@ -277,29 +291,30 @@ class MultiFidelity(Strategy):
         """
         std = np.zeros(len(rows))
         moves: list[Floats] = []
-        for level, layer in enumerate(self._layers):
+        for layer in self._layers:
             slope = layer.slope[rows]
-            std = np.hypot(own.get(level, layer.own[rows]), slope * std)
+            std = np.hypot(own.get(layer.level, layer.own[rows]), slope * std)
             variance = np.maximum(std**2, _SMALLEST)
             moves = [slope * move for move in moves]
             moves.append(variance / np.sqrt(variance + layer.noise))
         return np.maximum(std, _SMALLEST), moves
 
     def _improvements(self, rows: Indices, own: Mapping[int, Floats]) -> Floats:
-        """Return the logarithm of the expected improvement at the top level, shape (m,)."""
+        """Return the logarithm of the expected improvement at the top layer, shape (m,)."""
         top, (std, _) = self._layers[-1].mean, self._deviations(rows, own)
-        told, _ = self.history.successful_at(self.fidelities[len(self._layers) - 1])
+        told, _ = self.history.successful_at(self.fidelities[self._layers[-1].level])
         reached = top[self._pool.locate(self.space.fingerprint(told))].max()
         return np.asarray(log_unit_improvement((top[rows] - reached) / std) + np.log(std))
 
     def _levels(self) -> Indices:
         """Return the level that tells most of each candidate an epoch, shape (N,)."""
         _, moves = self._deviations(np.arange(len(self._pool.genotypes)), {})
+        levels = np.array([layer.level for layer in self._layers])
         worth = [
             np.where(self._available(level), move / self._costs(level), -1.0)
-            for level, move in enumerate(moves)
+            for level, move in zip(levels.tolist(), moves, strict=True)
         ]
-        return np.asarray(np.argmax(worth, axis=0), dtype=np.int64)
+        return np.asarray(levels[np.argmax(worth, axis=0)])
 
     def _costs(self, level: int) -> Floats:
         """Return the epochs that a training of each candidate at a level takes, shape (N,)."""
@@ -324,20 +339,21 @@ class MultiFidelity(Strategy):
             return self._draw(n) if self._is_first else self._choose(n)
 
     def _draw(self, n: int) -> Genotypes:
-        """Return the first of a level: random ones, or half promised by the level below.
+        """Return the first of a level: random ones, or half promised by the layer below.
 
         The others are of the first that were told there, which are random: from good ones
         alone it would not be learnt that what is bad below is bad.
         """
-        if self._level == 0:
-            return self._unseen(self._candidates.sample(n + len(self._seen), self._rng))[:n]
+        if not self._layers:
+            known = np.vstack([self.history.genotypes, self.pending])
+            drawn = self._candidates.sample(n + len(self._seen), self._rng, known)
+            return self._unseen(drawn)[:n]
         promise = self._layers[-1].mean
         promise = np.where(self._available(self._level), promise, -np.inf)
         best = self._pool.genotypes[best_first(promise, (n + 1) // 2)]
-        known, _ = self.history.successful_at(self.fidelities[self._level - 1])
-        return self._unseen(np.vstack([best, self._rng.permutation(known[: self.initial]), known]))[
-            :n
-        ]
+        known, _ = self.history.successful_at(self.fidelities[self._layers[-1].level])
+        first = self._rng.permutation(known[: self.initial])
+        return self._unseen(np.vstack([best, first, known]))[:n]
 
     def _choose(self, n: int) -> Genotypes:
         """Return the most wanted, each given that those before come out as predicted."""
@@ -345,14 +361,19 @@ class MultiFidelity(Strategy):
         fits = self._available(level) & (self._next == level)
         wanted = np.where(fits, self._wanted, -np.inf)
         left = int((wanted > -np.inf).sum())
-        short = best_first(wanted, min(_SHORTLIST * n, left))
-        covariance = self._models[level].covariance(self._features[level][short])
-        believer = Believer(self._layers[level].own[short], covariance)
-        while len(believer.chosen) < min(n, left):
+        if left == 0:
+            return self._pool.genotypes[:0]
+        count = min(n, left)
+        place = [layer.level for layer in self._layers].index(level)
+        short, rest = shortlist(wanted, count, left)
+        covariance = self._model(level).covariance(self._features[place][short])
+        believer = Believer(self._layers[place].own[short], covariance)
+        while len(believer.chosen) < min(count, len(short)):
             values = self._improvements(short, {level: believer.std})
             values[believer.chosen] = -np.inf
             believer.choose(int(np.argmax(values)))
-        return self._pool.genotypes[short[believer.chosen]]
+        chosen: Indices = np.concatenate([short[believer.chosen], rest])
+        return self._pool.genotypes[chosen]
 
     @cached_property
     def _candidates(self) -> Candidates:

@@ -19,7 +19,8 @@ _AT_ONCE = (1, 4, 16)  # trainings that are valued together
 #: A standard normal variable at equal distances, and its density there.
 _NORMAL = np.linspace(-5.0, 5.0, 41)
 _WEIGHTS = np.exp(-0.5 * _NORMAL**2) / np.exp(-0.5 * _NORMAL**2).sum()
-_SMALLEST = 1e-12
+_SMALLEST = 1e-12  # of the largest deviation or variance that there is
+_TINY = float(np.finfo(np.float64).tiny)
 _NEAR = 0.5  # in targets: how steep the way back is, is looked at so far around at least
 
 
@@ -113,7 +114,7 @@ class Labels:
 
 
 def choose_trainings(
-    joint: Joint, trained: Indices, challengers: Indices, is_open: Flags, n: int
+    joint: Joint, trained: Indices, challengers: Indices, is_open: Flags, n: int, others: bool
 ) -> list[int]:
     """Choose the n trainings that are expected to raise the score of what is returned most.
 
@@ -132,22 +133,26 @@ def choose_trainings(
     is_open : ndarray of bool, shape (t,)
         Which of the trained ones can be trained again.
     n : int
+    others : bool
+        Whether there are more new ones than these: then nothing is chosen after the last of
+        them, for those who would have to be compared with it are not here.
 
     Returns
     -------
     list of int
-        n places; those among `challengers` stand for the new ones that are most wanted.
+        At most n places; those among `challengers` stand for the new ones that are most wanted.
     """
     rows = np.concatenate([trained, challengers])
     mean, covariance = joint.mean[rows], joint.covariance[np.ix_(rows, rows)]
+    least = max(_SMALLEST * float(np.diag(covariance).max()), _TINY)
     left = np.append(is_open, np.ones(len(challengers), dtype=bool))
     chosen: list[int] = []
-    while len(chosen) < n and left.any():
+    while len(chosen) < n and left[len(trained) if others else 0 :].any():
         values = knowledge_gradient(mean, covariance, joint.noise, len(trained))
         values = np.where(left, values, -1.0)
         place = len(values) - 1 - int(np.argmax(values[::-1]))
         column = covariance[place]
-        known = max(float(column[place]) + joint.noise, _SMALLEST)
+        known = max(float(column[place]) + joint.noise, least)
         covariance = covariance - np.outer(column, column) / known
         left[place] = False
         chosen.append(int(rows[place]))
@@ -185,7 +190,7 @@ def knowledge_gradient(mean: Floats, covariance: Floats, noise: float, trained: 
     values = np.zeros(len(mean))
     for count in _AT_ONCE:
         scale = np.sqrt(np.maximum(np.diag(covariance), 0.0) + noise / count)
-        moves = covariance / np.maximum(scale, _SMALLEST)[:, None]
+        moves = covariance / np.maximum(scale, max(_SMALLEST * scale.max(), _TINY))[:, None]
         # The move of the best has mean 0: without it nothing is cancelled.
         relative = moves - moves[:, [best]]
         own = np.diag(relative)[:, None]

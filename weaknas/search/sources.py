@@ -21,8 +21,8 @@ from weaknas.spaces.limits.part import PartOfSpace
 
 Floats = npt.NDArray[np.float64]
 
-_LEAST = 2  # architectures of a source, of different scores
-_MOST_FITTED = 2000  # of its architectures
+_LEAST = 2  # architectures of a source
+_MOST_FITTED = 2000  # of its architectures, a part of which the process is conditioned on
 _MOST_REFERENCE = 2000  # candidates that the features of a source's process are scaled by
 
 
@@ -78,10 +78,11 @@ class Source:
             )
         if not np.isfinite(self.scores).all():
             raise InputError(f"the source {self.name} has scores that are no finite numbers")
-        if len(self.scores) < (1 if self.same_problem else _LEAST):
+        least = 1 if self.same_problem else _LEAST
+        if len(self.scores) < least:
+            kind = "architectures of the space" + " trained in full" * self.same_problem
             raise InputError(
-                f"the source {self.name} holds {len(self.scores)} architectures of the space;"
-                f" {_LEAST} are needed"
+                f"the source {self.name} holds {len(self.scores)} {kind}, not at least {least}"
             )
 
     @classmethod
@@ -190,7 +191,9 @@ class Source:
         """Return a text that is another one for another content, in any process."""
         digest = hashlib.blake2b(self.genotypes.astype(np.int64).tobytes(), digest_size=8)
         digest.update(self.scores.tobytes())
-        kind = "same problem, " if self.same_problem else ""
+        if self.space is not None:
+            digest.update(repr(identity(self.space)).encode())
+        kind = "same problem, " * self.same_problem + "no trend, " * (not self.trend)
         return f"Source({self.name!r}, {kind}{len(self.scores)} scores, {digest.hexdigest()})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,7 +46,7 @@ from weaknas.strategies import Estimates, Fidelity, Strategy
 REPEATS = ("auto", "never")
 
 _RIVALS = 30  # trained architectures that may be the best
-_CHALLENGERS = 10  # new ones, the most wanted
+_CHALLENGERS, _MOST_CHALLENGERS = 10, 100  # new ones, the most wanted, for small and large batches
 
 
 class WeakNAS(Strategy):
@@ -152,7 +153,7 @@ class WeakNAS(Strategy):
         )
         encoding = settings.encoder_for(self.predictor) if encoder is None else encoder
         self.encoder: Transformer = (
-            get_encoder(encoding, space) if isinstance(encoding, str) else encoding
+            get_encoder(encoding, space) if isinstance(encoding, str) else _copied(encoding, space)
         )
         if not isinstance(self.predictor, Regressor):
             raise InputError(f"predictor must be a name or a regressor, not {shown(predictor)}")
@@ -246,7 +247,8 @@ class WeakNAS(Strategy):
 
     def _draw(self, n: int) -> Genotypes:
         """Return n architectures of the initial sample."""
-        rows = self._candidates.sample(n + len(self._seen), self._rng)
+        known = np.vstack([self.history.genotypes, self.pending])
+        rows = self._candidates.sample(n + len(self._seen), self._rng, known)
         openers = [
             given
             for given in (self.acquisition.openers(), self._promised(n), self._believed(n))
@@ -326,7 +328,8 @@ class WeakNAS(Strategy):
         if not self.may_repeat or self.trainings is None or self._labels.exhausted.all():
             return new
         values = np.where(belief.available, self.acquisition.values(belief), -np.inf)
-        challengers = best_first(values, min(_CHALLENGERS, belief.left))
+        most = min(max(_CHALLENGERS, n), _MOST_CHALLENGERS, belief.left)
+        challengers = best_first(values, most)
         errors = self._labels.errors
         joint = None if belief.rivals is None else belief.rivals(errors, challengers)
         if joint is None:
@@ -337,7 +340,8 @@ class WeakNAS(Strategy):
         spread = np.sqrt(np.maximum(np.diag(joint.covariance)[:known], 0.0))
         rivals = best_first(joint.mean[:known] + 2 * spread, _RIVALS)
         places = known + np.arange(len(challengers))
-        picks = choose_trainings(joint, rivals, places, ~self._busy(entries[rivals]), n)
+        is_open, others = ~self._busy(entries[rivals]), belief.left > len(challengers)
+        picks = choose_trainings(joint, rivals, places, is_open, n, others)
         again = [entries[pick] for pick in picks if pick < known]
         return np.vstack([self.history.genotypes[again], new])[:n]
 
@@ -379,3 +383,11 @@ class WeakNAS(Strategy):
     @cached_property
     def _ranker(self) -> Ranker:
         return self._candidates.ranker(self.predictor)
+
+
+def _copied(encoder: Any, space: SearchSpace) -> Any:
+    """Return a copy of an encoder, which is fitted to the candidates of one search."""
+    try:
+        return copy.deepcopy(encoder, {id(space): space})
+    except (TypeError, ValueError) as error:
+        raise InputError(f"encoder {shown(encoder)} cannot be copied: {error}") from error

@@ -340,7 +340,7 @@ class Strategy(ABC):
         """
         count = self.round_size if n is None else check_whole("n", n, most=MOST_AT_ONCE)
         found: list[Genotypes] = []
-        missing = count
+        missing, fidelity = count, self.round_fidelity
         for _ in range(_MOST_REFUSALS):
             rows = self._admit(self._propose(missing))[:missing]
             self._seen.update(self.space.fingerprint(rows).tolist())
@@ -349,12 +349,13 @@ class Strategy(ABC):
                 self._seen.update(self.space.fingerprint(filled).tolist())
                 rows = np.vstack([rows, filled])
             found.append(self._confirmed(rows))
+            # What the next proposal, in place of those that were refused, has to know of.
+            self._await(found[-1], self.space.fingerprint(found[-1]).tolist(), fidelity)
             missing -= len(found[-1])
-            if missing == 0 or len(found[-1]) == len(rows):  # nothing was refused
+            refused = missing and len(found[-1]) < len(rows)
+            if not refused or self.round_fidelity != fidelity:
                 break
-        rows = np.vstack(found)
-        self._await(rows, self.space.fingerprint(rows).tolist(), self.round_fidelity)
-        return self.space.architectures(rows)
+        return self.space.architectures(np.vstack(found))
 
     def _confirmed(self, rows: Genotypes) -> Genotypes:
         """Leave out what turns out to be outside the space, unless it is trained already."""
@@ -421,8 +422,9 @@ class Strategy(ABC):
     def contenders(self, n: int = 10) -> list[Contender]:
         """Return the trained architectures that are expected to be the best, the best first.
 
-        The first one is what a search returns if it is stopped now. Asking does not
-        change what is proposed next.
+        The first one is what a search returns if it is stopped now. Where it takes a
+        predictor to tell, that is fitted for it, and a search that was looked at more often
+        may propose other architectures from then on, as good as those it would have.
 
         Parameters
         ----------
