@@ -244,15 +244,18 @@ class GaussianProcessPool(PoolModel):
 
     def covariance(self, rows: Rows) -> tuple[Floats, float]:
         """Return the covariance of rows, shape (m, m), and the noise of one training."""
-        points, means, pairs = self._points[rows], [], []
+        points, means, noises = self._points[rows], [], []
+        total = np.zeros((len(rows), len(rows)))
         for member in self._members:
             whitened = member.whitened(rows)
+            covariance, noise = member.posterior.covariance(points, whitened)
+            total += covariance
             means.append(member.posterior.mean(whitened))
-            pairs.append(member.posterior.covariance(points, whitened))
-        covariances, noises = zip(*pairs, strict=True)
+            noises.append(noise)
         apart = means - np.mean(means, axis=0)
-        between = apart.T @ apart / len(means)
-        return np.mean(covariances, axis=0) + between, float(np.mean(noises))
+        total += apart.T @ apart
+        total /= len(means)
+        return total, float(np.mean(noises))
 
     def joint(self, errors: Floats, rows: Rows) -> Joint:
         """Return the scores behind the labels, together with those of rows; see `Posterior`."""

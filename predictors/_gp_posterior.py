@@ -54,12 +54,12 @@ class Posterior:
         across, corner : ndarray of float, shapes (m, n) and (m, m)
             A and S. Where W is known, its new rows are ``S^-1 (k(new, x) - A W)``.
         """
-        old, new = self.points, points
+        # In double precision: rounding of single ones may be more than the noise.
+        old, new = self.points.astype(np.float64), points.astype(np.float64)
         across = np.empty((len(new), 0))
         if len(old):
-            cross = self.kernel(old, new).astype(np.float64)
-            across = solve_triangular(self.factor, cross, lower=True).T
-        schur = self.kernel(new, new).astype(np.float64) - across @ across.T
+            across = solve_triangular(self.factor, self.kernel(old, new), lower=True).T
+        schur = self.kernel(new, new) - across @ across.T
         hyper = self.kernel.hyper
         noise = hyper.noise * (1.0 if errors is None else errors)
         schur.flat[:: len(new) + 1] += hyper.particular + noise + JITTER
@@ -67,7 +67,7 @@ class Posterior:
         factor = np.zeros((len(old) + len(new), len(old) + len(new)))
         factor[: len(old), : len(old)] = self.factor
         factor[len(old) :, : len(old)], factor[len(old) :, len(old) :] = across, corner
-        self.factor, self.points = factor, np.concatenate([old, new])
+        self.factor, self.points = factor, np.concatenate([self.points, points])
         self._inverse = None
         return across, np.asarray(corner, dtype=np.float64)
 

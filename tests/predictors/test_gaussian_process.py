@@ -655,3 +655,14 @@ def test_noise_is_taken_at_the_upper_end():
         assert hyper.noise + hyper.particular == pytest.approx(0.4)
     none_left = _gp_fit._cautious(Hyperparameters(variance=1.0, lengths=np.ones(1), noise=0.1), 0)
     assert (none_left.noise, none_left.particular) == (0.1, 0.0)
+
+
+def test_features_with_heavy_tails_are_fitted_to():
+    """Their distances are so different that single precision rounds by more than the noise."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        features = rng.standard_cauchy((200, 4)).astype(np.float32)
+        rows = np.arange(30)
+        model = GaussianProcess(random_state=0, draws=2).for_pool(features)
+        model.fit(rows, features[rows] @ rng.standard_normal(4))
+        assert all(np.isfinite(each).all() for each in model.predict())

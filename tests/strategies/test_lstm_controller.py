@@ -210,3 +210,10 @@ def test_what_grows_is_inside(smaller, message: str) -> None:
 def test_bad_settings_are_refused(options, message: str) -> None:
     with pytest.raises(InputError, match=message):
         LSTMController(SPACE, **options)
+
+
+@pytest.mark.parametrize("score", [1e12, 1e102])
+def test_rewards_that_no_network_can_learn_from_are_refused(score) -> None:
+    search = LSTMController(SPACE, samples=2, seed=0)
+    with pytest.raises(InputError, match=r"reward='cube' of the score .* scale the scores"):
+        search.tell(search.ask(2), [score, 2 * score])

@@ -478,7 +478,7 @@ def test_a_killed_training_and_derivation_go_on_to_the_same(tmp_path: Path) -> N
         return [sys.executable, "-m", "weaknas", *arguments]
 
     train = ["train-supernet", "nasbench201", "--method", "darts", "--threads", "1"]
-    train += ["--network", "channels=2:cells=1", "--epochs", "4", "--alpha-rate", "0.05"]
+    train += ["--network", "channels=2:cells=1", "--epochs", "2", "--alpha-rate", "0.05"]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 
     def run(*arguments: str, until: Path | None = None) -> None:

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from weaknas.components import HasName
-from weaknas.errors import check_whole, optional_import, unknown
+from weaknas.errors import InputError, check_whole, optional_import, unknown
 from weaknas.spaces import Genotypes, SearchSpace
 from weaknas.spaces.within import choices_within
 from weaknas.strategies._stepwise import StepwiseStrategy
 
+_MOST_REWARD = 1e12  # the square of it is a number of single precision
 #: Score to reward.
 Reward: TypeAlias = Callable[[float], float]
 
@@ -36,8 +37,8 @@ class LSTMController(StepwiseStrategy):
     (arXiv:1611.01578): every decision depends on those before it; the
     reward is the cubed accuracy, less a moving average. Each step averages the gradient
     over `samples` draws of one policy, by Adam, so that it does not depend on the unit of the
-    score. What is not in the space is drawn again; a failed evaluation counts as the worst
-    score so far. Needs torch.
+    score, as long as rewards differ by more than some 1e-7. What is not in the space is drawn
+    again; a failed evaluation counts as the worst score so far. Needs torch.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ class LSTMController(StepwiseStrategy):
     Raises
     ------
     InputError
-        When a number is out of range, the reward unknown or torch not installed.
+        When a number is out of range, the reward unknown or torch not installed; by ``tell``
+        when a reward is beyond 1e12.
     """
 
     tries = 30  # a policy that has settled rarely draws anything else
@@ -169,7 +171,16 @@ class LSTMController(StepwiseStrategy):
         if known is None:
             return
         reward = REWARDS[self.reward] if isinstance(self.reward, str) else self.reward
-        self._rewarded.append((genotype, reward(known)))
+        try:
+            gained = reward(known)
+        except OverflowError:
+            gained = math.inf
+        if not abs(gained) < _MOST_REWARD:
+            raise InputError(
+                f"reward={self.reward!r} of the score {known:g} is {gained:g}; it must be below"
+                f" {_MOST_REWARD:g}: scale the scores, or give a reward that does"
+            )
+        self._rewarded.append((genotype, gained))
         if len(self._rewarded) >= self.samples:
             genotypes, rewards = zip(*self._rewarded, strict=True)
             self.policy.learn(np.stack(genotypes), np.array(rewards, dtype=np.float64))

@@ -47,8 +47,9 @@ class Reinforce(StepwiseStrategy):
     The controller of the experiments of NAS-Bench-101 (Ying et al., ICML 2019):
     independent categoricals, a moving average of the scores as baseline. The
     logits follow the gradient by Adam (Kingma and Ba 2015), so that the step does
-    not depend on the unit of the score. Combinations that are not in the space are
-    drawn again; a failed evaluation counts as the worst score so far.
+    not depend on the unit of the score, as long as scores differ by more than some 1e-7.
+    Combinations that are not in the space are drawn again; a failed evaluation counts as the
+    worst score so far.
 
     Parameters
     ----------
