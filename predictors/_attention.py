@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from weaknas.errors import InputError
 from weaknas.predictors._graphs import GraphLayout
 from weaknas.predictors._networks import Linear
 
@@ -43,6 +44,8 @@ class _Layer(nn.Module):
 
     def __init__(self, members: int, hidden: int, heads: int, rng: np.random.Generator) -> None:
         super().__init__()
+        if hidden % heads:
+            raise InputError(f"heads must divide hidden={hidden}, not be {heads}")
         self.heads = heads
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
         self.project = Linear(members, hidden, 3 * hidden, rng)

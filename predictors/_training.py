@@ -13,6 +13,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
+from weaknas.errors import InputError
 from weaknas.predictors._graphs import Singles
 from weaknas.predictors._networks import Scorer
 from weaknas.predictors.labels import Floats
@@ -126,9 +127,19 @@ def _batches(
 
 
 def choose_device(device: str | None) -> torch.device:
-    """Return the device of this name, or the fastest there is."""
+    """Return the device of this name, or the fastest there is.
+
+    Raises
+    ------
+    InputError
+        When the name is none of a device, or there is no such device here.
+    """
     if device is not None:
-        return torch.device(device)
+        try:
+            return torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0].partition(". ")[0]
+            raise InputError(f"device={device!r} cannot be used: {reason}") from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, evaluate_safely
+from weaknas.evaluators.inheritance import InheritingEvaluator
 from weaknas.evaluators.train import TrainEvaluator, curve_of
 from weaknas.reports.live import Live
 from weaknas.spaces import Architecture
@@ -284,3 +285,11 @@ def test_a_curve_that_a_killed_process_left_is_removed(tmp_path: Path, cell: Arc
     record.with_suffix(".ongoing").write_text("{}")
     evaluator.evaluate(cell, seed=0)
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_trainings_that_are_stopped_or_inherit_are_others(tmp_path: Path, cell) -> None:
+    stopped = make(folder=tmp_path, stop=lambda curve: True).evaluate(cell, seed=1)
+    inherited = InheritingEvaluator(SPACE, **TINY, folder=tmp_path).evaluate(cell, seed=1)
+    whole = make(folder=tmp_path).evaluate(cell, seed=1)
+    assert [len(curve_of(each)) for each in (stopped, inherited, whole)] == [1, 3, 3]
+    assert len(list(tmp_path.glob("*.json"))) == 3

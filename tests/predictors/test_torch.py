@@ -267,3 +267,20 @@ def test_speed(name, cells):
     model.predict(np.tile(rows, (15625 // len(rows) + 1, 1))[:15625])
     assert fitted - begin < 6  # twice the aim: other work on the machine
     assert time.process_time() - fitted < 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"heads": 5}, "heads must divide hidden=32, not be 5"),
+        ({"device": "cuda:99"}, "device='cuda:99'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_said(options, message):
+    from weaknas.predictors.graph_transformer import GraphTransformer
+
+    space = weaknas.get_space("nasbench201")
+    search = weaknas.WeakNAS(space, predictor=GraphTransformer(steps=2, **options), initial=4)
+    search.tell(asked := search.ask(), np.arange(float(len(asked))))
+    with pytest.raises(InputError, match=message):
+        search.ask()

@@ -24,11 +24,13 @@ from weaknas.spaces.recurrent import Recurrent  # noqa: E402
 from weaknas.supernets.mixed import MIXED_METHODS  # noqa: E402
 from weaknas.supernets.mixed.bilevel import first_order, second_order  # noqa: E402
 from weaknas.supernets.mixed.derive import Derivation, strongest  # noqa: E402
+from weaknas.supernets.mixed.judge import Judge  # noqa: E402
 from weaknas.supernets.mixed.learner import Learner  # noqa: E402
 from weaknas.supernets.mixed.schedule import GROUPS, group, keep_inputs, narrow  # noqa: E402
 from weaknas.supernets.mixed.trainer import MixedTrainer, default_protocol  # noqa: E402
 from weaknas.training.checkpoints import Checkpoint  # noqa: E402
 from weaknas.training.data.text import language_data  # noqa: E402
+from weaknas.training.metrics import MeanMetric  # noqa: E402
 
 CELLS, PAIRS = NASBench201(), DARTS()
 SMALL = {"channels": 2, "cells": 1}
@@ -510,3 +512,53 @@ def test_a_killed_training_and_derivation_go_on_to_the_same(tmp_path: Path) -> N
     facts = [json.loads((one / k / "derived.json").read_text()) for k in "ab"]
     assert facts[0]["architecture"] == facts[1]["architecture"]
     assert facts[0]["decisions"] == facts[1]["decisions"]
+
+
+# -- loss, metric and precision of the protocol ---------------------------------------------
+
+
+def test_the_loss_and_the_metric_of_the_protocol_are_used(dataset) -> None:
+    asked = []
+
+    def loss(outputs, labels):
+        asked.append(len(labels))
+        return torch.nn.functional.cross_entropy(outputs, labels)
+
+    def share(labels, outputs):
+        right = (outputs.argmax(1) != labels).sum()
+        return torch.stack([right, right.new_tensor(len(labels))]).float()
+
+    wrong = MeanMetric("wrong", share, maximize=False, tasks=("classification",))
+    protocol = few("darts", 1, loss=loss, metric=wrong)
+    options = {"skeleton": SMALL, "threads": 1, "alpha_rate": 0.05}
+    made = MixedTrainer(CELLS, dataset, protocol, method="darts", **options)
+    plain = trainer(dataset, "darts", 1)
+    found, other = made.run(), plain.run()
+    assert asked
+    assert found.losses == pytest.approx(other.losses)
+    (shares,), (accuracies,) = found.probes.values(), other.probes.values()
+    assert shares[0] == pytest.approx(1 - accuracies[0])
+    with pytest.raises(InputError, match="'f1' needs all outputs at once"):
+        MixedTrainer(CELLS, dataset, few("darts", 1, metric="f1"), method="darts", **options).run()
+
+
+def test_weights_of_operations_are_unscaled_as_all_others(dataset, monkeypatch) -> None:
+    """In half precision gradients are scaled, and steps that overflow are left out."""
+    made, large = torch.amp.GradScaler, {"init_scale": 2.0**40, "growth_interval": 2}
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda *a, **k: made(*a, **k, **large))
+    for method in ("darts", "stacnas"):
+        found = MixedTrainer(
+            CELLS, dataset, few(method, 2, precision="float16"), method=method, skeleton=SMALL
+        ).run()
+        assert torch.isfinite(found.network.alpha).all(), method
+
+
+def test_a_last_validation_image_is_not_normalised_by_itself(dataset) -> None:
+    network = trainer(dataset, "darts", 1).run().network
+    judge = Judge(dataset, CPU, few("darts", 1))
+    judge._batch = len(dataset.validation) - 1
+    sizes: list[int] = []
+    network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    judge.look(network)
+    assert len(sizes) == 2
+    assert max(sizes) - min(sizes) <= 1

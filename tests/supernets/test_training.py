@@ -18,7 +18,7 @@ from weaknas.spaces.nasbench201 import NASBench201  # noqa: E402
 from weaknas.supernets.measure import Calibration, in_memory, recalibrate  # noqa: E402
 from weaknas.supernets.trainer import DEFAULT, SupernetTrainer  # noqa: E402
 from weaknas.training.checkpoints import Checkpoint  # noqa: E402
-from weaknas.training.data import Images  # noqa: E402
+from weaknas.training.data import Images, Samples, from_arrays  # noqa: E402
 
 MOBILE = MobileNetV3(0.1, 8, classes=4, channels=1, strides=(2, 2, 1, 1, 1, 1))
 CELLS = NASBench201()
@@ -188,3 +188,42 @@ def test_images_are_scaled(dataset) -> None:
     assert in_memory(flat, 12).pixels.shape == (3, 1, 12, 12)
     assert (in_memory(flat, 12).pixels == 77).all()
     assert in_memory(dataset.train, 4).pixels.shape == (len(dataset.train), 1, 4, 4)
+
+
+def test_of_a_regression_the_others_learn_the_values_of_the_largest(monkeypatch) -> None:
+    """The probabilities of one value are 1, whatever it is: from them nothing would be learnt."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (96, 1, 8, 8)).astype(np.float32)
+    values = images.mean(axis=(1, 2, 3))[:, None] / 128
+    parts = [Samples(images[part], values[part]) for part in (slice(64), slice(64, None))]
+    data = from_arrays("values", *parts, ["value"], 16)
+    space = MobileNetV3(0.1, 8, classes=1, channels=1, strides=(2, 2, 1, 1, 1, 1))
+    asked = []
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def watched(*given, **options):
+        asked.append(given)
+        return cross_entropy(*given, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", watched)
+    made = SupernetTrainer(space, data, replace(FEW, epochs=2), method="sandwich", threads=1)
+    assert made.run().status == "ok"
+    assert not asked
+
+
+def test_a_sampler_learns_nothing_of_what_has_no_score(dataset, monkeypatch) -> None:
+    from weaknas.supernets import trainer as module
+
+    scores = module.Judge.scores
+    monkeypatch.setattr(
+        module.Judge,
+        "scores",
+        lambda *given: (
+            np.where([True, False], scores(*given)[0], np.nan)
+            if len(scores(*given)) == 2
+            else np.full_like(scores(*given), np.nan)
+        ),
+    )
+    training = trainer(CELLS, dataset, replace(FEW, epochs=1), method="enas").run()
+    assert training.status == "ok"
+    assert np.isfinite(training.rewards).all()

@@ -18,6 +18,7 @@ import pytest
 
 from weaknas.errors import InputError
 from weaknas.training.learning_curves import CurveExtrapolation, EarlyStop
+from weaknas.training.metrics import get_metric
 
 Floats = npt.NDArray[np.float64]
 EPOCHS = 12
@@ -275,3 +276,16 @@ def test_the_script_measures_early_stops(tmp_path: Path) -> None:
     assert (result["cells"], result["epochs"]) == (6, 2)
     assert [row["seen"] for row in result["calibration"]] == [1]
     assert set(result["risks"]) == {"0.01", "0.05", "0.2"}
+
+
+def test_curves_of_what_is_to_be_small_are_read_as_scores():
+    perplexities = 100 * np.exp(-3 * made(8, seed=0))
+    metric = get_metric("perplexity", "language")
+    stop = EarlyStop(perplexities, metric=metric)
+    assert stop.target == pytest.approx(-np.log(perplexities[:, -1].min()))
+    best, worst = (
+        perplexities[perplexities[:, -1].argmin()],
+        3 * perplexities[perplexities[:, -1].argmax()],
+    )
+    assert not stop((-np.log(best[:4])).tolist())
+    assert stop((-np.log(worst[:4])).tolist())

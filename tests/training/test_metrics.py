@@ -181,3 +181,31 @@ def test_a_table_has_its_scores(capsys: pytest.CaptureFixture[str]) -> None:
         main(["search", "nasbench201", "--metric", "f1"])
     assert "a table has its scores" in capsys.readouterr().err
     assert ChoiceSpace({"a": [1, 2]}).reads == "anything"
+
+
+def test_what_is_no_number_is_no_score():
+    for name, task in (
+        ("accuracy", "classification"),
+        ("perplexity", "language"),
+        ("mse", "regression"),
+    ):
+        assert np.isnan(get_metric(name, task).score(float("nan")))
+    outputs, labels = torch.zeros(3, 2), torch.tensor([0, 0, 1])
+    right, count = get_metric("accuracy").totals(labels, outputs).tolist()
+    assert (right, count) == (2, 3)
+    outputs[1] = torch.nan
+    assert np.isnan(get_metric("accuracy").totals(labels, outputs)[0].item())
+
+
+def test_a_network_that_was_destroyed_is_no_result():
+    """In the only step of the only epoch, so that its loss was still a number."""
+    data = classes_data()
+    protocol = Protocol(
+        epochs=1, batch_size=500, learning_rate=1e37, warmup=0.0, schedule="constant"
+    )
+
+    def build():
+        layers = torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)
+        return torch.nn.Sequential(*layers)
+
+    assert Trainer(build, data, protocol, threads=1).run().status == "diverged"

@@ -47,6 +47,11 @@ class InheritingEvaluator(TrainEvaluator):
         """Return what decides the scores, as plain JSON types."""
         return super().describe() | {"inherits": True}
 
+    def _identity(
+        self, architecture: Architecture, protocol: Protocol, seed: int
+    ) -> dict[str, Any]:
+        return super()._identity(architecture, protocol, seed) | {"inherits": True}
+
     def find_parent(self, architecture: Architecture) -> tuple[Architecture, Path] | None:
         """Return the best trained neighbour and the file of its weights, None if there is none.
 
@@ -81,5 +86,5 @@ class InheritingEvaluator(TrainEvaluator):
             saved = Checkpoint(weights, {"training": weights.stem}).load()
             if saved is not None:
                 modules = self.space.inherited_modules(parent, architecture)
-                inherit(network, saved["network"], modules)
+                inherit(network, saved["average"] or saved["network"], modules)
         return network

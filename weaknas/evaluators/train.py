@@ -328,6 +328,7 @@ class TrainEvaluator:
             "fraction": self.fraction,
             "protocol": protocol.describe(),
             "seed": seed,
+            **({} if self.stop is None else {"stop": _describe_stop(self.stop)}),
         }
         return dict(plain(identity))
 

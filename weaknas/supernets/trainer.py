@@ -271,6 +271,7 @@ class _State:
         self.descent = Descent(network, self.protocol, self.device)
         self.teacher: nn.Module | None = None
         self.loss = make_loss(self.protocol, data.task)
+        self._is_regression = data.task == "regression"
         self.images, self.augment = open_training(data, self.device, self.protocol, trainer.loaders)
         self.training = SupernetTraining(network)
         self.sampler = copy.deepcopy(trainer.sampler)
@@ -324,8 +325,10 @@ class _State:
         for _ in range(lessons):
             drawn = self.sampler.audition()
             rewards = self.judge.scores(self.network, drawn, self.judging)
-            self.sampler.learn(drawn, rewards)
-            self.rewards += rewards.tolist()
+            known = np.isfinite(rewards)
+            if known.any():  # what has no score is as bad as the worst
+                self.sampler.learn(drawn, np.where(known, rewards, rewards[known].min()))
+            self.rewards += rewards[known].tolist()
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase: sort channels, fix the teacher, forget the momenta."""
@@ -370,7 +373,7 @@ class _State:
         losses, soft = [], None
         if self.teacher is not None:
             with torch.no_grad(), self.descent.autocast():
-                soft = self.teacher(images).softmax(1)
+                soft = self._told(self.teacher(images))
         for genotype in drawn:
             self.network.activate(genotype)
             with self.descent.autocast():
@@ -379,17 +382,23 @@ class _State:
             self.descent.add(loss)
             losses.append(loss.detach())
             if phase.teacher == "largest" and soft is None:
-                soft = logits.detach().float().softmax(1)  # logits may have 16 bits
+                soft = self._told(logits)
         self.descent.step()
         return torch.stack(losses).mean()
 
     def _loss(self, phase: Phase, logits: Tensor, targets: Tensor, soft: Tensor | None) -> Tensor:
+        follows = self.loss if self._is_regression else functional.cross_entropy
         if soft is not None and phase.teacher == "largest":
-            if phase.alpha:
+            if phase.alpha and not self._is_regression:
                 return alpha_divergence(logits, soft)
-            return functional.cross_entropy(logits, soft)
+            return follows(logits, soft)
         loss = self.loss(logits, targets)
-        return loss if soft is None else loss + functional.cross_entropy(logits, soft)
+        return loss if soft is None else loss + follows(logits, soft)
+
+    def _told(self, outputs: Tensor) -> Tensor:
+        """Return what one architecture teaches another: probabilities, of a regression values."""
+        values = outputs.detach().float()  # outputs may have 16 bits
+        return values if self._is_regression else values.softmax(1)
 
     # -- what is kept on the disk ---------------------------------------------------------
 

@@ -49,12 +49,19 @@ class Descent:
         """Add the gradients of a loss to those of this step."""
         self._scaler.scale(loss).backward()
 
-    def step(self) -> None:
-        """Change the weights by the gradients of this step."""
+    def step(self, *others: torch.optim.Optimizer) -> None:
+        """Change the weights by the gradients of this step.
+
+        Parameters
+        ----------
+        *others : Optimizer
+            Those of other weights, whose gradients are of the same losses.
+        """
         if self.protocol.gradient_clipping:
             self._scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.gradient_clipping)
-        self._scaler.step(self._optimizer)
+        for optimizer in (self._optimizer, *others):
+            self._scaler.step(optimizer)
         self._scaler.update()
 
     def velocity(self, weight: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
 from weaknas.errors import InputError, check_number, check_whole
+from weaknas.training.metrics import AnyMetric
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -229,7 +230,10 @@ class EarlyStop:
     curves : array_like of shape (m, epochs)
         Complete curves of the same protocol, of earlier trials.
     target : float, optional
-        Default: the best last value of these curves.
+        A score; default: the best last one of these curves.
+    metric : Metric or MeanMetric, optional
+        What the curves are values of, such as `TrainEvaluator.metric`: a training says its scores,
+        of which larger is better. Default: they are scores, as accuracies are.
     risk : float
         The probability below which a training is ended.
     earliest : int
@@ -246,18 +250,21 @@ class EarlyStop:
         curves: npt.ArrayLike,
         *,
         target: float | None = None,
+        metric: AnyMetric | None = None,
         risk: float = 0.05,
         earliest: int = 2,
     ) -> None:
         self.risk = check_number("risk", risk, above=0, below=1)
         self.earliest = check_whole("earliest", earliest)
         complete = np.atleast_2d(np.asarray(curves, dtype=np.float64))
+        if metric is not None:
+            complete = np.vectorize(metric.score, otypes=[np.float64])(complete)
         self.model = CurveExtrapolation(complete.shape[1]).fit(complete)
         best = float(complete[:, -1].max())
         self.target = best if target is None else check_number("target", target)
 
     def __call__(self, curve: Sequence[float]) -> bool:
-        """Whether to end a training with this beginning of a curve."""
+        """Whether to end a training with this beginning of a curve of scores."""
         seen, epochs = len(curve), self.model.epochs
         if not self.earliest <= seen < epochs:
             return False

@@ -106,8 +106,10 @@ class MeanMetric:
         object.__setattr__(self, "__doc__", self.totals.__doc__)
 
     def score(self, value: float) -> float:
-        """Return the score of a value: larger is better."""
-        number = (math.log(value) if value > 0 else -math.inf) if self.exponential else value
+        """Return the score of a value: larger is better; NaN of NaN."""
+        number = value
+        if self.exponential and not math.isnan(value):
+            number = math.log(value) if value > 0 else -math.inf
         return number if self.maximize else -number
 
     def finish(self, total: float, count: float) -> float:
@@ -126,7 +128,9 @@ AnyMetric: TypeAlias = Metric | MeanMetric
 def _accuracy(labels: Tensor, outputs: Tensor) -> Tensor:
     """Share of labels that have the largest output."""
     counted = (labels != IGNORED).sum()
-    return _pair((outputs.argmax(1) == labels).sum(), counted)
+    right = (outputs.argmax(1) == labels).sum().float()
+    # Of numbers that are none no one is the largest.
+    return _pair(right.masked_fill(outputs.isnan().any(), math.nan), counted)
 
 
 def _perplexity(labels: Tensor, outputs: Tensor) -> Tensor:

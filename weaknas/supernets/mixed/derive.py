@@ -155,7 +155,7 @@ class Derivation:
         self.device = network.alpha.device
         if uniform:
             network.alpha.data.zero_()
-        self.judge = Judge(dataset, self.device, protocol.precision, loaders)
+        self.judge = Judge(dataset, self.device, protocol, loaders)
         self.learner = Learner(
             network,
             dataset,
@@ -243,7 +243,8 @@ class Derivation:
 
     def _quality(self, look: tuple[float, float]) -> tuple[float, float]:
         value, loss = look
-        return self.judge.metric.score(value), -loss
+        # What has no value is the worst.
+        return float(np.nan_to_num(self.judge.metric.score(value), nan=-np.inf)), -loss
 
     def _tune(self, step: int) -> None:
         rate = _SLOWER * self.protocol.learning_rate

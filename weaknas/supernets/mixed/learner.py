@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from weaknas.errors import InputError
 from weaknas.spaces.cells.mixed import MixedSupernet
@@ -19,6 +18,7 @@ from weaknas.training.batches import Rows, training_parts
 from weaknas.training.data import Dataset
 from weaknas.training.descent import Descent
 from weaknas.training.distributed import ALONE
+from weaknas.training.losses import make_loss
 from weaknas.training.protocol import Protocol
 from weaknas.training.transforms import open_training
 
@@ -82,7 +82,7 @@ class Learner:
         parts = [rows] if method.one_level else np.array_split(rows, 2)
         if min(map(len, parts)) < 2:
             raise InputError(f"{len(rows)} training images are too few to be divided in halves")
-        self._classes = dataset.classes
+        self._classes, self._criterion = dataset.classes, make_loss(protocol, dataset.task)
         self._counts = [len(part) for part in parts]
         self._sources = [
             open_training(
@@ -122,13 +122,11 @@ class Learner:
             if moves and self.method.order and not self.method.one_level:
                 self.network.alpha.grad = self._slope(training, next(others), rate)
                 self._alphas.step()
-            together = moves and self.method.one_level
+            together = bool(moves and self.method.one_level)
             # Without a gradient of its own the mixture costs less to descend from.
             loss = training() if together else self._loss(images, targets, fixed=True)
             self.descent.add(loss)
-            self.descent.step()
-            if together:
-                self._alphas.step()
+            self.descent.step(*[self._alphas] * together)
             total.append(loss.detach() * len(images))
         return float(torch.stack(total).sum()) / sum(map(len, parts))
 
@@ -154,11 +152,9 @@ class Learner:
         )
 
     def _loss(self, images: Tensor, targets: Tensor, *, fixed: bool = False) -> Tensor:
-        smoothing = self.protocol.label_smoothing
         weights = self.network.mixing().detach() if fixed else None
         with self.descent.autocast():
-            logits = self.network(images, weights)
-            return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+            return self._criterion(self.network(images, weights), targets)
 
     def _batches(
         self, part: int, rows: list[Rows], rng: np.random.Generator

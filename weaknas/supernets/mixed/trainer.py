@@ -197,7 +197,7 @@ class _State:
     def __init__(self, trainer: MixedTrainer) -> None:
         self.trainer = trainer
         data, protocol = trainer.dataset, trainer.protocol
-        self.judge = Judge(data, trainer.device, protocol.precision, trainer.loaders)
+        self.judge = Judge(data, trainer.device, protocol, trainer.loaders)
         saved = trainer.checkpoint.load() if trainer.checkpoint is not None else None
         behind = [] if saved is None else saved["losses"]
         stage, _ = self._place(max(0, len(behind) - 1))
