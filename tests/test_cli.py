@@ -506,3 +506,16 @@ def test_the_library_does_not_speak_of_options() -> None:
     files = [path for folder in folders for path in folder.rglob("*.py")]
     library = [path for path in files if "commands" not in path.parts and path.name != "cli.py"]
     assert [text for path in library for text in options_in(path)] == []
+
+
+def test_what_goes_with_a_folder_or_a_name_alone_is_said(call, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[choices]\na = ["x", "y"]\n')
+    code, _, err = call("landscape", f"{file}:a=1")
+    assert (code, "mine.toml is a file, which has no options, not a" in err) == (2, True)
+    code, _, err = call("search", "nasbench201", "--budget", 4, "--retry-failed")
+    assert (code, "--retry-failed needs --output" in err) == (2, True)
+    code, out, _ = call("list", "encoders", "--space", "mobilenetv3:width=1.2")
+    assert (code, "one-hot" in out) == (0, True)
+    code, _, err = call("search", str(file), "--budget", 4)
+    assert (code, "--evaluator, such as module:function" in err) == (2, True)

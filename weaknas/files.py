@@ -409,7 +409,7 @@ def is_file_at(file: IO[bytes], path: Path) -> bool:
         return False
 
 
-def is_disk_full(error: Exception) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether there is no room for a file, on the disk or in what the user may take of it."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 

@@ -359,7 +359,9 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     """
     space: SearchSpace
     if is_space_file(name):
-        space = _import("weaknas.spaces.choices.toml:read_space")(name, **options)
+        if options:
+            raise InputError(f"{name} is a file, which has no options, not {', '.join(options)}")
+        space = _import("weaknas.spaces.choices.toml:read_space")(name)
     elif is_product(name):
         space = _product(name, options)
     elif is_own(name):

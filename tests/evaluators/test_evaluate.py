@@ -119,9 +119,14 @@ def test_the_cost_of_a_failure_is_kept():
 
 
 def test_interrupts_are_not_failures():
-    for error in (KeyboardInterrupt(), SystemExit(1)):
-        with pytest.raises(type(error)):
-            evaluate(raises(error))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(raises(KeyboardInterrupt()))
+
+
+def test_the_end_of_a_script_is_a_failure():
+    """A search would else end with its exit code, without a word."""
+    evaluation = evaluate(raises(SystemExit(0)))
+    assert (evaluation.status, evaluation.message) == ("failed", "SystemExit: 0")
 
 
 def test_numbers_of_numpy_become_plain():

@@ -166,3 +166,9 @@ def test_top_precision_counts_the_overlap():
     assert statistics.top_precision([1.0, 1.0, 0.0], [0.0, 1.0, 0.5], 1) == 1.0
     with pytest.raises(InputError, match="k must be at most 4, not 5"):
         statistics.top_precision(true, guess, 5)
+
+
+def test_wilcoxon_counts_runs_without_a_score_as_the_worst():
+    worst = statistics.wilcoxon([1.0, 2.0, 9.0], [1.0, 1.0, 1.0])
+    assert statistics.wilcoxon([1.0, 2.0, np.inf], [1.0, 1.0, 1.0]) == worst
+    assert statistics.wilcoxon([np.inf, np.inf], [np.inf, np.inf]) == 1.0

@@ -116,3 +116,20 @@ def test_encoding_by_hand():
     widths = [group.stop - group.start for group in encoder.groups]
     assert widths == [2, 1, 2, 3, 8, 2]
     assert [group.start for group in encoder.groups] == [0, 2, 3, 5, 8, 16]
+
+
+def test_values_of_another_study_are_in_no_space():
+    made = {"c": CategoricalDistribution([1, "x"]), "w": FloatDistribution(0.0, 1.0)}
+    parameters = Parameters(ParameterSpace(made), made)
+    assert parameters.genotype({"c": "z", "w": 0.5}) is None
+    assert parameters.genotype({"c": 1, "w": "bad"}) is None
+    # A journal knows the texts of categories alone.
+    np.testing.assert_array_equal(
+        parameters.genotype({"c": "1", "w": 0.5}), parameters.genotype({"c": 1, "w": 0.5})
+    )
+
+
+def test_a_wide_range_of_whole_numbers_is_not_written_out():
+    found = levels(IntDistribution(0, 2**62))
+    assert len(found) == GRID
+    assert (found[0], found[-1]) == (0, 2**62)

@@ -15,8 +15,11 @@ from sklearn.pipeline import make_pipeline
 
 from weaknas.errors import InputError
 from weaknas.evaluators import Evaluation, TabularBenchmark
+from weaknas.reports.live import Live
+from weaknas.reports.search_report import search_page
 from weaknas.runs.records import decode, encode
 from weaknas.runs.runner import Result, run
+from weaknas.runs.status import Status
 from weaknas.runs.trials import Trial, Trials
 from weaknas.search.strategy import WeakNAS
 from weaknas.spaces import Architecture, ChoiceSpace
@@ -199,3 +202,46 @@ def test_what_is_no_whole_number(wrong: Any) -> None:
         RandomSearch(SPACE, batch_size=wrong)
     with pytest.raises(InputError, match=r"a whole number|needs a budget"):
         run(RandomSearch(SPACE), Timed(), wrong)
+
+
+def test_a_run_that_was_stopped_in_its_last_training_is_done(tmp_path: Path) -> None:
+    calls = []
+
+    def count(architecture: Architecture) -> float:
+        calls.append(architecture)
+        return 1.0
+
+    run(RandomSearch(SPACE), count, 3, output=tmp_path, stop=lambda: len(calls) >= 3)
+    status = Status.read(tmp_path)
+    assert status is not None
+    assert status.state == "done"
+
+
+def test_what_is_told_as_the_best_is_of_the_most_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Short:
+        fidelities = RESOURCES[:-1]
+
+        def evaluate(
+            self, architecture: Architecture, *, seed: int, fidelity: float | None = None
+        ) -> Evaluation:
+            score = float(architecture.genotype[0])
+            return Evaluation(score if fidelity is None else score + 100, cost=fidelity or 9.0)
+
+        def describe(self) -> dict[str, Any]:
+            return {}
+
+    search = Hyperband(SPACE, resources=RESOURCES)
+    result = run(search, Short(), 40, output=tmp_path, progress=True)
+    best = result.best_observed
+    assert best is not None
+    facts = Live.read(tmp_path).facts(0.0)
+    assert facts["best observed"].startswith(f"{best.score:g}, ")
+    assert f"luckiest {best.score:.5g}" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_page_of_a_run_with_a_budget_of_costs_names_it(tmp_path: Path) -> None:
+    result = run(RandomSearch(SPACE), Timed(), budget_cost=9.0, output=tmp_path)
+    paid = f"{len(result.trials)}, at a cost of 9 at most"
+    assert search_page(tmp_path).facts["trainings"] == paid

@@ -57,7 +57,8 @@ def list_names(
     if space is not None:
         if role != "encoders":
             raise InputError(f"--space goes with encoders, not with {role}")
-        fitting = registry.list_encoders_for(registry.get_space(space))
+        name, setting = registry.parse_space(space)
+        fitting = registry.list_encoders_for(registry.get_space(name, **setting))
         names = [name for name in names if name in fitting]
     if json:
         from weaknas.commands._shared import print_json

@@ -117,6 +117,8 @@ def search(space: str = "nasbench201", /, *, options: Options = Options()) -> No
         if place is None:
             raise InputError("--verify needs --output DIR, where what it measures is kept")
         measuring["measure"] = partial(measured_in, place)
+    if options.retry_failed and place is None:
+        raise InputError("--retry-failed needs --output DIR, the folder of the run that failed")
     problem = build_problem(
         space,
         options.evaluator,

@@ -296,7 +296,7 @@ def evaluate_safely(
         return _plain(evaluator.evaluate(architecture, seed=seed, fidelity=fidelity))
     except FaultyEvaluator:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that is imported may end in sys.exit()
         if is_disk_full(error):
             raise
         kind, text = type(error).__name__, str(error)

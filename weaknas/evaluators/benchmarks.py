@@ -286,7 +286,7 @@ def from_file(
     if table is None:
         raise InputError(
             f"{path} describes no [table] to look scores up in; a space without one is searched"
-            " from Python with an evaluator"
+            " with --evaluator, such as module:function, or from Python with any function"
         )
     columns = read_table_file(table.path)
     try:

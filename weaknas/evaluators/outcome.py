@@ -94,6 +94,8 @@ class Outcome:
         Epochs after which an evaluation ended: what was paid by which.
     metrics : dict of str to float
         Of the network, whatever the epoch.
+    stop : str
+        Who stopped it, where somebody did.
     """
 
     curve: list[float] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Outcome:
     status: str = "ok"
     stages: list[int] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    stop: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Outcome:

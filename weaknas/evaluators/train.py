@@ -310,6 +310,10 @@ class TrainEvaluator:
         name = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
         record = self.folder / f"{name}.json"
         outcome = Outcome.read(record)
+        if outcome.status == "stopped" and outcome.stop != self._stop_text():
+            # By somebody who stops others, or none: the training is another one.
+            record.with_suffix(".pt").unlink(missing_ok=True)
+            outcome = Outcome()
         if not outcome.is_done(epochs):
             remove_leftovers(self.folder, f"{name}.*")
             outcome = self._train(architecture, protocol, seed, epochs, record, outcome)
@@ -317,6 +321,10 @@ class TrainEvaluator:
         if outcome.is_done(protocol.epochs) and not self.keep:
             record.with_suffix(".pt").unlink(missing_ok=True)
         return outcome
+
+    def _stop_text(self) -> str:
+        """Return what tells apart who stops trainings; nothing where no one does."""
+        return "" if self.stop is None else json.dumps(plain(_describe_stop(self.stop)))
 
     def _identity(
         self, architecture: Architecture, protocol: Protocol, seed: int
@@ -328,7 +336,6 @@ class TrainEvaluator:
             "fraction": self.fraction,
             "protocol": protocol.describe(),
             "seed": seed,
-            **({} if self.stop is None else {"stop": _describe_stop(self.stop)}),
         }
         return dict(plain(identity))
 
@@ -374,6 +381,7 @@ class TrainEvaluator:
             losses=training.losses,
             seconds=training.seconds,
             status=training.status,
+            stop=self._stop_text() if training.status == "stopped" else "",
             stages=sorted({*before.stages, len(training.seconds)}),
             metrics=before.metrics
             or costs(

@@ -169,9 +169,11 @@ def wilcoxon(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     Parameters
     ----------
     first, second : array of float, shape (n,)
-        Paired, e.g. by the seed of the run.
+        Paired, e.g. by the seed of the run; may be infinite, but not NaN.
     """
-    difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    difference[np.isnan(difference)] = 0.0  # infinite both
     if len(difference) == 0 or not difference.any():
         return 1.0
     if len(difference) > _MOST_EXACT:

@@ -85,11 +85,12 @@ class StrategyRuns:
         """What runs are tested by, smaller is better, shape (runs,).
 
         Trainings to the optimum; where it is not known, the negated score at the end; with
-        objectives the negated volume at the end.
+        objectives the negated volume at the end. Infinite where nothing has a score.
         """
+        loss = self.queries if self.is_known else -self.last
         if self.volume is not None:
-            return np.asarray(-self.volume[:, -1])
-        return self.queries if self.is_known else -self.last
+            loss = -self.volume[:, -1]
+        return np.where(np.isnan(loss), np.inf, loss)
 
     @property
     def found(self) -> npt.NDArray[np.bool_]:

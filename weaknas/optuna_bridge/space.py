@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,10 @@ class Parameters:
         missing = []
         for column, (name, distribution) in enumerate(self.distributions.items()):
             if name in params:
-                row[column] = _index(distribution, self._levels[column], params[name])
+                index = _index(distribution, self._levels[column], params[name])
+                if index is None:
+                    return None
+                row[column] = index
             else:
                 missing.append(column)
         if not self.space.contains(row[None])[0] or (missing and self._exist(row, missing)):
@@ -265,11 +269,12 @@ def levels(distribution: BaseDistribution) -> list[Any]:
     whole = isinstance(distribution, IntDistribution)
     if step is not None:
         count = round((high - low) / step) + 1
-        indices = np.arange(count)
         if count > GRID:
             grid = np.linspace(0, 1, GRID)
             values = low * (high / low) ** grid if distribution.log else low + grid * (high - low)
             indices = np.unique(np.rint((values - low) / step)).astype(np.int64)
+        else:
+            indices = np.arange(count)
         # the sum may exceed the end by a rounding error
         return [
             low + index * step if whole else min(low + index * step, high)
@@ -293,8 +298,17 @@ def _positions(distribution: BaseDistribution, values: Sequence[Any]) -> npt.NDA
     return np.asarray((numbers - numbers[0]) / (spread if spread > 0 else 1.0))
 
 
-def _index(distribution: BaseDistribution, values: Sequence[Any], value: Any) -> int:
-    """Return the level of a value: that of the category, or the nearest number."""
+def _index(distribution: BaseDistribution, values: Sequence[Any], value: Any) -> int | None:
+    """Return the level of a value: that of the category, or the nearest number; None without one.
+
+    A study may hold the text of a category, which is all that a journal knows of it.
+    """
     if isinstance(distribution, CategoricalDistribution):
-        return int(distribution.to_internal_repr(value))
+        try:
+            return int(distribution.to_internal_repr(value))
+        except ValueError:
+            texts = list(map(str, values))
+            return texts.index(str(value)) if str(value) in texts else None
+    if not isinstance(value, Real):
+        return None
     return int(np.argmin(np.abs(np.asarray(values) - value)))

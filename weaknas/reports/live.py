@@ -18,7 +18,7 @@ from weaknas.files import write_atomically
 from weaknas.runs.progress import duration
 from weaknas.runs.records import Records
 from weaknas.runs.status import Ongoing, Status
-from weaknas.runs.trials import Trial
+from weaknas.runs.trials import Trial, Trials
 
 _MOST_POINTS = 2000  # of the figure
 _MOST_ROWS = 15  # of a table
@@ -157,10 +157,9 @@ class Live:
         }.get(self.status.state, "running")
 
     def _best(self) -> str:
-        scored = [trial for trial in self.trials if trial.is_ok]
-        if not scored:
+        best = Trials(tuple(self.trials)).best_observed
+        if best is None:
             return "none yet"
-        best = max(scored, key=lambda trial: trial.score)
         return f"{best.score:.5g}, {_text(best)}"
 
     def _seconds_left(self) -> float | None:
@@ -188,7 +187,9 @@ def page(live: Live, now: float, refresh: float) -> str:
 def write_page(live: Live, path: Path, refresh: float) -> None:
     """Write the page in one step: a reader sees the old one or the new one, never a part."""
     text = page(live, time.time(), refresh)
-    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(
+        path, lambda part: part.write_text(text, encoding="utf-8", errors="backslashreplace")
+    )
 
 
 def _figure(live: Live) -> str:

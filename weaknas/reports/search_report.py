@@ -44,7 +44,7 @@ def search_page(folder: Path) -> Page:
     page = Page(
         f"Search on {name}",
         {
-            "trainings": f"{len(trials)} of {config.get('budget')}",
+            "trainings": _paid(config, len(trials)),
             "space": str(config["space"].get("name")),
             "strategy": in_words(config["strategy"]),
             "evaluator": in_words(config["evaluator"]),
@@ -299,3 +299,10 @@ def _cost(row: dict[str, Any], name: str) -> str:
     if f"{name}_interval" not in row:
         return f"{row[name]:.6g}"
     return f"{row[name]:.4g} ({range_or_dash(row[f'{name}_interval'], '.4g')})"
+
+
+def _paid(config: Mapping[str, Any], count: int) -> str:
+    """Return how many trainings there were, and what the limits were."""
+    budget, costs = config.get("budget"), config.get("budget_cost")
+    paid = str(count) if budget is None else f"{count} of {budget}"
+    return paid if costs is None else f"{paid}, at a cost of {costs:g} at most"

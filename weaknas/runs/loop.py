@@ -116,8 +116,9 @@ class Loop:
                 break
             self._take(trial)
         self._tell_round()  # if the budget has cut it
-        if self.evaluated:
-            self._note(done=not self.evaluations.is_stopping)
+        is_spent = not self.budget.allows(len(self.trials), self.trials)
+        if self.evaluated or is_spent:
+            self._note(done=is_spent or not self.evaluations.is_stopping)
 
     # -- inside -------------------------------------------------------------------
 

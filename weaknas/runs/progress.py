@@ -77,6 +77,7 @@ class _Shown(ABC):
     def __init__(self, title: str, budget: Budget, folder: Path | None, recorded: int) -> None:
         self.title, self.budget, self.folder, self.recorded = title, budget, folder, recorded
         self.best = float("-inf")
+        self._level = float("-inf")  # of the most training there was
         self.cost = 0.0
         self.numbers: set[int] = set()  # one that is tried again comes twice
         self.calls = 0
@@ -99,7 +100,8 @@ class _Shown(ABC):
         self.cost += trial.evaluation.cost
         self.numbers.add(trial.number)
         if trial.is_ok:
-            self.best = max(self.best, trial.score)
+            best = (self._level, self.best)
+            self._level, self.best = max(best, (trial.level, trial.score))
         if self.calls == self.recorded:
             self._begin = time.monotonic()
 

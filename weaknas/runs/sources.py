@@ -138,7 +138,7 @@ def _read_path(
         raise InputError(f"the source {path} is a run, which has no options, not {option}={value}")
     config, trials = read_journal(journal)
     of = _space_of(config["space"], space, str(path))
-    kept = [trial for trial in trials if _fidelity(trial) == math.inf]
+    kept = [trial for trial in trials if trial.level == math.inf]
     told, means = mean_scores(kept if same_problem else _of_highest_fidelity(trials))
     pairs = [(trial.architecture.text, mean) for trial, mean in zip(told, means, strict=True)]
     return Source.of_pairs(of, pairs, str(path), same_problem=same_problem)
@@ -147,13 +147,8 @@ def _read_path(
 def _of_highest_fidelity(trials: Iterable[Trial]) -> list[Trial]:
     """Return the trials that have a score, and that of the most training there was."""
     scored = [trial for trial in trials if trial.is_ok]
-    highest = max(map(_fidelity, scored), default=math.inf)
-    return [trial for trial in scored if _fidelity(trial) == highest]
-
-
-def _fidelity(trial: Trial) -> float:
-    fidelity = trial.evaluation.fidelity
-    return math.inf if fidelity is None else fidelity
+    highest = max((trial.level for trial in scored), default=math.inf)
+    return [trial for trial in scored if trial.level == highest]
 
 
 def _space_of(description: Mapping[str, Any], space: SearchSpace, name: str) -> SearchSpace:
