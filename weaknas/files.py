@@ -127,7 +127,7 @@ def read_toml(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
     """
     content = read_bytes(path, most)
     try:
-        value = tomllib.loads(content.decode("utf-8"))
+        value = tomllib.loads(content.decode("utf-8-sig"))  # some editors begin with a mark
         _check_items(value, most=2**63)
     except RecursionError as error:
         raise InputError(f"{path} cannot be read: it is nested too deeply") from error

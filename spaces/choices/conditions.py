@@ -150,12 +150,23 @@ class Conditions:
         rows = self._expand(self.order)
         return rows[np.lexsort(rows.T[::-1])]
 
-    def _expand(self, columns: Sequence[int]) -> Genotypes:
-        """All combinations of columns, in an order that puts first what others depend on."""
+    def _expand(self, columns: Sequence[int], most: float = math.inf) -> Genotypes:
+        """All combinations of columns, in an order that puts first what others depend on.
+
+        Raises
+        ------
+        InputError
+            When there are more than `most`.
+        """
         rows = np.zeros((1, len(self.counts)), dtype=self._dtype)
         for column in columns:
             repeats = np.where(self.active(rows)[:, column], self.counts[column], 1)
             ends = np.cumsum(repeats)
+            if ends[-1] > most:
+                raise InputError(
+                    f"conditions tie {len(columns)} choices with more than {most} combinations"
+                    " together, which is the most that are counted"
+                )
             rows = np.repeat(rows, repeats, axis=0)
             rows[:, column] = np.arange(len(rows)) - np.repeat(ends - repeats, repeats)
         return rows
@@ -172,13 +183,7 @@ class Conditions:
     def _group(self, columns: list[int]) -> _Group:
         used = {parent for column in columns for parent in self._parents[column]}
         deciders = [column for column in columns if column in used]
-        combinations = math.prod(int(self.counts[column]) for column in deciders)
-        if combinations > _MOST_COMBINATIONS:
-            raise InputError(
-                f"conditions tie {len(deciders)} choices with {combinations} combinations"
-                f" together; at most {_MOST_COMBINATIONS} are counted"
-            )
-        rows = self._expand(deciders)
+        rows = self._expand(deciders, _MOST_COMBINATIONS)
         sizes = np.ones(len(rows), dtype=object)  # integers without a limit
         active = self.active(rows)
         for column in columns:

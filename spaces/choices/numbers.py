@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -63,11 +64,17 @@ class Number:
     @cached_property
     def values(self) -> tuple[float, ...]:
         """The values, ascending: each rounded to a hundredth of the step that it begins."""
-        low, high = float(self.low), float(self.high)
-        space = np.geomspace if self.log else np.linspace
-        exact = space(low, high, STEPS + 1).tolist()
-        steps = np.diff(exact).tolist()
-        inner = [_round(value, step) for value, step in zip(exact[1:-1], steps[1:], strict=True)]
+        try:
+            low, high = float(self.low), float(self.high)
+            space = np.geomspace if self.log else np.linspace
+            with np.errstate(over="ignore", invalid="ignore"):
+                exact = space(low, high, STEPS + 1).tolist()
+                steps = np.diff(exact).tolist()
+            inner = [_round(*pair) for pair in zip(exact[1:-1], steps[1:], strict=True)]
+        except (OverflowError, ValueError) as error:  # too far apart, or too near, for floats
+            raise InputError(
+                f"between {self.low} and {self.high} there are no {STEPS} steps"
+            ) from error
         if not all(a < b for a, b in zip([low, *inner], [*inner, high], strict=True)):
             raise InputError(f"between {low} and {high} there are no {STEPS} steps")
         return (low, *inner, high)
@@ -78,4 +85,6 @@ def _round(value: float, step: float) -> float:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return bool(-sys.float_info.max <= value <= sys.float_info.max)  # type: ignore[operator]

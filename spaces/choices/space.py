@@ -115,6 +115,8 @@ class ChoiceSpace(SearchSpace):
         own = {} if choices is None and cell else choices
         if not isinstance(own, Mapping) or not (own or cell):
             raise InputError("a ChoiceSpace needs a mapping of at least one choice")
+        if not isinstance(name, str) or not name.strip() or len(name.splitlines()) != 1:
+            raise InputError(f"the name of a space must be a text of one line, not {shown(name)}")
         self.name, self.cell = name, cell
         of_cell = cell.choices if cell else {}
         self.variables = tuple(map(str, [*own, *of_cell]))

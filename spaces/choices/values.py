@@ -24,6 +24,7 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _NOTHING = {"", "nan", "na", "n/a", "<na>", "nat", "none", "null"}  # in small letters
 _LONGEST_LITERAL = 10_000
 _DEEPEST = 20  # tuples in tuples
+_WHOLE_SINGLES = 2**24  # up to here single precision holds every whole number
 
 
 class ChoiceValues:
@@ -96,7 +97,7 @@ class ChoiceValues:
         key = _key(value)
         if key in self._by_key:
             return self._by_key[key]
-        if isinstance(key, float) and not key.is_integer():
+        if isinstance(key, float) and (not key.is_integer() or abs(key) >= _WHOLE_SINGLES):
             return next((found[key] for found in self._by_rounding if key in found), None)
         return None
 

@@ -186,7 +186,7 @@ class ConstrainedSpace(PartOfSpace):
         ranges = []
         for name, cost in self._limits.limited.items():
             low, high = feasible_range(self.whole, cost, probe)
-            known = f"{name} goes from {low:.6g} to {high:.6g}"
+            known = f"{name} goes from {low:.15g} to {high:.15g}"
             nowhere = f"{name} is no finite number for any of {len(probe):,} architectures"
             ranges.append(nowhere if np.isnan(low) else known)
         text = " and ".join(str(item) for item in self.constraints)

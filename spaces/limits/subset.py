@@ -23,7 +23,7 @@ class SubsetSpace(PartOfSpace):
     Parameters
     ----------
     whole : SearchSpace
-    genotypes : ndarray of int, shape (n, d)
+    genotypes : ndarray of int, shape (n, d), or sequence of Architecture or str
         The members. Isomorphic ones count once.
     costs : mapping of str to callable, optional
         What is known of the members beside what the space itself tells, from
@@ -39,7 +39,7 @@ class SubsetSpace(PartOfSpace):
         if len(genotypes) == 0:
             raise InputError(f"no architecture of the space {whole.name!r} was given")
         super().__init__(whole, costs)
-        self._rows = distinct(whole, np.asarray(genotypes, dtype=whole.genotype_dtype))
+        self._rows = distinct(whole, whole.genotypes(genotypes))
         self._row_codes = whole.fingerprint(self._rows)
         self._codes = np.sort(self._row_codes)
 

@@ -3,11 +3,12 @@
 A build is a path: the option taken at each decision that is met, in order. One build
 takes the first option everywhere. Then each decision, in the build that first met it, is
 changed to each of its other options, all before it as they were and all after it the
-first. What such builds share, in order, is the same decisions; what they differ by is in
-the branches of the one that was changed. So there is one build for each option that is
-found, not for each combination. What exists only where decisions that are not in branches
-of each other have certain options together is not met by this: random builds show it, and
-the change that brings it up is cut down to the decisions that it takes.
+first; of very many options to some, and to those between two that differ. What such builds
+share, in order, is the same decisions; what they differ by is in the branches of the one that
+was changed. So there is one build for each option that is found, not for each combination.
+What exists only where decisions that are not in branches of each other have certain options
+together is not met by this: random builds show it, and the change that brings it up is cut
+down to the decisions that it takes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -25,7 +27,7 @@ from weaknas.spaces.traced.marks import Answer, Mark, differing
 
 _CHECKS = 32  # random builds in a row that are as expected, in the end
 _MOST_SURPRISES = 100
-_MOST_TRIED = 64  # options of one decision; of more, the first and the last
+_MOST_TRIED = 64  # options of one decision, before more are tried where neighbours differ
 
 #: Runs the builder and returns the decisions that it met; is given what begins a build, for one
 #: that failed without weights is begun again.
@@ -145,15 +147,24 @@ class Exploration:
         slot, head = met.slots[place], met.slots[: place + 1]
         after = met.slots[place + 1 :]
         tails = {met.path[place]: after.copy()}
-        for option in _tried(slot.mark) - set(tails):
-            marks = self._run([*met.path[:place], option])
-            self._compare([known.mark for known in head], marks[: place + 1])
-            tails[option] = self._align(after, marks[place + 1 :])
-            self._insert([*head, *tails[option]])
+        waiting = _tried(slot.mark) - set(tails)
+        while waiting:
+            for option in sorted(waiting):
+                marks = self._run([*met.path[:place], option])
+                self._compare([known.mark for known in head], marks[: place + 1])
+                tails[option] = self._align(after, marks[place + 1 :])
+                self._insert([*head, *tails[option]])
+            waiting = {
+                (one + other) // 2
+                for one, other in _apart(tails)
+                if tails[one] != tails[other] and not isinstance(slot.mark.choices, Number)
+            }
+        like = {option: one for one, other in _apart(tails) for option in range(one + 1, other)}
         for other in after:
             options = {option for option, tail in tails.items() if other in tail}
             if len(options) < len(tails):
-                self._require(other, slot, options)
+                alike = {option for option, one in like.items() if one in options}
+                self._require(other, slot, options | alike)
         return [
             _Met([*head, *tail], [*met.path[:place], option, *[0] * len(tail)])
             for option, tail in tails.items()
@@ -264,7 +275,7 @@ class Exploration:
         slots = [new.get(at, item) for at, item in enumerate(met)]
         known = [slot for slot in slots if isinstance(slot, Slot)]
         for cause in causes:
-            for option in _tried(cause.mark) - {causes[cause]}:
+            for option in set(range(len(cause.mark.texts))) - {causes[cause]}:
                 others, _ = self._follow({**causes, cause: option})
                 if [o for o in others if isinstance(o, Mark)] == [s.mark for s in new.values()]:
                     for slot in new.values():
@@ -274,8 +285,14 @@ class Exploration:
 
 
 def _tried(mark: Mark) -> set[int]:
+    """Return the options that are tried at first: all, or some at equal distances."""
     count = len(mark.texts)
-    return set(range(count)) if count <= _MOST_TRIED else {0, count - 1}
+    return set(np.linspace(0, count - 1, min(count, _MOST_TRIED)).astype(int).tolist())
+
+
+def _apart(tails: Mapping[int, object]) -> list[tuple[int, int]]:
+    """Return the neighbours among options between which there are others."""
+    return [(one, other) for one, other in pairwise(sorted(tails)) if other - one > 1]
 
 
 def _insert(slots: list[Slot], met: Sequence[Slot]) -> None:

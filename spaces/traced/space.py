@@ -282,6 +282,12 @@ def _numbered(slots: list[Slot]) -> list[str]:
     for name in (slot.mark.name for slot in slots):
         met[name] += 1
         names.append(name if met[name] == 1 else f"{name}_{met[name]}")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(
+                f"{name!r} is the name of one decision, and what another that is met several times"
+                " would be called; name them apart"
+            )
     return names
 
 

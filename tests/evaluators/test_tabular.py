@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import weaknas
 from weaknas.errors import InputError
 from weaknas.evaluators import evaluation_seed
-from weaknas.spaces import ChoiceSpace, SubsetSpace
+from weaknas.spaces import ChoiceSpace, ConstrainedSpace, SubsetSpace
 from weaknas.spaces.nasbench201 import NASBench201
 
 SPACE = ChoiceSpace({"layer": ["skip", "conv3", "conv5"], "width": [16, 32]}, name="mine")
@@ -505,3 +505,53 @@ def test_it_travels():
     copy = pickle.loads(pickle.dumps(benchmark))  # noqa: S301
     assert [shown(copy, row) for row in range(6)] == [shown(benchmark, row) for row in range(6)]
     assert copy.describe() == benchmark.describe()
+
+
+def test_one_score_out_of_all_bounds_does_not_hide_the_noise_of_others():
+    space = ChoiceSpace({"a": list(range(400))})
+    scores = 0.3 + np.random.default_rng(0).normal(0, 0.01, (400, 2))
+    scores[0] = [-1e10, -2e10]
+    columns = {"a": np.repeat(range(400), 2), "score": scores.ravel()}
+    noise = np.sort(
+        weaknas.TabularBenchmark(space, columns, objective="score").noise(space.enumerate())
+    )
+    assert ((noise[:299] > 0.008) & (noise[:299] < 0.012)).all()
+
+
+def test_a_score_that_is_missing_leaves_the_noise_of_the_others():
+    space = ChoiceSpace({"a": list(range(100))})
+    scores = 0.3 + np.random.default_rng(0).normal(0, 0.01, (2, 100, 2))
+    scores[1, 7, 0] = np.nan
+    columns = {
+        "a": np.repeat(range(100), 2),
+        "score": scores[0].ravel(),
+        "score@4": scores[1].ravel(),
+    }
+    table = weaknas.TabularBenchmark(space, columns, objective="score")
+    assert table.noise(space.enumerate(), "score@4") == pytest.approx(0.01, rel=0.2)
+
+
+@pytest.mark.parametrize("names", [["s@nan"], ["s@inf"], ["s@-3"], ["s@4", "s@4.0"]])
+def test_columns_that_are_no_fidelity_are_refused(names):
+    space = ChoiceSpace({"a": [1, 2]})
+    columns = {"a": [1, 2], "s": [0.1, 0.2]} | {name: [0.1, 0.2] for name in names}
+    with pytest.raises(InputError, match="is no lower fidelity"):
+        weaknas.TabularBenchmark(space, columns, objective="s")
+
+
+def test_costs_of_a_part_within_limits_stay_inside_them():
+    space = ChoiceSpace({"a": list(range(10)), "b": list(range(10))})
+    rows = space.enumerate()
+    columns = {
+        "a": rows[:, 0],
+        "b": rows[:, 1],
+        "s": rows.sum(axis=1),
+        "lat": rows[:, 0],
+        "other": rows[:, 1],
+    }
+    priced = weaknas.TabularBenchmark(space, columns, objective="s").with_costs(["lat"])
+    part = priced.within(ConstrainedSpace(priced.space, ["lat<=3"]))
+    both = part.with_costs(["other"])
+    assert both.space.size == 40
+    drawn = both.space.sample(50, np.random.default_rng(0))
+    assert (drawn[:, 0] <= 3).all()

@@ -100,3 +100,16 @@ def test_it_travels():
 def test_an_empty_part_is_refused():
     with pytest.raises(InputError, match="no architecture of the space 'nasbench201'"):
         SubsetSpace(WHOLE, ROWS[:0])
+
+
+@pytest.mark.parametrize("rows", [[[5, 5], [0, 1]], [[65536, 0]]])
+def test_what_is_not_in_the_whole_space_is_refused(rows):
+    whole = ChoiceSpace({"a": [1, 2], "b": [1, 2]})
+    with pytest.raises(InputError, match="is not in the space"):
+        SubsetSpace(whole, np.array(rows))
+
+
+def test_members_may_be_architectures():
+    whole = ChoiceSpace({"a": [1, 2], "b": [1, 2]})
+    rows = whole.enumerate()[:2]
+    np.testing.assert_array_equal(SubsetSpace(whole, whole.architectures(rows)).enumerate(), rows)

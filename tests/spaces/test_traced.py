@@ -262,3 +262,32 @@ def test_a_search_trains_what_was_marked() -> None:
     evaluator = weaknas.get_evaluator("train", space, dataset="digits", epochs=1, fraction=0.1)
     result = weaknas.run(weaknas.WeakNAS(space, seed=0), evaluator, budget=2)
     assert {"accuracy@1", "params", "macs"} <= set(result.trials[0].evaluation.metrics)
+
+
+def test_of_very_many_options_those_that_decide_are_found() -> None:
+    def build() -> list[Any]:
+        width = choose("width", range(100))
+        deep = [choose("depth", [1, 2])] if 37 <= width < 41 else []
+        return [width, *deep, choose("last", ["x", "y"])]
+
+    space = weaknas.trace(build)
+    assert space.variables == ("width", "depth", "last")
+    assert space.size == 2 * (96 + 4 * 2)
+    rows = space.enumerate()
+    for row in rows[:: len(rows) // 40]:
+        choice = space.decode(row)
+        assert space.build(space.architectures(row[None])[0])[0] == choice["width"]
+
+
+def test_many_repeats_are_so_many_decisions() -> None:
+    space = weaknas.trace(lambda: [choose("op", ["x", "y"]) for _ in repeat("layers", 1, 80)])
+    assert len(space.variables) == 81
+    assert space.size == sum(2**layers for layers in range(1, 81))
+
+
+def test_a_name_that_numbering_would_give_twice_is_refused() -> None:
+    def build() -> list[str]:
+        return [choose("act", ["x", "y"]), choose("act_2", ["p", "q"]), choose("act", ["x", "y"])]
+
+    with pytest.raises(InputError, match="'act_2' is the name of one decision, and"):
+        weaknas.trace(build)

@@ -33,9 +33,10 @@ def read_table_file(path: Path) -> Mapping[str, Any]:
         ".tsv": read_csv,
         ".parquet": _read_parquet,
     }
-    if path.suffix not in readers:
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise unknown("type of table file", path.suffix, readers)
-    columns = readers[path.suffix](path)
+    columns = readers[suffix](path)
     if not columns or len(next(iter(columns.values()))) == 0:
         raise InputError(f"{path}: the table has no rows")
     return columns

@@ -173,7 +173,8 @@ class TabularBenchmark:
         priced = copy(self)
         whole = self.space.whole if isinstance(self.space, SubsetSpace) else self.space
         costs = {name: partial(self._mean, name) for name in columns} | given
-        priced.space = SubsetSpace(whole, self._rows.genotypes, costs)
+        rows = self._rows.genotypes
+        priced.space = SubsetSpace(whole, rows[self.space.contains(rows)], costs)
         return priced
 
     def _mean(self, column: str, genotypes: npt.NDArray[np.integer]) -> Values:
@@ -283,6 +284,16 @@ class TabularBenchmark:
     def fidelities(self) -> list[float]:
         """The lower fidelities of the objective, ascending."""
         return sorted(self._fidelities)
+
+    def column(self, fidelity: float | None) -> str:
+        """Return the name of the column of scores at a fidelity.
+
+        Raises
+        ------
+        InputError
+            When the table has no such fidelity.
+        """
+        return f"{self.objective}{self._suffix(fidelity)}"
 
     def _suffix(self, fidelity: float | None) -> str:
         if fidelity is None:
@@ -436,20 +447,23 @@ class _Trainings:
         InputError
             When no class has two trainings.
         """
-        means = self.mean_of(column)
-        errors = (self.columns[column] - np.repeat(means, self._counts)) ** 2
-        squares, freedom = np.add.reduceat(errors, self._starts), self._counts - 1
+        means, values = self.mean_of(column), self.columns[column]
+        known = np.isfinite(values)
+        errors = np.where(known, values - np.repeat(means, self._counts), 0.0) ** 2
+        squares = np.add.reduceat(errors, self._starts)
+        freedom = np.maximum(np.add.reduceat(known.astype(np.int64), self._starts) - 1, 0)
         if not freedom.any():
             raise InputError(
                 f"the column {column!r} has one training of each architecture, which does not"
                 " tell its noise; say it as a standard deviation"
             )
         order = np.argsort(means, kind="stable")
-        ends = np.arange(len(order))[:, None] + [-_NEIGHBOURS, _NEIGHBOURS + 1]
-        sums = np.zeros((2, len(order) + 1))
-        np.cumsum([squares[order], freedom[order]], axis=1, out=sums[:, 1:])
-        low, high = ends.clip(0, len(order)).T
-        near, count = sums[:, high] - sums[:, low]
+        # Sums of windows one by one: in differences of sums so far a large one hides the others.
+        window = np.ones(2 * _NEIGHBOURS + 1)
+        near, count = (
+            np.convolve(each[order], window)[_NEIGHBOURS : _NEIGHBOURS + len(order)]
+            for each in (squares, freedom)
+        )
         deviations = np.empty(len(order))
         deviations[order] = np.sqrt(near / np.maximum(count, 1))
         return deviations
@@ -470,11 +484,18 @@ def _read_fidelities(objective: str, columns: Iterable[str]) -> dict[float, str]
         name.removeprefix(objective) for name in columns if name.startswith(f"{objective}@")
     ]
     try:
-        return {float(suffix[1:]): suffix for suffix in suffixes}
+        numbers = [float(suffix[1:]) for suffix in suffixes]
     except ValueError as error:
         raise InputError(
             f"the columns of lower fidelities are named {objective}@NUMBER: {error}"
         ) from error
+    for number, suffix in zip(numbers, suffixes, strict=True):
+        if not 0 < number < np.inf or numbers.count(number) > 1:
+            raise InputError(
+                f"the column {objective}{suffix} is no lower fidelity: that is a number above 0,"
+                " in one column"
+            )
+    return dict(zip(numbers, suffixes, strict=True))
 
 
 def _check_costs(name: str, costs: Values) -> None:

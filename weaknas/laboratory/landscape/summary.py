@@ -265,7 +265,7 @@ def _deviations(
 
 def _columns(benchmark: TabularBenchmark) -> dict[str, str | None]:
     """Fidelity to column, the lowest first; None is the objective."""
-    lower = {f"{f:g}": f"{benchmark.objective}@{f:g}" for f in benchmark.fidelities}
+    lower = {f"{f:g}": benchmark.column(f) for f in benchmark.fidelities}
     return {**lower, "full": None}
 
 
