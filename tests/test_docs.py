@@ -235,7 +235,11 @@ def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
     (source / "index.rst").write_text(
         "Title\n=====\n\n.. ranking-table:: there\n\n.. comparison-table:: missing\n"
     )
-    record = {"command": "python scripts/rank_predictors.py --runs 4", "summary": RANKING}
+    record = {
+        "command": "python scripts/rank_predictors.py --runs 4",
+        "summary": RANKING,
+        "versions": {"weaknas": "9.9.9"},
+    }
     (results / "there.json").write_text(json.dumps(record))
     site = tmp_path / "site"
     app = Sphinx(source, source, site, tmp_path / "trees", "html", status=None, warning=None)
@@ -243,7 +247,7 @@ def test_pages_show_results_or_how_to_get_them(measured, tmp_path):
     page = (site / "index.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>|\s+", " ", page)
     assert re.search(r"50 +b +4 +0\.750 +0\.740 to 0\.760", text)
-    assert "python scripts/rank_predictors.py --runs 4" in re.sub(r" +", " ", text)
+    assert "python scripts/rank_predictors.py --runs 4 , weaknas 9.9.9." in re.sub(r" +", " ", text)
     assert "python scripts/compare_nasbench201.py" in re.sub(r" +", " ", text)
 
 

@@ -139,6 +139,10 @@ def _interpret(path: Path, content: dict[str, Any]) -> SpaceFile:
     cell = _cell(_table_of(content, "cell")) if "cell" in content else None
     listed = {name: given for name, given in values.items() if isinstance(given, list)}
     if cell:
+        if "cell" in values:
+            raise InputError(
+                "beside [cell] no choice may be called 'cell': prices would be of both"
+            )
         named["cell"] = [*cell.decided]
         listed |= {decision: list(cell.operations) for decision in named["cell"]}
     costs = {

@@ -17,7 +17,7 @@ from weaknas.spaces.limits.units import convert
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _BOUND = rf"({_NUMBER})\s*([A-Za-z]*)"
-_NAME, _CONFIDENCE = r"([A-Za-z_]\w*)", rf"(?:\s*@\s*({_NUMBER})\s*%)?"
+_NAME, _CONFIDENCE = r"([A-Za-z_](?:[\w-]*\w)?)", rf"(?:\s*@\s*({_NUMBER})\s*%)?"
 _ONE = re.compile(rf"{_NAME}\s*(<=|>=)\s*{_BOUND}{_CONFIDENCE}")
 _LIST = re.compile(rf"{_NAME}\s*<=\s*({_NUMBER}(?:\s*,\s*{_NUMBER})+)\s*([A-Za-z]*)({_CONFIDENCE})")
 _WINDOW = re.compile(rf"{_BOUND}\s*<=\s*{_NAME}\s*<=\s*{_BOUND}{_CONFIDENCE}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import weaknas
 from weaknas.cli import main
 from weaknas.errors import InputError
 from weaknas.spaces.mobilenetv3 import LatencyTable, MobileNetV3
@@ -253,3 +254,12 @@ def test_a_measured_table_predicts(capsys, tmp_path: Path) -> None:
 def test_what_cannot_be_measured(space, options, message: str) -> None:
     with pytest.raises(InputError, match=message):
         measure_table(space, **options)
+
+
+def test_a_network_that_reads_text_is_exported(tmp_path, capsys):
+    space = weaknas.get_space("recurrent")
+    text = space.architectures(space.sample(1, np.random.default_rng(0)))[0].text
+    with pytest.raises(SystemExit) as caught:
+        main(["export", "recurrent", text, "--output", str(tmp_path / "out"), "--json"])
+    assert caught.value.code == 0, capsys.readouterr().err
+    assert (tmp_path / "out" / "program.pt2").is_file()

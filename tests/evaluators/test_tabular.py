@@ -555,3 +555,11 @@ def test_costs_of_a_part_within_limits_stay_inside_them():
     assert both.space.size == 40
     drawn = both.space.sample(50, np.random.default_rng(0))
     assert (drawn[:, 0] <= 3).all()
+
+
+def test_a_choice_may_be_called_as_the_column_of_architectures_is():
+    space = ChoiceSpace({"architecture": ["cnn", "mlp"], "genotype": [1, 2]})
+    columns = {"architecture": ["cnn", "mlp"], "genotype": [1, 2], "s": [0.1, 0.2]}
+    table = weaknas.TabularBenchmark(space, columns, objective="s", partial=True)
+    assert table.space.size == 2
+    assert table.true_scores(space.genotypes(["architecture=mlp,genotype=2"])).tolist() == [0.2]

@@ -398,3 +398,9 @@ def test_what_is_known_exactly_has_no_confidence() -> None:
         ConstrainedSpace(chain(), "latency<=6kg", {"latency": Uncertain()})
     with pytest.raises(InputError, match=r"latency at 95 % goes from 1.45 to 18.85"):
         ConstrainedSpace(chain(6), "latency<=1ms @95%", {"latency": Uncertain()})
+
+
+def test_costs_may_have_hyphens() -> None:
+    cells = NASBench201()
+    space = ConstrainedSpace(cells, ["val-lat<=40e6"], {"val-lat": cells.macs})
+    assert space.size == ConstrainedSpace(cells, ["macs<=40e6"]).size

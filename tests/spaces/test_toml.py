@@ -409,3 +409,14 @@ def test_a_limit_on_prices_in_a_large_space_takes_seconds(write: Any) -> None:
     with pytest.raises(InputError, match=r"fulfils p<=-1: there, p goes from 0 to 420"):
         ConstrainedSpace(space, "p<=-1")
     assert time.perf_counter() - start < 60  # more than an hour, one architecture at a time
+
+
+def test_prices_of_a_choice_and_of_a_cell_are_not_mixed_up(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '\ufeff[choices]\ncell = ["a", "b"]\n[cell]\nnodes = 3\noperations = ["x", "y"]\n'
+        "[costs.price]\ncell = [1, 2]\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError, match="no choice may be called 'cell'"):
+        weaknas.get_space(str(path))

@@ -184,7 +184,7 @@ def _search(
     best = result.best
     return {
         "architecture": best.architecture.text,
-        "accuracy": best.score,
+        "accuracy" if dataset.task == "classification" else "score": best.score,
         "evaluations": len(result.trials),
     }
 

@@ -73,7 +73,8 @@ def export(space: str, architecture: str, /, *, options: Options) -> None:
     files = _export_timm(built, output, trained)
     if trained or not files:
         named = {"space": space, "architecture": text} if trained else None
-        files = write(built.network, built.shape, output, named) | files
+        tokens = chosen.reads == "tokens"
+        files = write(built.network, built.shape, output, named, tokens=tokens) | files
     if trained and card is None:
         write_json(output / CARD, built.card(space))
     if options.json:
@@ -123,8 +124,12 @@ def _export_timm(built: Built, folder: Path, trained: bool) -> dict[str, str]:
         return {}
 
 
-def _shape(space: SearchSpace, architecture: Architecture) -> tuple[int, int, int]:
-    """Return the shape of the images that a space counts costs for."""
+def _shape(space: SearchSpace, architecture: Architecture) -> tuple[int, ...]:
+    """Return the shape of the images or texts that a space counts costs for."""
+    if space.reads == "tokens":
+        from weaknas.training.data.text import LENGTH
+
+        return (LENGTH,)
     if isinstance(space, MobileNetV3):
         size = space.decode(space.genotypes([architecture])[0])["r"][0]
         return space.channels, size, size

@@ -152,10 +152,12 @@ def _by_name(space: SearchSpace, values: Sequence[Any]) -> dict[str, Any]:
 
 def _take_genotypes(space: SearchSpace, columns: dict[str, Any]) -> Genotypes:
     """Take the columns that tell the architectures out of the table."""
-    if "genotype" in columns:
-        columns.pop("architecture", None)
+    named = {"architecture", "genotype"} - set(space.variables)  # a choice may be called so
+    if "genotype" in columns and "genotype" in named:
+        if "architecture" in named:
+            columns.pop("architecture", None)
         return space.genotypes(_rows(columns.pop("genotype")))
-    if "architecture" in columns:
+    if "architecture" in columns and "architecture" in named:
         return space.genotypes([str(text) for text in cells(columns.pop("architecture"))])
     missing = [name for name in space.variables if name not in columns]
     if missing:

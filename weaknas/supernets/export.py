@@ -64,8 +64,7 @@ def cut_out(
     size = whole.input_size(chosen)
     network = whole.extract(chosen).eval()
     Calibration(images, torch.device("cpu"), images=calibration, size=size)(network)
-    channels, height, width = images.shape
-    shape = (channels, size or height, size or width)
+    shape = images.shape if size is None else (images.shape[0], size, size)
     return Built(network, chosen, shape, images.classes, skeleton)
 
 

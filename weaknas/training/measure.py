@@ -136,8 +136,15 @@ def costs(
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of trainable weights."""
-    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+    """Return the number of trainable weights, without those of an auxiliary head.
+
+    That is there during training only, and the literature does not count it.
+    """
+    return sum(
+        weight.numel()
+        for name, weight in network.named_parameters()
+        if weight.requires_grad and not name.startswith("auxiliary.")
+    )
 
 
 def count_macs(network: nn.Module, shape: tuple[int, ...], *, tokens: bool = False) -> int:
