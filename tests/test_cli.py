@@ -518,4 +518,4 @@ def test_what_goes_with_a_folder_or_a_name_alone_is_said(call, tmp_path):
     code, out, _ = call("list", "encoders", "--space", "mobilenetv3:width=1.2")
     assert (code, "one-hot" in out) == (0, True)
     code, _, err = call("search", str(file), "--budget", 4)
-    assert (code, "--evaluator, such as module:function" in err) == (2, True)
+    assert (code, "with an evaluator: module:function" in err) == (2, True)

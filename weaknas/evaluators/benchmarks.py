@@ -286,7 +286,7 @@ def from_file(
     if table is None:
         raise InputError(
             f"{path} describes no [table] to look scores up in; a space without one is searched"
-            " with --evaluator, such as module:function, or from Python with any function"
+            " with an evaluator: module:function, or from Python any function"
         )
     columns = read_table_file(table.path)
     try:
