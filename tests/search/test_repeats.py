@@ -22,14 +22,14 @@ def choose(
     n: int = 1,
     noise: float = 1.0,
     is_open: list[bool] | None = None,
-    others: bool = False,
+    has_more: bool = False,
 ) -> list[int]:
     """Choose among independent architectures, of which the last `new` are new."""
     trained = len(mean) - new
     joint = Joint(np.array(mean), np.diag(variance), 0.0, noise)
     open_ones = np.ones(trained, dtype=bool) if is_open is None else np.array(is_open)
     places = np.arange(len(mean))
-    return choose_trainings(joint, places[:trained], places[trained:], open_ones, n, others)
+    return choose_trainings(joint, places[:trained], places[trained:], open_ones, n, has_more)
 
 
 def test_the_value_of_one_training_is_that_of_many_draws() -> None:
@@ -88,7 +88,7 @@ def test_no_more_than_there_are() -> None:
 
 
 def test_nothing_is_trained_again_for_want_of_new_ones_that_were_not_compared() -> None:
-    chosen = choose([0.0, 0.0, 0.5, 0.4], [1.0, 1.0, 1.0, 1.0], new=2, n=4, others=True)
+    chosen = choose([0.0, 0.0, 0.5, 0.4], [1.0, 1.0, 1.0, 1.0], new=2, n=4, has_more=True)
     assert set(chosen) >= {2, 3}
     assert chosen[-1] in (2, 3)
 

@@ -171,7 +171,7 @@ class ExpectedImprovement(Acquisition):
     def values(self, belief: Belief) -> Floats:
         """Return the logarithm of the expected improvement."""
         behind = belief.mean - belief.incumbent
-        largest = max(float(belief.std.max()), float(np.abs(behind).max())) or 1.0
+        largest = float(belief.std.max()) or float(np.abs(behind).max()) or 1.0
         std = np.maximum(belief.std, _SMALLEST * largest)
         z = behind / std
         return log_unit_improvement(z) + np.log(std)

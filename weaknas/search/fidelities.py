@@ -170,7 +170,7 @@ class MultiFidelity(Strategy):
         with one_thread():
             self._believe(first[0] if first else len(levels))
             self._is_first = bool(first) or not self._layers
-            self._level = [*first, 0][0] if self._is_first else self._most_wanted()
+            self._level = next(iter(first), 0) if self._is_first else self._most_wanted()
 
     def _depth(self) -> int:
         """Return how many fidelities are in play.

@@ -114,7 +114,7 @@ class Labels:
 
 
 def choose_trainings(
-    joint: Joint, trained: Indices, challengers: Indices, is_open: Flags, n: int, others: bool
+    joint: Joint, trained: Indices, challengers: Indices, is_open: Flags, n: int, has_more: bool
 ) -> list[int]:
     """Choose the n trainings that are expected to raise the score of what is returned most.
 
@@ -133,9 +133,9 @@ def choose_trainings(
     is_open : ndarray of bool, shape (t,)
         Which of the trained ones can be trained again.
     n : int
-    others : bool
-        Whether there are more new ones than these: then nothing is chosen after the last of
-        them, for those who would have to be compared with it are not here.
+    has_more : bool
+        Whether there are more new ones than these: then nothing is chosen after the last
+        challenger, for those who would have to be compared with it are not here.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def choose_trainings(
     least = max(_SMALLEST * float(np.diag(covariance).max()), _TINY)
     left = np.append(is_open, np.ones(len(challengers), dtype=bool))
     chosen: list[int] = []
-    while len(chosen) < n and left[len(trained) if others else 0 :].any():
+    while len(chosen) < n and left[len(trained) if has_more else 0 :].any():
         values = knowledge_gradient(mean, covariance, joint.noise, len(trained))
         values = np.where(left, values, -1.0)
         place = len(values) - 1 - int(np.argmax(values[::-1]))

@@ -340,8 +340,8 @@ class WeakNAS(Strategy):
         spread = np.sqrt(np.maximum(np.diag(joint.covariance)[:known], 0.0))
         rivals = best_first(joint.mean[:known] + 2 * spread, _RIVALS)
         places = known + np.arange(len(challengers))
-        is_open, others = ~self._busy(entries[rivals]), belief.left > len(challengers)
-        picks = choose_trainings(joint, rivals, places, is_open, n, others)
+        is_open, has_more = ~self._busy(entries[rivals]), belief.left > len(challengers)
+        picks = choose_trainings(joint, rivals, places, is_open, n, has_more)
         again = [entries[pick] for pick in picks if pick < known]
         return np.vstack([self.history.genotypes[again], new])[:n]
 

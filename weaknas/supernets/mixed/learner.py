@@ -122,11 +122,11 @@ class Learner:
             if moves and self.method.order and not self.method.one_level:
                 self.network.alpha.grad = self._slope(training, next(others), rate)
                 self._alphas.step()
-            together = bool(moves and self.method.one_level)
+            together = moves and self.method.one_level
             # Without a gradient of its own the mixture costs less to descend from.
             loss = training() if together else self._loss(images, targets, fixed=True)
             self.descent.add(loss)
-            self.descent.step(*[self._alphas] * together)
+            self.descent.step(*([self._alphas] if together else []))
             total.append(loss.detach() * len(images))
         return float(torch.stack(total).sum()) / sum(map(len, parts))
 
