@@ -27,21 +27,35 @@ from weaknas.runs.problem import build_problem
 
 SPACE = "nasbench201"
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+#: Where results are kept, and those of `--quick`, unless another folder is named.
+RESULTS, QUICK = Path(__file__).parent / "results", Path("runs", "quick")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the options of all scripts."""
     made = argparse.ArgumentParser(description=description.partition("\n")[0])
-    made.add_argument("--quick", action="store_true", help="seconds: few runs, small budget")
+    made.add_argument("--quick", action=_Quick, help=f"few runs, small budget; results in {QUICK}")
     made.add_argument("--jobs", type=int, default=2, help="processes")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument(
         "--work", type=Path, default=Path("runs"), help="runs are kept here; continued if cut short"
     )
     made.add_argument(
-        "--results", type=Path, default=Path(__file__).parent / "results", help="JSON and PNG"
+        "--results", type=Path, default=RESULTS, help="JSON and PNG; default: those that are kept"
     )
     return made
+
+
+class _Quick(argparse.Action):
+    """A trial of a script must not take the place of the results that are kept."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(nargs=0, default=False, **options)
+
+    def __call__(self, _: object, namespace: argparse.Namespace, *__: object) -> None:
+        namespace.quick = True
+        if namespace.results == RESULTS:
+            namespace.results = QUICK
 
 
 def run(

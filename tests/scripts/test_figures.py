@@ -160,3 +160,16 @@ def test_every_script_has_help():
     for script in SCRIPTS:
         assert f"usage: {script}.py" in done.stdout
         assert f"{script}.py 0\n" in done.stdout, done.stderr
+
+
+def test_a_quick_trial_leaves_the_results_that_are_kept(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import _shared
+
+    def results(*words):
+        return _shared.parser("A script.").parse_args(words).results
+
+    assert results() == ROOT / "scripts" / "results"
+    assert results("--quick") == Path("runs", "quick")
+    assert results("--quick", "--results", "there") == Path("there")
+    assert results("--results", "there", "--quick") == Path("there")
